@@ -1,0 +1,8 @@
+//! plumb: a declarative schema diff and plan engine for PostgreSQL.
+//!
+//! `ARCHITECTURE.md` is the map: what flows where, and what each module must not know.
+
+pub mod pg;
+pub mod shadow;
+pub mod source;
+pub mod sql;
