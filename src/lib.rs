@@ -2,7 +2,13 @@
 //!
 //! `ARCHITECTURE.md` is the map: what flows where, and what each module must not know.
 
+pub mod catalog;
+pub mod change;
+pub mod introspect;
+pub mod kind;
+pub mod order;
 pub mod pg;
 pub mod shadow;
 pub mod source;
 pub mod sql;
+pub mod statement;

@@ -1,0 +1,73 @@
+//! A catalog as a JSON document: what `plumb snapshot` writes and `--db` and `--schema` read.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Catalog, Edge, Object, Unmanaged};
+
+/// The version of the document's form.
+pub const FORMAT: u32 = 0;
+
+/// What is wrong with a snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// Not JSON, or not of this form.
+    #[error("not a snapshot that this plumb reads: {0}")]
+    Form(#[from] serde_json::Error),
+    /// Written by a newer plumb.
+    #[error("the snapshot has format {0}, this plumb reads format {FORMAT}")]
+    Newer(u32),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    snapshot: u32,
+    server: u32,
+    database: String,
+    role: String,
+    owner: String,
+    objects: Vec<Object>,
+    edges: Vec<Edge>,
+    unmanaged: Vec<Unmanaged>,
+}
+
+/// The catalog as pretty-printed JSON; the same catalog gives the same bytes.
+///
+/// # Panics
+/// Never: all parts serialize.
+pub fn write_snapshot(catalog: &Catalog) -> String {
+    let document = Document {
+        snapshot: FORMAT,
+        server: catalog.server,
+        database: catalog.database.clone(),
+        role: catalog.role.clone(),
+        owner: catalog.owner.clone(),
+        objects: catalog.objects().cloned().collect(),
+        edges: catalog.edges().cloned().collect(),
+        unmanaged: catalog.unmanaged.clone(),
+    };
+    serde_json::to_string_pretty(&document).expect("a catalog serializes") + "\n"
+}
+
+/// Reads what [`write_snapshot`] wrote.
+///
+/// # Errors
+/// When the text is not JSON of this form, or of a newer one. Definitions are checked by `crate::kind::check`.
+pub fn read_snapshot(text: &str) -> Result<Catalog, SnapshotError> {
+    #[derive(Deserialize)]
+    struct Head {
+        snapshot: u32,
+    }
+    let head: Head = serde_json::from_str(text)?;
+    if head.snapshot > FORMAT {
+        return Err(SnapshotError::Newer(head.snapshot));
+    }
+    let document: Document = serde_json::from_str(text)?;
+    let mut catalog = Catalog::new(document.objects, document.edges);
+    catalog.server = document.server;
+    catalog.database = document.database;
+    catalog.role = document.role;
+    catalog.owner = document.owner;
+    catalog.unmanaged = document.unmanaged;
+    Ok(catalog)
+}

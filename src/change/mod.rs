@@ -1,0 +1,8 @@
+//! Two catalogs -> what has to happen to each object. Pure; it knows the cost of fields and no kind.
+
+mod compare;
+mod rebuild;
+mod scope;
+
+pub use compare::{Action, Blocked, Change, Changes, compare};
+pub use scope::Scope;

@@ -1,0 +1,105 @@
+//! What a dropped, replaced or retyped object takes along: everything that rests on it is taken down before and, where it is
+//! wanted, built up again after. Nothing is ever dropped by CASCADE.
+
+use crate::catalog::{Catalog, Dependency, Id};
+use crate::kind;
+
+use super::compare::{Action, Blocked, Change, Changes};
+
+/// Adds to `changes` what must be rebuilt because of them.
+pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
+    let torn = |c: &&Change| c.retype || matches!(c.action, Action::Drop | Action::Replace);
+    let mut todo: Vec<Id> = changes.list.values().filter(torn).map(|c| c.id.clone()).collect();
+    let mut retyped_only: Vec<(Id, Id)> = Vec::new();
+    while let Some(id) = todo.pop() {
+        for (dependent, dependency) in whole.used_by(&id).to_vec() {
+            match verdict(changes, desired, whole, &id, &dependent, dependency) {
+                Verdict::Stays => {}
+                Verdict::Blocked => changes.blocked.push(Blocked { change: id.clone(), by: dependent }),
+                Verdict::Retyped => {
+                    if !retyped_only.iter().any(|(c, _)| *c == dependent) {
+                        retyped_only.push((dependent.clone(), id.clone()));
+                        for (user, dependency) in whole.used_by(&dependent).to_vec() {
+                            let verdict = under_retype(changes, desired, &user, dependency, false);
+                            apply(changes, desired, whole, &dependent, user, verdict, &mut todo);
+                        }
+                    }
+                }
+                verdict => apply(changes, desired, whole, &id, dependent, verdict, &mut todo),
+            }
+        }
+        if changes.list.get(&id).is_some_and(|c| c.action == Action::Replace) {
+            for child in whole.children(&id).map(|c| c.id.clone()).collect::<Vec<_>>() {
+                if child.of().is_none() && !replaced_or_gone(changes, &child) {
+                    apply(changes, desired, whole, &id, child, Verdict::Rebuilt, &mut todo);
+                }
+            }
+        }
+    }
+    changes.blocked.sort_by(|a, b| (&a.change, &a.by).cmp(&(&b.change, &b.by)));
+    changes.blocked.dedup();
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Verdict {
+    Stays,
+    Rebuilt,
+    Retyped,
+    Blocked,
+}
+
+fn replaced_or_gone(changes: &Changes, id: &Id) -> bool {
+    changes.list.get(id).is_some_and(|c| matches!(c.action, Action::Drop | Action::Replace))
+}
+
+fn apply(changes: &mut Changes, desired: &Catalog, whole: &Catalog, because: &Id, id: Id, verdict: Verdict, todo: &mut Vec<Id>) {
+    match verdict {
+        Verdict::Rebuilt => {}
+        Verdict::Blocked => return changes.blocked.push(Blocked { change: because.clone(), by: id }),
+        _ => return,
+    }
+    let (Some(old), Some(new)) = (whole.get(&id), desired.get(&id)) else { return };
+    let (old, new) = (Some(old.clone()), Some(new.clone()));
+    let reason = format!("it rests on {because}, which is changed");
+    changes.list.insert(id.clone(), Change { id: id.clone(), action: Action::Replace, old, new, reason, retype: false });
+    todo.push(id);
+}
+
+/// What becomes of `dependent` when `id` is dropped, replaced or retyped.
+fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, dependent: &Id, dependency: Dependency) -> Verdict {
+    if replaced_or_gone(changes, dependent) || dependent.of().is_some() {
+        return Verdict::Stays;
+    }
+    if !desired.contains(dependent) {
+        return Verdict::Blocked;
+    }
+    let Some(change) = changes.list.get(id) else { return Verdict::Stays };
+    if change.retype {
+        if id.class() != "column" {
+            let column = dependent.class() == "column";
+            return if column { Verdict::Retyped } else { under_retype(changes, desired, dependent, dependency, true) };
+        }
+        let carried = match (&change.old, &change.new) {
+            (Some(old), Some(new)) => kind::carries(kind::of(dependent), old, new),
+            _ => false,
+        };
+        return if carried { Verdict::Stays } else { under_retype(changes, desired, dependent, dependency, true) };
+    }
+    let altered = changes.list.get(dependent).is_some_and(|c| matches!(c.action, Action::Alter(_)));
+    let still_used = desired.uses(dependent).iter().any(|(u, _)| u == id);
+    let _ = whole;
+    if kind::of(dependent).holds_rows || altered && !still_used { Verdict::Stays } else { Verdict::Rebuilt }
+}
+
+/// A column that something uses changes its type: what the server cannot carry along is rebuilt.
+fn under_retype(changes: &Changes, desired: &Catalog, user: &Id, dependency: Dependency, direct: bool) -> Verdict {
+    let kind = kind::of(user);
+    let inherited = dependency == Dependency::Inherited && kind.made_by_parent;
+    if replaced_or_gone(changes, user) || kind.holds_rows || inherited || user.of().is_some() {
+        return Verdict::Stays;
+    }
+    if !direct && kind.carried != kind::Carried::Never {
+        return Verdict::Stays;
+    }
+    if desired.contains(user) { Verdict::Rebuilt } else { Verdict::Blocked }
+}

@@ -1,0 +1,325 @@
+//! A live database -> a catalog. One snapshot, a fixed number of queries, addresses joined in memory.
+
+mod unmanaged;
+
+use serde_json::{Map, Value, json};
+use std::collections::{HashMap, HashSet};
+use tokio_postgres::{Client, Row};
+
+use crate::catalog::{Catalog, Dependency, Edge, Id, Object, Unmanaged};
+use crate::kind::{self, KINDS, privileges};
+use crate::pg;
+
+/// Why a database could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum IntrospectError {
+    /// The server refused a query.
+    #[error("reading the catalog failed while reading {what}: {source}")]
+    Query {
+        /// The kind of object that was being read.
+        what: String,
+        /// The server's answer.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// A row that the kind does not understand: a bug of plumb, never a reason to go on.
+    #[error("{0}. This is a bug of plumb: please report it with the server's version")]
+    Unreadable(String),
+    /// The catalog changed during the reading, three times.
+    #[error("the catalog kept changing while it was read: another session runs DDL. Try again when it is done")]
+    Busy,
+}
+
+type Oids = (u32, u32, i32);
+
+/// Rows as they come, before addresses are known.
+#[derive(Default)]
+struct Reading {
+    objects: Vec<(Oids, Option<Oids>, Object)>,
+    owners: Vec<(Id, String)>,
+    grants: Vec<(Id, Option<String>, Vec<String>, Vec<String>)>,
+    depends: Vec<(Oids, Oids, char)>,
+    inherited: Vec<(Oids, Oids)>,
+    comments: Vec<(Oids, String)>,
+    unmanaged: Vec<Unmanaged>,
+}
+
+/// The tables whose rows make a catalog; a change in any of them while reading means reading again.
+const TOKEN: &str = "SELECT md5(string_agg(t, ',')) FROM (VALUES \
+     ((SELECT coalesce(max(xmin::text::int8), 0)::text || count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_class)), \
+     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_proc)), \
+     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_type)), \
+     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_namespace)), \
+     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_constraint)), \
+     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_attribute))) v(t)";
+
+/// Reads the whole database.
+///
+/// # Errors
+/// When a query fails, a row cannot be understood, or DDL of others keeps changing what is read.
+pub async fn introspect(session: &pg::Session) -> Result<Catalog, IntrospectError> {
+    for _ in 0..3 {
+        match attempt(session).await {
+            Ok(Some(catalog)) => return Ok(catalog),
+            Ok(None) => {}
+            Err(IntrospectError::Query { source, .. }) if vanished(&source) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Err(IntrospectError::Busy)
+}
+
+/// "cache lookup failed", "could not open relation": an object went away between the snapshot and a `pg_get_*def`.
+fn vanished(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|e| e.code().code() == "XX000" && e.message().contains("cache lookup failed"))
+}
+
+async fn attempt(session: &pg::Session) -> Result<Option<Catalog>, IntrospectError> {
+    let client = &session.client;
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |source| IntrospectError::Query { what, source }
+    };
+    pg::pin(client).await.map_err(failed("the session's settings"))?;
+    let before = token(client).await?;
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed("the snapshot"))?;
+    let read = read_all(session).await;
+    let ended = client.batch_execute("COMMIT").await;
+    let catalog = match read {
+        Ok(catalog) => catalog,
+        Err(e) => {
+            client.batch_execute("ROLLBACK").await.ok();
+            return Err(e);
+        }
+    };
+    ended.map_err(failed("the snapshot"))?;
+    Ok((before == token(client).await?).then_some(catalog))
+}
+
+async fn token(client: &Client) -> Result<String, IntrospectError> {
+    let row = client.query_one(TOKEN, &[]).await.map_err(|source| IntrospectError::Query { what: "the change token".into(), source })?;
+    Ok(row.get::<_, Option<String>>(0).unwrap_or_default())
+}
+
+async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
+    let client = &session.client;
+    let version = session.version.0;
+    let query = async |what: &str, sql: &str| -> Result<Vec<Row>, IntrospectError> {
+        let started = std::time::Instant::now();
+        let rows = client.query(sql, &[]).await.map_err(|source| IntrospectError::Query { what: what.to_owned(), source });
+        tracing::debug!(what, ms = started.elapsed().as_millis() as u64, "read");
+        rows
+    };
+    let mut reading = Reading::default();
+    for kind in KINDS {
+        if let Some(sql) = kind.query {
+            for row in query(kind.class, &sql(version).sql()).await? {
+                reading.object(kind.class, &row)?;
+            }
+        }
+        if let Some(sql) = kind.inherited {
+            let rows = query("inherited members", sql).await?;
+            reading.inherited.extend(rows.iter().map(|r| (oids(r, 0), oids(r, 3))));
+        }
+    }
+    for row in query("dependencies", DEPENDS).await? {
+        let letter: i8 = row.get(6);
+        reading.depends.push((oids(&row, 0), oids(&row, 3), letter as u8 as char));
+    }
+    for row in query("comments", COMMENTS).await? {
+        reading.comments.push((oids(&row, 0), row.get(3)));
+    }
+    for row in query("objects that are not managed", &unmanaged::sql(version)).await? {
+        reading.unmanaged.push(Unmanaged { class: row.get(0), identity: row.get(1), schema: row.get(2), digest: row.get(3) });
+    }
+    let head = query("the database", HEAD).await?;
+    let mut catalog = reading.join()?;
+    catalog.server = version;
+    if let Some(row) = head.first() {
+        (catalog.database, catalog.role, catalog.owner) = (row.get(0), row.get(1), row.get(2));
+    }
+    Ok(catalog)
+}
+
+const HEAD: &str = "SELECT datname::text, current_user::text, pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()";
+
+const DEPENDS: &str = "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384";
+
+/// Comments of user objects; those of extensions come from their control files.
+const COMMENTS: &str = "SELECT classoid, objoid, objsubid, description FROM pg_description \
+     WHERE (objoid >= 16384 OR classoid = 'pg_namespace'::regclass AND objoid = 2200) AND classoid <> 'pg_extension'::regclass";
+
+fn oids(row: &Row, at: usize) -> Oids {
+    (row.get(at), row.get(at + 1), row.get(at + 2))
+}
+
+fn map(value: Option<Value>) -> Map<String, Value> {
+    match value {
+        Some(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+impl Reading {
+    /// Takes one row of a kind's query, whose form `kind::Query` fixes.
+    fn object(&mut self, class: &str, row: &Row) -> Result<(), IntrospectError> {
+        let id = Id::with_args(class, row.get::<_, Vec<String>>(3), row.get::<_, Option<Vec<String>>>(4));
+        let parent = row.get::<_, Option<u32>>(5).map(|catalog| (catalog, row.get(6), row.get(7)));
+        let owner: Option<String> = row.get(8);
+        if let (Some(acl), Some(default)) = (row.get::<_, Option<Vec<String>>>(9), row.get::<_, Option<Vec<String>>>(10)) {
+            self.grants.push((id.clone(), owner.clone(), acl, default));
+        }
+        if let Some(owner) = owner {
+            self.owners.push((id.clone(), owner));
+        }
+        let mut detail = map(row.get(12));
+        if let (Some(default), Some(owner)) = (row.get::<_, Option<Vec<String>>>(10), self.owners.last().filter(|(o, _)| *o == id)) {
+            detail.insert("acl_default".to_owned(), json!(privileges::parse(&default, Some(&owner.1))));
+        }
+        let object = Object { id, parent: None, definition: map(row.get(11)), detail };
+        kind::check(&object).map_err(IntrospectError::Unreadable)?;
+        self.objects.push((oids(row, 0), parent, object));
+        Ok(())
+    }
+
+    /// Joins addresses, drops what belongs to extensions, and makes satellites and edges.
+    fn join(self) -> Result<Catalog, IntrospectError> {
+        let resolver = Resolver::new(&self);
+        let mut objects: Vec<Object> = Vec::with_capacity(self.objects.len() * 2);
+        let mut kept: HashSet<Id> = HashSet::new();
+        for (oids, parent, mut object) in self.objects {
+            if resolver.is_member(oids) || parent.is_some_and(|p| resolver.is_member(p)) {
+                continue;
+            }
+            if let Some(parent) = parent {
+                let Some(parent) = resolver.exact(parent) else { continue };
+                object.parent = Some(parent.clone());
+            }
+            kept.insert(object.id.clone());
+            objects.push(object);
+        }
+        let mut owner_of: HashMap<Id, String> = HashMap::new();
+        for (id, role) in self.owners.into_iter().filter(|(id, _)| kept.contains(id)) {
+            objects.push(kind::owner_object(&id, &role));
+            owner_of.insert(id, role);
+        }
+        let parents: HashMap<Id, Id> = objects.iter().filter_map(|o| Some((o.id.clone(), o.parent.clone()?))).collect();
+        for (id, owner, acl, default) in self.grants.into_iter().filter(|(id, ..)| kept.contains(id)) {
+            let owner = owner.or_else(|| owner_of.get(parents.get(&id)?).cloned());
+            let (given, base) = (privileges::parse(&acl, owner.as_deref()), privileges::parse(&default, owner.as_deref()));
+            if given != base {
+                objects.push(kind::grant_object(&id, &given, &base));
+            }
+        }
+        for (oids, text) in &self.comments {
+            if let Some(id) = resolver.exact(*oids).filter(|id| kept.contains(id)) {
+                objects.push(kind::comment_object(id, text));
+            }
+        }
+        let edges = resolver.edges(&self.depends, &self.inherited, &parents);
+        let mut catalog = Catalog::new(objects, edges);
+        catalog.unmanaged = self.unmanaged;
+        catalog.unmanaged.sort();
+        Ok(catalog)
+    }
+}
+
+/// From OIDs to addresses, by way of internal dependencies where an OID is not an object of its own (a row type, the rule of
+/// a view, the index of a constraint).
+struct Resolver {
+    ids: HashMap<Oids, Id>,
+    through: HashMap<(u32, u32), Oids>,
+    members: HashMap<(u32, u32), (u32, u32)>,
+}
+
+impl Resolver {
+    fn new(reading: &Reading) -> Resolver {
+        let ids = reading.objects.iter().map(|(oids, _, o)| (*oids, o.id.clone())).collect();
+        let mut through = HashMap::new();
+        let mut members = HashMap::new();
+        for (dependent, referenced, letter) in &reading.depends {
+            let key = (dependent.0, dependent.1);
+            match letter {
+                'e' => drop(members.insert(key, (referenced.0, referenced.1))),
+                'i' => drop(through.insert(key, *referenced)),
+                'a' => drop(through.entry(key).or_insert(*referenced)),
+                _ => {}
+            }
+        }
+        Resolver { ids, through, members }
+    }
+
+    fn is_member(&self, oids: Oids) -> bool {
+        self.members.contains_key(&(oids.0, oids.1))
+    }
+
+    fn exact(&self, oids: Oids) -> Option<&Id> {
+        self.ids.get(&oids)
+    }
+
+    fn resolve(&self, mut oids: Oids) -> Option<&Id> {
+        for _ in 0..8 {
+            if let Some(id) = self.ids.get(&oids).or_else(|| self.ids.get(&(oids.0, oids.1, 0))) {
+                return Some(match self.members.get(&(oids.0, oids.1)) {
+                    Some((class, extension)) => self.ids.get(&(*class, *extension, 0))?,
+                    None => id,
+                });
+            }
+            oids = match self.members.get(&(oids.0, oids.1)) {
+                Some((class, extension)) => (*class, *extension, 0),
+                None => *self.through.get(&(oids.0, oids.1))?,
+            };
+        }
+        None
+    }
+
+    fn edges(&self, depends: &[(Oids, Oids, char)], inherited: &[(Oids, Oids)], parents: &HashMap<Id, Id>) -> Vec<Edge> {
+        let within = |inner: &Id, outer: &Id| std::iter::successors(parents.get(inner), |p| parents.get(*p)).any(|p| p == outer);
+        let mut edges = Vec::with_capacity(depends.len());
+        for (dependent, referenced, letter) in depends {
+            let (Some(a), Some(b)) = (self.resolve(*dependent), self.resolve(*referenced)) else { continue };
+            // What is inside needs what is outside, never the other way round; that goes without an edge.
+            if a == b || within(b, a) {
+                continue;
+            }
+            if a.class() == "sequence" && b.class() == "column" && *letter == 'a' {
+                let dependent = Id::new("owned by", a.name().iter().cloned());
+                edges.push(Edge { dependent, referenced: b.clone(), dependency: Dependency::Auto });
+                continue;
+            }
+            let same_class = a.class() == b.class();
+            let dependency = match letter {
+                'P' | 'S' if same_class => Dependency::Inherited,
+                'P' | 'S' => continue,
+                'a' | 'i' if a.class() == "table" && b.class() == "table" => continue,
+                'a' | 'i' | 'x' => Dependency::Auto,
+                _ => Dependency::Normal,
+            };
+            edges.push(Edge { dependent: a.clone(), referenced: b.clone(), dependency });
+        }
+        for (child, parent) in inherited {
+            if let (Some(a), Some(b)) = (self.ids.get(child), self.ids.get(parent)) {
+                edges.push(Edge { dependent: a.clone(), referenced: b.clone(), dependency: Dependency::Inherited });
+            }
+        }
+        edges.extend(self.partition_edges(&edges, parents));
+        edges
+    }
+
+    /// A partition is attached after its own members stand, and to a parent that stands.
+    fn partition_edges(&self, edges: &[Edge], parents: &HashMap<Id, Id>) -> Vec<Edge> {
+        let partitions: HashMap<&Id, &Id> =
+            self.ids.values().filter(|id| id.class() == "partition").filter_map(|p| Some((parents.get(p)?, p))).collect();
+        let normal = |a: &Id, b: &Id| Edge { dependent: a.clone(), referenced: b.clone(), dependency: Dependency::Normal };
+        let mut more = Vec::new();
+        for edge in edges.iter().filter(|e| e.dependency == Dependency::Inherited) {
+            let (Some(child), Some(parent)) = (parents.get(&edge.dependent), parents.get(&edge.referenced)) else { continue };
+            let Some(partition) = partitions.get(child) else { continue };
+            more.push(normal(partition, parent));
+            if edge.dependent.class() != "trigger" {
+                more.push(normal(partition, &edge.dependent));
+            }
+        }
+        more
+    }
+}

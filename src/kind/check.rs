@@ -1,0 +1,103 @@
+//! Check constraints of tables: `pg_constraint` with `contype = 'c'`.
+
+use serde::Deserialize;
+
+use super::constraint::{COMMON, add, query, remove};
+use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Space, expression, field, reads_as};
+use crate::catalog::{Dependency, Id, Object};
+use crate::sql::ident;
+use crate::statement::{LockMode, Statement};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "deferral cannot be set on a check; the fields are read to be refused if they ever appear")]
+struct Check {
+    expression: String,
+    #[serde(default)]
+    no_inherit: bool,
+    #[serde(default)]
+    not_valid: bool,
+    #[serde(default)]
+    not_enforced: bool,
+    #[serde(default)]
+    deferrable: bool,
+    #[serde(default)]
+    deferred: bool,
+    #[serde(default)]
+    inherited: bool,
+}
+
+fn element(object: &Object) -> String {
+    let c: Check = object.read();
+    let no_inherit = if c.no_inherit { " NO INHERIT" } else { "" };
+    let enforced = if c.not_enforced { " NOT ENFORCED" } else { "" };
+    format!("CONSTRAINT {} CHECK ({}){no_inherit}{enforced}", ident(object.id.base()), c.expression)
+}
+
+fn validate(object: &Object) -> Vec<Statement> {
+    let table = object.id.table_sql();
+    let sql = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", ident(object.id.base()));
+    vec![Statement::new(sql).lock(table.clone(), LockMode::ShareUpdateExclusive).scan(table)]
+}
+
+/// Whether it comes to its table through INHERITS, which writes it by itself.
+fn by_inheritance(context: &Context, object: &Object) -> bool {
+    let table = object.parent.as_ref().and_then(|p| context.desired.get(p));
+    object.flag("inherited") && table.is_some_and(|t| t.definition.contains_key("inherits"))
+}
+
+/// Whether making the parent table's constraint makes this one too.
+fn from_parent(context: &Context, object: &Object) -> bool {
+    let new = |id: &Id| !context.live.contains(id);
+    let from_new_parent =
+        context.desired.uses(&object.id).iter().any(|(id, d)| *d == Dependency::Inherited && new(id));
+    let table_is_new = object.parent.as_ref().is_some_and(new);
+    object.flag("inherited") && (by_inheritance(context, object) || from_new_parent && !table_is_new)
+}
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "check",
+    query: Some(|version| {
+        let enforced = if version >= 180_000 { "CASE WHEN NOT k.conenforced THEN true END" } else { "NULL::bool" };
+        let not_valid = if version >= 180_000 { "NOT k.convalidated AND k.conenforced" } else { "NOT k.convalidated" };
+        query('c').define(format!(
+            "'expression', pg_get_expr(k.conbin, k.conrelid), 'no_inherit', CASE WHEN k.connoinherit THEN true END, \
+             'not_valid', CASE WHEN {not_valid} THEN true END, 'not_enforced', {enforced}, {COMMON}"
+        ))
+    }),
+    check: reads_as::<Check>,
+    fields: &[
+        expression("expression", Cost::Replace),
+        field("no_inherit", Cost::Replace),
+        field("not_valid", Cost::AlterOrReplace(|_, new| !new.flag("not_valid"))),
+        field("not_enforced", Cost::Replace),
+        field("deferrable", Cost::Replace),
+        field("deferred", Cost::Replace),
+        field("inherited", Cost::Alter),
+    ],
+    create: |context, o| {
+        if from_parent(context, o) {
+            return Vec::new();
+        }
+        let mut added = add(o, &element(o));
+        if o.flag("not_valid") {
+            added.sql += " NOT VALID";
+            added.scans.clear();
+        }
+        vec![added]
+    },
+    alter: |_, _, new, changed| if changed.iter().any(|c| c == "not_valid") { validate(new) } else { Vec::new() },
+    drop: remove,
+    element: Some(|context, o| (!o.flag("not_valid") && !by_inheritance(context, o)).then(|| element(o))),
+    absorbed: Absorbed::Inside,
+    spaces: &[Space::Constraint],
+    carried: Carried::Always,
+    inherited: Some(
+        "SELECT 'pg_constraint'::regclass::oid, k.oid, 0, 'pg_constraint'::regclass::oid, p.oid, 0 \
+         FROM pg_inherits i JOIN pg_constraint k ON k.conrelid = i.inhrelid AND k.contype = 'c' AND k.coninhcount > 0 AND NOT k.conislocal \
+         JOIN pg_constraint p ON p.conrelid = i.inhparent AND p.conname = k.conname AND p.contype = 'c'",
+    ),
+    made_by_parent: true,
+    ..BASE
+};

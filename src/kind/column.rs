@@ -1,0 +1,338 @@
+//! Columns of tables: `pg_attribute`. The default is a kind of its own, so that it can come and go by itself.
+
+use serde::Deserialize;
+
+use super::relation::is_enum;
+use super::sequence::{PAIRS, Sequence};
+use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
+use crate::catalog::{Id, Object};
+use crate::sql::ident;
+use crate::statement::{LockMode, Loss, Statement};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Column {
+    #[serde(rename = "type")]
+    data_type: String,
+    collation: Option<String>,
+    #[serde(default)]
+    not_null: bool,
+    identity: Option<Identity>,
+    generated: Option<String>,
+    #[serde(default)]
+    generated_virtual: bool,
+    storage: Option<String>,
+    compression: Option<String>,
+    statistics: Option<i64>,
+    #[serde(default)]
+    options: Vec<String>,
+    /// It comes from the parent of a partition or of an inheriting table, and only from there.
+    #[serde(default)]
+    inherited: bool,
+}
+
+#[derive(Deserialize, PartialEq)]
+struct Identity {
+    always: bool,
+    #[serde(flatten)]
+    sequence: Sequence,
+}
+
+impl Identity {
+    fn words(&self) -> &'static str {
+        if self.always { "ALWAYS" } else { "BY DEFAULT" }
+    }
+
+    fn clause(&self) -> String {
+        let options = self.sequence.options();
+        let options = if options.is_empty() { String::new() } else { format!(" ({})", options.trim_start()) };
+        format!("GENERATED {} AS IDENTITY{options}", self.words())
+    }
+}
+
+impl Column {
+    fn collate(&self) -> String {
+        self.collation.as_ref().map_or(String::new(), |c| format!(" COLLATE {c}"))
+    }
+}
+
+fn storage_word(letter: &str) -> &'static str {
+    match letter {
+        "p" => "PLAIN",
+        "e" => "EXTERNAL",
+        "m" => "MAIN",
+        _ => "EXTENDED",
+    }
+}
+
+fn compression_word(letter: &str) -> &'static str {
+    if letter == "l" { "lz4" } else { "pglz" }
+}
+
+/// `name type COLLATE ... DEFAULT ... NOT NULL`.
+fn words(context: &Context, object: &Object, nested: bool) -> String {
+    let c: Column = object.read();
+    let mut text = format!("{} {}", ident(object.id.base()), c.data_type);
+    text += &c.compression.as_ref().map_or(String::new(), |m| format!(" COMPRESSION {}", compression_word(m)));
+    text += &c.collate();
+    if let Some(generated) = &c.generated {
+        text += &format!(" GENERATED ALWAYS AS ({generated}) {}", if c.generated_virtual { "VIRTUAL" } else { "STORED" });
+    }
+    text += &c.identity.as_ref().map_or(String::new(), |i| format!(" {}", i.clause()));
+    let default = Id::new("default", object.id.name().iter().cloned());
+    if let Some(default) = context.desired.get(&default).filter(|d| nested && context.absorbed.contains(&d.id)) {
+        text += &format!(" DEFAULT {}", default.text("expression"));
+    }
+    if c.not_null {
+        text += " NOT NULL";
+    }
+    text
+}
+
+/// What a column has beyond what its definition can say in CREATE TABLE.
+fn extras(object: &Object) -> Vec<Statement> {
+    let c: Column = object.read();
+    let mut actions = Vec::new();
+    actions.extend(c.storage.as_ref().map(|s| format!("SET STORAGE {}", storage_word(s))));
+    actions.extend(c.statistics.map(|s| format!("SET STATISTICS {s}")));
+    if !c.options.is_empty() {
+        actions.push(format!("SET ({})", super::relation::options_list(&c.options)));
+    }
+    actions.into_iter().map(|a| on_column(object, &a)).collect()
+}
+
+fn on_column(object: &Object, action: &str) -> Statement {
+    let table = object.id.table_sql();
+    Statement::new(format!("ALTER TABLE ONLY {table} ALTER COLUMN {} {action}", ident(object.id.base())))
+        .lock(table, LockMode::AccessExclusive)
+}
+
+fn create(context: &Context, object: &Object) -> Vec<Statement> {
+    let c: Column = object.read();
+    let table = object.id.table_sql();
+    let mut statements = Vec::new();
+    if !c.inherited {
+        let sql = format!("ALTER TABLE {table} ADD COLUMN {}", words(context, object, true));
+        let mut add = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive);
+        if c.identity.is_some() || c.generated.is_some() && !c.generated_virtual {
+            add = add.rewrite(table);
+        }
+        statements.push(add);
+    }
+    statements.extend(extras(object));
+    statements
+}
+
+/// A new type, with the default taken off and put back where it could not be cast by itself.
+fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
+    let (before, after): (Column, Column) = (old.read(), new.read());
+    let (table, name) = (new.id.table_sql(), ident(new.id.base()));
+    let base = |t: &str| t.split('(').next().unwrap_or(t).to_owned();
+    let same_base = base(&before.data_type) == base(&after.data_type);
+    let using = context.using(&new.id).unwrap_or_else(|| {
+        if same_base {
+            return String::new();
+        }
+        let through_text = is_enum(context, &before.data_type) || is_enum(context, &after.data_type);
+        let array = if before.data_type.ends_with("[]") { "[]" } else { "" };
+        let text = if through_text && !before.data_type.starts_with("text") { format!("::text{array}") } else { String::new() };
+        format!(" USING {name}{text}::{}", after.data_type)
+    });
+    let default_id = Id::new("default", new.id.name().iter().cloned());
+    let default = context.live.get(&default_id).filter(|_| !same_base);
+    let mut actions = Vec::new();
+    if default.is_some() {
+        actions.push(format!("ALTER COLUMN {name} DROP DEFAULT"));
+    }
+    actions.push(format!("ALTER COLUMN {name} TYPE {}{}{using}", after.data_type, after.collate()));
+    if let Some(wanted) = default.and_then(|_| context.desired.get(&default_id)) {
+        actions.push(format!("ALTER COLUMN {name} SET DEFAULT {}", wanted.text("expression")));
+    }
+    let mut statement =
+        Statement::new(format!("ALTER TABLE {table} {}", actions.join(", "))).lock(table.clone(), LockMode::AccessExclusive);
+    if !widens(&before.data_type, &after.data_type) {
+        statement = statement.rewrite(table);
+        if narrows(&before.data_type, &after.data_type) {
+            statement = statement.loses(Loss::Values(new.id.sql()));
+        }
+    }
+    vec![statement]
+}
+
+fn length(data_type: &str) -> Option<i64> {
+    data_type.split_once('(').and_then(|(_, rest)| rest.split([',', ')']).next()?.parse().ok())
+}
+
+/// Type changes that PostgreSQL makes without touching a row (`ddl_locks.md` C15 and C16).
+fn widens(old: &str, new: &str) -> bool {
+    let varchar = |t: &str| t.starts_with("character varying");
+    match (varchar(old), varchar(new)) {
+        (true, true) => length(new).is_none() || length(old).is_some_and(|o| Some(o) <= length(new)),
+        (true, false) => new == "text",
+        (false, true) => old == "text" && length(new).is_none(),
+        _ => false,
+    }
+}
+
+/// Type changes by which values can be cut, rounded or refused: fewer digits, fewer characters, or another family of types.
+fn narrows(old: &str, new: &str) -> bool {
+    const GROWING: &[(&str, &[&str])] = &[
+        ("smallint", &["integer", "bigint", "numeric"]),
+        ("integer", &["bigint", "numeric", "double precision"]),
+        ("bigint", &["numeric"]),
+        ("real", &["double precision"]),
+        ("date", &["timestamp without time zone", "timestamp with time zone"]),
+        ("json", &["jsonb"]),
+    ];
+    let grows = GROWING.iter().any(|(from, to)| *from == old && to.contains(&new)) || new == "text";
+    let longer = old.split('(').next() == new.split('(').next() && length(old).is_some() && length(old) <= length(new);
+    !(grows || longer)
+}
+
+fn identity(old: &Column, new: &Column, object: &Object) -> Vec<Statement> {
+    match (&old.identity, &new.identity) {
+        (None, Some(identity)) => vec![on_column(object, &format!("ADD {}", identity.clause()))],
+        (Some(_), None) => vec![on_column(object, "DROP IDENTITY")],
+        (Some(before), Some(after)) => {
+            let mut action = if before.always == after.always { String::new() } else { format!("SET GENERATED {} ", after.words()) };
+            action += after.sequence.changes(&before.sequence, "SET ").replace("SET ", " SET ").trim_start();
+            if action.trim().is_empty() { Vec::new() } else { vec![on_column(object, action.trim())] }
+        }
+        (None, None) => Vec::new(),
+    }
+}
+
+fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec<Statement> {
+    let (before, after): (Column, Column) = (old.read(), new.read());
+    let one = |action: String| vec![on_column(new, &action)];
+    match name {
+        "type" | "collation" if after.inherited => Vec::new(),
+        "type" | "collation" => retype(context, old, new),
+        "not_null" if after.not_null => {
+            let table = new.id.table_sql();
+            let sql = format!("ALTER TABLE {table} ALTER COLUMN {} SET NOT NULL", ident(new.id.base()));
+            vec![Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).scan(table)]
+        }
+        "not_null" => {
+            let table = new.id.table_sql();
+            let sql = format!("ALTER TABLE {table} ALTER COLUMN {} DROP NOT NULL", ident(new.id.base()));
+            vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
+        }
+        "identity" => identity(&before, &after, new),
+        "generated" | "generated_virtual" => one("DROP EXPRESSION".to_owned()),
+        "storage" => {
+            let storage = after.storage.or_else(|| new.detail.get("storage")?.as_str().map(str::to_owned));
+            one(format!("SET STORAGE {}", storage_word(storage.as_deref().unwrap_or("x"))))
+        }
+        "compression" => one(format!("SET COMPRESSION {}", after.compression.as_deref().map_or("default", compression_word))),
+        "statistics" => one(format!("SET STATISTICS {}", after.statistics.unwrap_or(-1))),
+        "options" => super::relation::change_options("", &before.options, &after.options)
+            .into_iter()
+            .map(|a| on_column(new, a.trim()))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+impl Context<'_> {
+    /// The USING expression that a directive gives for a column's type change.
+    fn using(&self, column: &Id) -> Option<String> {
+        let text = self.desired.get(column)?.detail.get("using")?.as_str()?;
+        Some(format!(" USING {text}"))
+    }
+}
+
+/// A stored expression can be dropped in place; nothing can be turned into one, and (before 17) none can be changed.
+fn generated_cost(old: &Object, new: &Object) -> bool {
+    old.definition.contains_key("generated") && !new.definition.contains_key("generated") && !old.flag("generated_virtual")
+}
+
+/// The order in which fields are changed: what a column must lose before its type changes comes first.
+const ORDER: &[&str] = &["generated", "collation", "type", "not_null", "identity", "storage", "compression", "statistics", "options"];
+
+fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
+    let has = |f: &str| changed.iter().any(|c| c == f);
+    ORDER
+        .iter()
+        .filter(|f| has(f) && !(**f == "collation" && has("type")))
+        // NOT NULL must stand before an identity is added, and go after one is dropped.
+        .flat_map(|f| alter_field(context, old, new, f))
+        .collect()
+}
+
+fn query(version: u32) -> Query {
+    let statistics = if version >= 170_000 { "a.attstattarget" } else { "nullif(a.attstattarget, -1)" };
+    let virtual_column = if version >= 180_000 { "CASE WHEN a.attgenerated = 'v' THEN true END" } else { "NULL::bool" };
+    Query {
+        sub: "a.attnum",
+        acl: Some(("a.attacl", 'c')),
+        ..Query::over(
+            "pg_class",
+            "c.oid",
+            "n.nspname, c.relname, a.attname",
+            "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' \
+             JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid \
+             LEFT JOIN pg_attrdef d ON a.attgenerated <> '' AND d.adrelid = a.attrelid AND d.adnum = a.attnum \
+             WHERE c.oid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped",
+        )
+    }
+    .part_of("pg_class", "c.oid")
+    .define(format!(
+        "'type', format_type(a.atttypid, a.atttypmod), \
+         'collation', CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0 THEN (SELECT quote_ident(cn.nspname) || '.' || quote_ident(co.collname) \
+             FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation) END, \
+         'not_null', CASE WHEN a.attnotnull THEN true END, \
+         'identity', CASE WHEN a.attidentity <> '' THEN (SELECT json_build_object('always', a.attidentity = 'a', {PAIRS}) FROM pg_depend i \
+             JOIN pg_sequence s ON s.seqrelid = i.objid WHERE i.classid = 'pg_class'::regclass AND i.refclassid = 'pg_class'::regclass \
+             AND i.refobjid = a.attrelid AND i.refobjsubid = a.attnum AND i.deptype = 'i') END, \
+         'generated', pg_get_expr(d.adbin, d.adrelid), 'generated_virtual', {virtual_column}, \
+         'storage', CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END, \
+         'compression', CASE WHEN a.attcompression <> '' THEN a.attcompression::text END, \
+         'statistics', {statistics}, 'options', to_json(a.attoptions), \
+         'inherited', CASE WHEN a.attinhcount > 0 AND NOT a.attislocal THEN true END"
+    ))
+    .detail("'position', a.attnum, 'storage', t.typstorage::text")
+}
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "column",
+    query: Some(query),
+    check: reads_as::<Column>,
+    fields: &[
+        field("type", Cost::Retype),
+        field("collation", Cost::Retype),
+        field("not_null", Cost::Alter),
+        field("identity", Cost::Alter),
+        expression("generated", Cost::AlterOrReplace(generated_cost)),
+        field("generated_virtual", Cost::AlterOrReplace(generated_cost)),
+        field("storage", Cost::Alter),
+        field("compression", Cost::Alter),
+        field("statistics", Cost::Alter),
+        field("options", Cost::Alter),
+        field("inherited", Cost::Alter),
+    ],
+    create,
+    alter,
+    drop: |_, o| {
+        if o.flag("inherited") {
+            return Vec::new();
+        }
+        let table = o.id.table_sql();
+        let sql = format!("ALTER TABLE {table} DROP COLUMN {}", ident(o.id.base()));
+        let dropped = Statement::new(sql).lock(table, LockMode::AccessExclusive);
+        vec![if o.definition.contains_key("generated") { dropped } else { dropped.loses(Loss::Values(o.id.sql())) }]
+    },
+    element: Some(|context, o| {
+        let from_inheritance = o.flag("inherited") && context.desired.get(o.parent.as_ref()?)?.definition.contains_key("inherits");
+        (!from_inheritance).then(|| words(context, o, true))
+    }),
+    absorbed: Absorbed::Inside,
+    inherited: Some(
+        "SELECT 'pg_class'::regclass::oid, a.attrelid, a.attnum::int4, 'pg_class'::regclass::oid, p.attrelid, p.attnum::int4 \
+         FROM pg_inherits i JOIN pg_attribute a ON a.attrelid = i.inhrelid AND a.attinhcount > 0 AND NOT a.attislocal AND a.attnum > 0 AND NOT a.attisdropped \
+         JOIN pg_attribute p ON p.attrelid = i.inhparent AND p.attname = a.attname AND p.attnum > 0",
+    ),
+    made_by_parent: true,
+    ..BASE
+};

@@ -1,0 +1,62 @@
+//! Comments: `pg_description`. A satellite of anything.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Absorbed, BASE, Carried, Cost, Kind, field, reads_as};
+use crate::catalog::{Id, Object};
+use crate::sql::{ident, literal};
+use crate::statement::{LockMode, Statement};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Comment {
+    text: String,
+}
+
+/// The comment on `target` as an object.
+pub fn object(target: &Id, text: &str) -> Object {
+    let mut definition = Map::new();
+    definition.insert("text".to_owned(), Value::from(text));
+    Object { id: Id::satellite("comment", target), parent: Some(target.clone()), definition, detail: Map::new() }
+}
+
+fn subject(target: &Id) -> String {
+    let on_table = |word: &str| format!("{word} {} ON {}", ident(target.base()), target.table_sql());
+    match target.class() {
+        "primary key" | "unique" | "foreign key" | "check" | "exclusion" => on_table("CONSTRAINT"),
+        "domain constraint" => format!("CONSTRAINT {} ON DOMAIN {}", ident(target.base()), target.table_sql()),
+        "trigger" => on_table("TRIGGER"),
+        "policy" => on_table("POLICY"),
+        "rule" => on_table("RULE"),
+        "enum" | "composite type" | "range type" => format!("TYPE {}", target.sql()),
+        "view column" => format!("COLUMN {}", target.sql()),
+        other => format!("{} {}", other.to_uppercase(), target.sql()),
+    }
+}
+
+fn comment(target: &Id, text: &str) -> Vec<Statement> {
+    let statement = Statement::new(format!("COMMENT ON {} IS {text}", subject(target)));
+    vec![match target.class() {
+        "table" | "view" | "materialized view" | "index" | "sequence" => statement.lock(target.sql(), LockMode::ShareUpdateExclusive),
+        "column" | "view column" => statement.lock(target.table_sql(), LockMode::ShareUpdateExclusive),
+        _ => statement,
+    }]
+}
+
+fn set(object: &Object) -> Vec<Statement> {
+    object.id.of().map(|target| comment(target, &literal(object.text("text")))).unwrap_or_default()
+}
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "comment",
+    check: reads_as::<Comment>,
+    fields: &[field("text", Cost::Alter)],
+    create: |_, o| set(o),
+    alter: |_, _, o, _| set(o),
+    drop: |_, o| o.id.of().map(|target| comment(target, "NULL")).unwrap_or_default(),
+    absorbed: Absorbed::After,
+    carried: Carried::Always,
+    ..BASE
+};

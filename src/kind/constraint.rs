@@ -1,0 +1,172 @@
+//! What the constraints of tables share: `pg_constraint` and, for keys, the index that enforces them.
+
+use serde::Deserialize;
+use std::borrow::Cow;
+
+use super::relation::with_options;
+use super::{Context, Cost, Field, Query, field};
+use crate::catalog::Object;
+use crate::sql::{ident, idents};
+use crate::statement::{LockMode, Statement};
+
+/// A primary key or a unique constraint.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    columns: Vec<String>,
+    #[serde(default)]
+    include: Vec<String>,
+    #[serde(default)]
+    options: Vec<String>,
+    #[serde(default)]
+    nulls_not_distinct: bool,
+    #[serde(default)]
+    without_overlaps: bool,
+    #[serde(default)]
+    deferrable: bool,
+    #[serde(default)]
+    deferred: bool,
+    #[serde(default)]
+    replica_identity: bool,
+    #[serde(default)]
+    clustered: bool,
+    #[serde(default)]
+    #[allow(dead_code, reason = "read through Object::flag")]
+    inherited: bool,
+}
+
+/// What a change of each field of a key costs.
+pub const KEY_FIELDS: &[Field] = &[
+    field("columns", Cost::Replace),
+    field("include", Cost::Replace),
+    field("options", Cost::Alter),
+    field("nulls_not_distinct", Cost::Replace),
+    field("without_overlaps", Cost::Replace),
+    field("deferrable", Cost::Replace),
+    field("deferred", Cost::Replace),
+    field("replica_identity", Cost::Alter),
+    field("clustered", Cost::Alter),
+    field("inherited", Cost::Alter),
+];
+
+/// The rows of `pg_constraint` of one `contype` over tables, each with its table.
+pub fn query(contype: char) -> Query {
+    Query::over(
+        "pg_constraint",
+        "k.oid",
+        "n.nspname, c.relname, k.conname",
+        Cow::Owned(format!(
+            "FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' \
+             JOIN pg_namespace n ON n.oid = c.relnamespace {} WHERE k.contype = '{contype}' AND c.oid >= 16384",
+            if matches!(contype, 'p' | 'u' | 'x') { "JOIN pg_index i ON i.indexrelid = k.conindid JOIN pg_class ic ON ic.oid = i.indexrelid" } else { "" }
+        )),
+    )
+    .part_of("pg_class", "c.oid")
+}
+
+/// JSON pairs that every constraint has.
+pub const COMMON: &str = "'deferrable', CASE WHEN k.condeferrable THEN true END, 'deferred', CASE WHEN k.condeferred THEN true END, \
+     'inherited', CASE WHEN k.conparentid <> 0 OR k.coninhcount > 0 AND NOT k.conislocal THEN true END";
+
+/// JSON pairs of the index that enforces a constraint.
+pub const INDEX: &str = "'options', to_json(ic.reloptions), 'replica_identity', CASE WHEN i.indisreplident THEN true END, \
+     'clustered', CASE WHEN i.indisclustered THEN true END";
+
+/// The whole query of a key.
+pub fn key_query(contype: char, version: u32) -> Query {
+    let nulls = if version >= 150_000 { "CASE WHEN i.indnullsnotdistinct THEN true END" } else { "NULL::bool" };
+    let overlaps = if version >= 180_000 { "CASE WHEN k.conperiod THEN true END" } else { "NULL::bool" };
+    let list = |from: &str| {
+        format!(
+            "(SELECT json_agg(a.attname ORDER BY x.n) FROM unnest(i.indkey::int2[]) WITH ORDINALITY x(attnum, n) \
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = x.attnum WHERE x.n {from} i.indnkeyatts)"
+        )
+    };
+    query(contype).define(format!(
+        "'columns', {}, 'include', CASE WHEN i.indnatts > i.indnkeyatts THEN {} END, 'nulls_not_distinct', {nulls}, \
+         'without_overlaps', {overlaps}, {COMMON}, {INDEX}",
+        list("<="),
+        list(">")
+    ))
+}
+
+/// ` DEFERRABLE INITIALLY DEFERRED` where it applies.
+pub fn deferral(deferrable: bool, deferred: bool) -> &'static str {
+    match (deferrable, deferred) {
+        (true, true) => " DEFERRABLE INITIALLY DEFERRED",
+        (true, false) => " DEFERRABLE",
+        _ => "",
+    }
+}
+
+/// `CONSTRAINT name <words> (columns) ...`.
+pub fn key_element(object: &Object, words: &str) -> String {
+    let k: Key = object.read();
+    let nulls = if k.nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" };
+    let overlaps = if k.without_overlaps { " WITHOUT OVERLAPS" } else { "" };
+    let include = if k.include.is_empty() { String::new() } else { format!(" INCLUDE ({})", idents(&k.include)) };
+    format!(
+        "CONSTRAINT {} {words}{nulls} ({}{overlaps}){include}{}{}",
+        ident(object.id.base()),
+        idents(&k.columns),
+        with_options(&k.options),
+        deferral(k.deferrable, k.deferred)
+    )
+}
+
+/// `ALTER TABLE ... ADD <element>`.
+pub fn add(object: &Object, element: &str) -> Statement {
+    let table = object.id.table_sql();
+    Statement::new(format!("ALTER TABLE {table} ADD {element}")).lock(table.clone(), LockMode::AccessExclusive).scan(table)
+}
+
+/// `ALTER TABLE ... DROP CONSTRAINT`.
+pub fn remove(_: &Context, object: &Object) -> Vec<Statement> {
+    let table = object.id.table_sql();
+    let sql = format!("ALTER TABLE {table} DROP CONSTRAINT {}", ident(object.id.base()));
+    vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
+}
+
+/// What a key has beyond its definition: CLUSTER ON, REPLICA IDENTITY USING INDEX.
+pub fn index_marks(object: &Object, clustered: bool, replica_identity: bool) -> Vec<Statement> {
+    let (table, name) = (object.id.table_sql(), ident(object.id.base()));
+    let mut statements = Vec::new();
+    if clustered {
+        let sql = format!("ALTER TABLE {table} CLUSTER ON {name}");
+        statements.push(Statement::new(sql).lock(table.clone(), LockMode::ShareUpdateExclusive));
+    }
+    if replica_identity {
+        let sql = format!("ALTER TABLE {table} REPLICA IDENTITY USING INDEX {name}");
+        statements.push(Statement::new(sql).lock(table, LockMode::AccessExclusive));
+    }
+    statements
+}
+
+/// Makes a key by itself.
+pub fn create_key(object: &Object, words: &str) -> Vec<Statement> {
+    let k: Key = object.read();
+    let mut statements = vec![add(object, &key_element(object, words))];
+    statements.extend(index_marks(object, k.clustered, k.replica_identity));
+    statements
+}
+
+/// Changes what can be changed of a key in place: storage parameters and marks of its index.
+pub fn alter_index(old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
+    let index = crate::sql::qualified(&[new.id.first(), new.id.base()]);
+    let has = |f: &str| changed.iter().any(|c| c == f);
+    let mut statements = Vec::new();
+    if has("options") {
+        let (before, after) = (super::relation::options(old), super::relation::options(new));
+        let sql = super::relation::change_options(&format!("ALTER INDEX {index}"), &before, &after);
+        statements.extend(sql.into_iter().map(|s| Statement::new(s).lock(index.clone(), LockMode::ShareUpdateExclusive)));
+    }
+    statements.extend(index_marks(
+        new,
+        has("clustered") && new.flag("clustered"),
+        has("replica_identity") && new.flag("replica_identity"),
+    ));
+    if has("clustered") && !new.flag("clustered") {
+        statements.push(Statement::new(format!("ALTER TABLE {} SET WITHOUT CLUSTER", new.id.table_sql())));
+    }
+    statements
+}

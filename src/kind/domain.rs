@@ -1,0 +1,87 @@
+//! Domains: `pg_type` with `typtype = 'd'`. Their CHECK constraints are a kind of their own.
+
+use serde::Deserialize;
+
+use super::{BASE, Context, Cost, Kind, Query, Space, expression, field, reads_as};
+use crate::catalog::Object;
+use crate::kind::relation::{move_aside, retype_users};
+use crate::sql::qualified;
+use crate::statement::Statement;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Domain {
+    #[serde(rename = "type")]
+    data_type: String,
+    collation: Option<String>,
+    default: Option<String>,
+    not_null: bool,
+}
+
+fn create(context: &Context, object: &Object) -> Statement {
+    let d: Domain = object.read();
+    let mut sql = format!("CREATE DOMAIN {} AS {}", object.id.sql(), d.data_type);
+    sql += &d.collation.map_or(String::new(), |c| format!(" COLLATE {c}"));
+    sql += &d.default.map_or(String::new(), |e| format!(" DEFAULT {e}"));
+    sql += if d.not_null { " NOT NULL" } else { "" };
+    sql += &context.elements(&object.id).iter().map(|e| format!(" {e}")).collect::<String>();
+    Statement::new(sql)
+}
+
+/// Another base type: no such form exists, so a new domain takes the name and every column moves over to it.
+fn rebuild(context: &Context, new: &Object) -> Vec<Statement> {
+    let aside = move_aside(new.id.base());
+    let mut statements = vec![
+        Statement::new(format!("ALTER DOMAIN {} RENAME TO {}", new.id.sql(), crate::sql::ident(&aside))),
+        create(&Context { absorbed: &context.desired.children(&new.id).map(|c| c.id.clone()).collect(), ..*context }, new),
+    ];
+    statements.extend(retype_users(context, &new.id));
+    statements.push(Statement::new(format!("DROP DOMAIN {}", qualified(&[new.id.first(), &aside]))));
+    statements
+}
+
+fn alter(context: &Context, new: &Object, changed: &[String]) -> Vec<Statement> {
+    if changed.iter().any(|c| c == "type" || c == "collation") {
+        return rebuild(context, new);
+    }
+    let d: Domain = new.read();
+    let action = |field: &str| match field {
+        "default" => d.default.as_ref().map_or("DROP DEFAULT".to_owned(), |e| format!("SET DEFAULT {e}")),
+        _ => if d.not_null { "SET NOT NULL" } else { "DROP NOT NULL" }.to_owned(),
+    };
+    changed.iter().map(|f| Statement::new(format!("ALTER DOMAIN {} {}", new.id.sql(), action(f)))).collect()
+}
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "domain",
+    query: Some(|_| {
+        Query::over(
+            "pg_type",
+            "t.oid",
+            "n.nspname, t.typname",
+            "FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace JOIN pg_type b ON b.oid = t.typbasetype \
+             LEFT JOIN pg_collation c ON c.oid = t.typcollation AND c.oid <> b.typcollation \
+             LEFT JOIN pg_namespace cn ON cn.oid = c.collnamespace WHERE t.typtype = 'd' AND t.oid >= 16384",
+        )
+        .owned("t.typowner", "t.typacl", 'T')
+        .define(
+            "'type', format_type(t.typbasetype, t.typtypmod), \
+             'collation', quote_ident(cn.nspname) || '.' || quote_ident(c.collname), \
+             'default', coalesce(pg_get_expr(t.typdefaultbin, 'pg_catalog.pg_class'::regclass), quote_literal(t.typdefault)), \
+             'not_null', t.typnotnull",
+        )
+    }),
+    check: reads_as::<Domain>,
+    fields: &[
+        field("type", Cost::Retype),
+        field("collation", Cost::Retype),
+        expression("default", Cost::Alter),
+        field("not_null", Cost::Alter),
+    ],
+    create: |context, o| vec![create(context, o)],
+    alter: |context, _, new, changed| alter(context, new, changed),
+    drop: |_, o| vec![Statement::new(format!("DROP DOMAIN {}", o.id.sql()))],
+    spaces: &[Space::Type],
+    ..BASE
+};

@@ -1,0 +1,171 @@
+//! Foreign keys: `pg_constraint` with `contype = 'f'`. They stand alone, never inside CREATE TABLE, so that tables may refer to each other.
+
+use serde::Deserialize;
+
+use super::constraint::{COMMON, deferral, query, remove};
+use super::{BASE, Carried, Cost, Kind, Query, Space, field, reads_as};
+use crate::catalog::Object;
+use crate::sql::{ident, idents};
+use crate::statement::{LockMode, Statement};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForeignKey {
+    columns: Vec<String>,
+    /// As a SQL name.
+    referenced: String,
+    referenced_columns: Vec<String>,
+    match_full: Option<bool>,
+    on_update: Option<String>,
+    on_delete: Option<String>,
+    #[serde(default)]
+    set_columns: Vec<String>,
+    #[serde(default)]
+    period: bool,
+    #[serde(default)]
+    not_valid: bool,
+    #[serde(default)]
+    not_enforced: bool,
+    #[serde(default)]
+    deferrable: bool,
+    #[serde(default)]
+    deferred: bool,
+    #[serde(default)]
+    #[allow(dead_code, reason = "read through Object::flag")]
+    inherited: bool,
+}
+
+fn action(letter: Option<&str>) -> &'static str {
+    match letter {
+        Some("r") => "RESTRICT",
+        Some("c") => "CASCADE",
+        Some("n") => "SET NULL",
+        Some("d") => "SET DEFAULT",
+        _ => "NO ACTION",
+    }
+}
+
+fn columns(list: &[String], period: bool) -> String {
+    match list.split_last() {
+        Some((last, rest)) if period => {
+            let rest = if rest.is_empty() { String::new() } else { format!("{}, ", idents(rest)) };
+            format!("{rest}PERIOD {}", ident(last))
+        }
+        _ => idents(list),
+    }
+}
+
+fn create(object: &Object) -> Statement {
+    let f: ForeignKey = object.read();
+    let table = object.id.table_sql();
+    let mut sql = format!(
+        "ALTER TABLE {table} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({})",
+        ident(object.id.base()),
+        columns(&f.columns, f.period),
+        f.referenced,
+        columns(&f.referenced_columns, f.period)
+    );
+    if f.match_full == Some(true) {
+        sql += " MATCH FULL";
+    }
+    if f.on_update.is_some() {
+        sql += &format!(" ON UPDATE {}", action(f.on_update.as_deref()));
+    }
+    if f.on_delete.is_some() {
+        sql += &format!(" ON DELETE {}", action(f.on_delete.as_deref()));
+    }
+    if !f.set_columns.is_empty() {
+        sql += &format!(" ({})", idents(&f.set_columns));
+    }
+    sql += deferral(f.deferrable, f.deferred);
+    sql += if f.not_enforced { " NOT ENFORCED" } else { "" };
+    sql += if f.not_valid { " NOT VALID" } else { "" };
+    let mut statement = Statement::new(sql).lock(table.clone(), LockMode::ShareRowExclusive);
+    if f.referenced != table {
+        statement = statement.lock(f.referenced, LockMode::ShareRowExclusive);
+    }
+    if f.not_valid || f.not_enforced { statement } else { statement.scan(table) }
+}
+
+fn alter(new: &Object, changed: &[String]) -> Vec<Statement> {
+    let f: ForeignKey = new.read();
+    let (table, name) = (new.id.table_sql(), ident(new.id.base()));
+    let mut statements = Vec::new();
+    if changed.iter().any(|c| c == "deferrable" || c == "deferred") {
+        let words = match (f.deferrable, f.deferred) {
+            (true, true) => "DEFERRABLE INITIALLY DEFERRED",
+            (true, false) => "DEFERRABLE INITIALLY IMMEDIATE",
+            _ => "NOT DEFERRABLE",
+        };
+        let sql = format!("ALTER TABLE {table} ALTER CONSTRAINT {name} {words}");
+        statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive));
+    }
+    if changed.iter().any(|c| c == "not_enforced") {
+        let words = if f.not_enforced { "NOT ENFORCED" } else { "ENFORCED" };
+        let sql = format!("ALTER TABLE {table} ALTER CONSTRAINT {name} {words}");
+        statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive));
+    }
+    if changed.iter().any(|c| c == "not_valid") {
+        let sql = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}");
+        let statement = Statement::new(sql).lock(table.clone(), LockMode::ShareUpdateExclusive);
+        statements.push(statement.lock(f.referenced, LockMode::RowShare).scan(table));
+    }
+    statements
+}
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "foreign key",
+    query: Some(|version| {
+        let set_columns = if version >= 150_000 {
+            "(SELECT json_agg(a.attname ORDER BY x.n) FROM unnest(k.confdelsetcols) WITH ORDINALITY x(attnum, n) \
+              JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = x.attnum)"
+        } else {
+            "NULL::json"
+        };
+        let (enforced, not_valid, period) = if version >= 180_000 {
+            ("CASE WHEN NOT k.conenforced THEN true END", "NOT k.convalidated AND k.conenforced", "CASE WHEN k.conperiod THEN true END")
+        } else {
+            ("NULL::bool", "NOT k.convalidated", "NULL::bool")
+        };
+        // A foreign key to a partitioned table has rows for its partitions too, on the same table: the server's own.
+        let rows = query('f');
+        let from = format!("{} AND NOT EXISTS (SELECT FROM pg_constraint p WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid)", rows.from);
+        Query { from: from.into(), ..rows }.define(format!(
+            "'columns', (SELECT json_agg(a.attname ORDER BY x.n) FROM unnest(k.conkey) WITH ORDINALITY x(attnum, n) \
+                 JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = x.attnum), \
+             'referenced', (SELECT quote_ident(rn.nspname) || '.' || quote_ident(r.relname) FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace WHERE r.oid = k.confrelid), \
+             'referenced_columns', (SELECT json_agg(a.attname ORDER BY x.n) FROM unnest(k.confkey) WITH ORDINALITY x(attnum, n) \
+                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = x.attnum), \
+             'match_full', CASE WHEN k.confmatchtype = 'f' THEN true END, \
+             'on_update', CASE WHEN k.confupdtype <> 'a' THEN k.confupdtype::text END, \
+             'on_delete', CASE WHEN k.confdeltype <> 'a' THEN k.confdeltype::text END, 'set_columns', {set_columns}, \
+             'period', {period}, 'not_valid', CASE WHEN {not_valid} THEN true END, 'not_enforced', {enforced}, {COMMON}"
+        ))
+    }),
+    check: reads_as::<ForeignKey>,
+    fields: &[
+        field("columns", Cost::Replace),
+        field("referenced", Cost::Replace),
+        field("referenced_columns", Cost::Replace),
+        field("match_full", Cost::Replace),
+        field("on_update", Cost::Replace),
+        field("on_delete", Cost::Replace),
+        field("set_columns", Cost::Replace),
+        field("period", Cost::Replace),
+        field("not_valid", Cost::AlterOrReplace(|_, new| !new.flag("not_valid"))),
+        field("not_enforced", Cost::Alter),
+        field("deferrable", Cost::Alter),
+        field("deferred", Cost::Alter),
+        field("inherited", Cost::Alter),
+    ],
+    create: |_, o| vec![create(o)],
+    alter: |_, _, new, changed| alter(new, changed),
+    drop: |context, o| {
+        let referenced = o.text("referenced").to_owned();
+        remove(context, o).into_iter().map(|s| if s.locks.iter().any(|(r, _)| *r == referenced) { s } else { s.lock(referenced.clone(), LockMode::AccessExclusive) }).collect()
+    },
+    spaces: &[Space::Constraint],
+    carried: Carried::WithinFamily,
+    ..BASE
+};

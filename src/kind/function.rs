@@ -1,0 +1,79 @@
+//! Functions and window functions: `pg_proc` with `prokind` `f` and `w`. Procedures share everything but the word.
+
+use serde::Deserialize;
+use std::borrow::Cow;
+
+use super::{BASE, Cost, Field, Kind, Query, Space, expression, field, reads_as};
+use crate::catalog::Object;
+use crate::statement::Statement;
+
+/// A function or procedure.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Routine {
+    /// `CREATE OR REPLACE ...` as `pg_get_functiondef` gives it.
+    definition: String,
+    #[allow(dead_code, reason = "compared as JSON")]
+    arguments: Vec<String>,
+    #[allow(dead_code, reason = "compared as JSON")]
+    defaults: u32,
+    #[allow(dead_code, reason = "compared as JSON")]
+    result: Option<String>,
+}
+
+/// Rows of `pg_proc` with `prokind` in `kinds`, less those of extensions.
+pub fn query(kinds: &str) -> Query {
+    Query {
+        args: Some("coalesce((SELECT array_agg(format_type(t.oid, NULL) ORDER BY t.n) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY t(oid, n)), '{}')"),
+        ..Query::over(
+            "pg_proc",
+            "p.oid",
+            "n.nspname, p.proname",
+            Cow::Owned(format!(
+                "FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.prokind IN ({kinds}) AND p.oid >= 16384 \
+                 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')"
+            )),
+        )
+        .owned("p.proowner", "p.proacl", 'f')
+    }
+    .define(
+        "'definition', rtrim(pg_get_functiondef(p.oid), E'\\n'), \
+         'arguments', (SELECT coalesce(json_agg(coalesce(a.mode, 'i') || ' ' || coalesce(p.proargnames[a.n], '')), '[]') \
+             FROM unnest(coalesce(p.proargmodes::text[], array_fill('i'::text, ARRAY[p.pronargs::int]))) WITH ORDINALITY a(mode, n)), \
+         'defaults', p.pronargdefaults, 'result', pg_get_function_result(p.oid)",
+    )
+}
+
+/// CREATE OR REPLACE may neither rename or remove an argument's name, nor take a default away, nor change the result.
+fn replaceable(old: &Object, new: &Object) -> bool {
+    let (before, after): (Routine, Routine) = (old.read(), new.read());
+    let names_stay = before.arguments.len() == after.arguments.len()
+        && before.arguments.iter().zip(&after.arguments).all(|(b, a)| b == a || b.ends_with(' ') && a.starts_with(b.as_str()));
+    names_stay && before.defaults <= after.defaults && before.result == after.result
+}
+
+/// What a change of each field of a routine costs.
+pub const FIELDS: &[Field] = &[
+    expression("definition", Cost::AlterOrReplace(replaceable)),
+    field("arguments", Cost::AlterOrReplace(replaceable)),
+    field("defaults", Cost::AlterOrReplace(replaceable)),
+    field("result", Cost::Replace),
+];
+
+/// The definition itself: it is a CREATE OR REPLACE.
+pub fn create(object: &Object) -> Vec<Statement> {
+    vec![Statement::new(object.read::<Routine>().definition)]
+}
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "function",
+    query: Some(|_| query("'f', 'w'")),
+    check: reads_as::<Routine>,
+    fields: FIELDS,
+    create: |_, o| create(o),
+    alter: |_, _, new, _| create(new),
+    drop: |_, o| vec![Statement::new(format!("DROP FUNCTION {}", o.id.sql()))],
+    spaces: &[Space::Routine],
+    ..BASE
+};

@@ -1,0 +1,76 @@
+//! The privileges on an object, where they differ from what its owner has by default. A satellite of anything with an acl.
+
+use serde::Deserialize;
+use serde_json::{Map, json};
+
+use super::default_privileges::initial;
+use super::privileges::{OWNER, Privileges, Target, changes};
+use super::{Absorbed, BASE, Carried, Context, Cost, Kind, field, reads_as};
+use crate::catalog::{Catalog, Id, Object};
+use crate::sql::ident;
+use crate::statement::Statement;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Grant {
+    privileges: Privileges,
+}
+
+/// The privileges on `target` as an object; `default` is what `acldefault` gives for its class.
+pub fn object(target: &Id, privileges: &Privileges, default: &Privileges) -> Object {
+    let mut definition = Map::new();
+    definition.insert("privileges".to_owned(), json!(privileges));
+    let mut detail = Map::new();
+    detail.insert("default".to_owned(), json!(default));
+    Object { id: Id::satellite("grant", target), parent: Some(target.clone()), definition, detail }
+}
+
+fn default(object: &Object) -> Privileges {
+    object.detail.get("default").and_then(|d| serde_json::from_value(d.clone()).ok()).unwrap_or_default()
+}
+
+fn target(catalog: &Catalog, object: &Object) -> Option<Target> {
+    let of = object.id.of()?;
+    let owned = if matches!(of.class(), "column" | "view column") { catalog.get(of)?.parent.clone()? } else { of.clone() };
+    let owner = catalog.get(&Id::satellite("owner", &owned))?.text("role").to_owned();
+    let word = match owned.class() {
+        "table" | "view" | "materialized view" => "TABLE",
+        "enum" | "composite type" | "range type" | "domain" => "TYPE",
+        "sequence" => "SEQUENCE",
+        "procedure" => "PROCEDURE",
+        "schema" => "SCHEMA",
+        _ => "FUNCTION",
+    };
+    let columns = if owned == *of { String::new() } else { format!(" ({})", ident(of.base())) };
+    let all = default(object).remove(OWNER).unwrap_or_default();
+    Some(Target { on: format!("{word} {}", owned.sql()), columns, owner, all })
+}
+
+fn between(catalog: &Catalog, object: &Object, old: &Privileges, new: &Privileges) -> Vec<Statement> {
+    target(catalog, object).map(|t| changes(old, new, &t)).unwrap_or_default().into_iter().map(Statement::new).collect()
+}
+
+fn create(context: &Context, object: &Object) -> Vec<Statement> {
+    between(context.desired, object, &default(object), &object.read::<Grant>().privileges)
+}
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "grant",
+    check: reads_as::<Grant>,
+    fields: &[field("privileges", Cost::Alter)],
+    create,
+    alter: |context, old, new, _| {
+        between(context.desired, new, &old.read::<Grant>().privileges, &new.read::<Grant>().privileges)
+    },
+    drop: |context, o| between(context.desired, o, &o.read::<Grant>().privileges, &default(o)),
+    absorbed: Absorbed::After,
+    carried: Carried::Always,
+    // Default privileges in force give a new object grants that nobody wrote.
+    state: Some(|live, target| {
+        let default: Privileges = serde_json::from_value(target.detail.get("acl_default")?.clone()).ok()?;
+        let given = initial(live, &target.id, &default)?;
+        (given != default).then(|| object(&target.id, &given, &default))
+    }),
+    ..BASE
+};

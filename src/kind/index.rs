@@ -1,0 +1,159 @@
+//! Indexes that no constraint made: `pg_index`.
+
+use serde::Deserialize;
+
+use super::relation::{change_options, options, with_options};
+use super::{BASE, Carried, Cost, Kind, Query, Space, expression, field, reads_as};
+use crate::catalog::Object;
+use crate::sql::{ident, qualified};
+use crate::statement::{LockMode, Statement};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "some fields are read through Object::flag")]
+struct Index {
+    /// The table or materialized view, as a SQL name.
+    table: String,
+    #[serde(default)]
+    unique: bool,
+    /// Everything from USING on, without WITH.
+    body: String,
+    /// What follows WITH in the definition: the WHERE clause.
+    predicate: Option<String>,
+    #[serde(default)]
+    options: Vec<String>,
+    /// Statistics targets of expression columns, `number=target`.
+    #[serde(default)]
+    statistics: Vec<String>,
+    /// The parent's index of a partitioned table, that has no partition's index behind it (`ON ONLY`) and is not valid.
+    #[serde(default)]
+    invalid: bool,
+    #[serde(default)]
+    replica_identity: bool,
+    #[serde(default)]
+    clustered: bool,
+    #[serde(default)]
+    inherited: bool,
+}
+
+fn create(object: &Object) -> Vec<Statement> {
+    let i: Index = object.read();
+    let unique = if i.unique { "UNIQUE " } else { "" };
+    let predicate = i.predicate.as_ref().map_or(String::new(), |p| format!(" WHERE {p}"));
+    let sql = format!(
+        "CREATE {unique}INDEX {} ON {} {}{}{predicate}",
+        ident(object.id.base()),
+        i.table,
+        i.body,
+        with_options(&i.options)
+    );
+    let mut statements = vec![Statement::new(sql).lock(i.table.clone(), LockMode::Share).scan(i.table.clone())];
+    statements.extend(marks(object, i.clustered, i.replica_identity));
+    statements.extend(statistics(object, &i.statistics));
+    statements
+}
+
+fn statistics(object: &Object, targets: &[String]) -> Vec<Statement> {
+    let name = object.id.sql();
+    targets
+        .iter()
+        .filter_map(|t| t.split_once('='))
+        .map(|(column, target)| Statement::new(format!("ALTER INDEX {name} ALTER COLUMN {column} SET STATISTICS {target}")))
+        .collect()
+}
+
+fn marks(object: &Object, clustered: bool, replica_identity: bool) -> Vec<Statement> {
+    let (table, name) = (object.text("table").to_owned(), ident(object.id.base()));
+    let mut statements = Vec::new();
+    if clustered {
+        let sql = format!("ALTER TABLE {table} CLUSTER ON {name}");
+        statements.push(Statement::new(sql).lock(table.clone(), LockMode::ShareUpdateExclusive));
+    }
+    if replica_identity {
+        let sql = format!("ALTER TABLE {table} REPLICA IDENTITY USING INDEX {name}");
+        statements.push(Statement::new(sql).lock(table, LockMode::AccessExclusive));
+    }
+    statements
+}
+
+fn alter(old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
+    let has = |f: &str| changed.iter().any(|c| c == f);
+    let (table, name) = (new.text("table").to_owned(), new.id.sql());
+    let mut statements = Vec::new();
+    if has("options") {
+        let sql = change_options(&format!("ALTER INDEX {name}"), &options(old), &options(new));
+        statements.extend(sql.into_iter().map(|s| Statement::new(s).lock(name.clone(), LockMode::ShareUpdateExclusive)));
+    }
+    if has("statistics") {
+        let (before, after): (Index, Index) = (old.read(), new.read());
+        let column = |t: &String| t.split('=').next().unwrap_or_default().to_owned();
+        let kept: Vec<String> = after.statistics.iter().map(column).collect();
+        let reset = before.statistics.iter().map(column).filter(|c| !kept.contains(c)).map(|c| format!("{c}=-1"));
+        statements.extend(statistics(new, &reset.chain(after.statistics.iter().cloned()).collect::<Vec<_>>()));
+    }
+    statements.extend(marks(new, has("clustered") && new.flag("clustered"), has("replica_identity") && new.flag("replica_identity")));
+    if has("clustered") && !new.flag("clustered") {
+        let sql = format!("ALTER TABLE {table} SET WITHOUT CLUSTER");
+        statements.push(Statement::new(sql).lock(table.clone(), LockMode::ShareUpdateExclusive));
+    }
+    statements
+}
+
+/// `WITH (...)` as `pg_get_indexdef` writes it, to be cut out of its text.
+const WITH: &str = "coalesce(' WITH (' || (SELECT string_agg(quote_ident(split_part(o, '=', 1)) || '=' || CASE WHEN quote_ident(substr(o, strpos(o, '=') + 1)) \
+     = substr(o, strpos(o, '=') + 1) THEN substr(o, strpos(o, '=') + 1) ELSE quote_literal(substr(o, strpos(o, '=') + 1)) END, ', ') FROM unnest(c.reloptions) o) || ')', '')";
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "index",
+    query: Some(|_| {
+        Query::over(
+            "pg_class",
+            "c.oid",
+            "n.nspname, c.relname",
+            format!(
+                "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 JOIN pg_class t ON t.oid = i.indrelid AND t.relkind IN ('r', 'p', 'm') AND t.relpersistence <> 't' \
+                 CROSS JOIN LATERAL (SELECT quote_ident(n.nspname) || '.' || quote_ident(t.relname) AS name) rel \
+                 CROSS JOIN LATERAL (SELECT pg_get_indexdef(c.oid) AS text, pg_get_expr(i.indpred, i.indrelid) AS pred) def \
+                 CROSS JOIN LATERAL (SELECT substr(def.text, length('CREATE ' || CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' \
+                     || quote_ident(c.relname) || ' ON ' || CASE WHEN c.relkind = 'I' THEN 'ONLY ' ELSE '' END || rel.name || ' ') + 1) AS text) tail \
+                 CROSS JOIN LATERAL (SELECT left(tail.text, length(tail.text) - length(coalesce(' WHERE ' || def.pred, ''))) AS text) body \
+                 CROSS JOIN LATERAL (SELECT {WITH} AS text) opts \
+                 WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid AND k.contype IN ('p', 'u', 'x'))"
+            ),
+        )
+        .part_of("pg_class", "i.indrelid")
+        .define(
+            "'table', rel.name, 'unique', CASE WHEN i.indisunique THEN true END, 'body', replace(body.text, opts.text, ''), \
+             'predicate', def.pred, 'options', to_json(c.reloptions), \
+             'statistics', (SELECT json_agg(a.attnum || '=' || a.attstattarget ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0), \
+             'invalid', CASE WHEN NOT i.indisvalid AND c.relkind = 'I' THEN true END, \
+             'replica_identity', CASE WHEN i.indisreplident THEN true END, 'clustered', CASE WHEN i.indisclustered THEN true END, \
+             'inherited', CASE WHEN c.relispartition THEN true END",
+        )
+        .detail("'valid', i.indisvalid")
+    }),
+    check: reads_as::<Index>,
+    fields: &[
+        field("table", Cost::Replace),
+        field("unique", Cost::Replace),
+        expression("body", Cost::Replace),
+        expression("predicate", Cost::Replace),
+        field("options", Cost::Alter),
+        field("statistics", Cost::Alter),
+        field("invalid", Cost::Alter),
+        field("replica_identity", Cost::Alter),
+        field("clustered", Cost::Alter),
+        field("inherited", Cost::Alter),
+    ],
+    create: |_, o| create(o),
+    alter: |_, old, new, changed| alter(old, new, changed),
+    drop: |_, o| {
+        let (name, table) = (qualified(o.id.name()), o.text("table").to_owned());
+        vec![Statement::new(format!("DROP INDEX {name}")).lock(table, LockMode::AccessExclusive)]
+    },
+    spaces: &[Space::Relation],
+    carried: Carried::Always,
+    ..BASE
+};

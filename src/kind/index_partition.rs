@@ -1,0 +1,43 @@
+//! That the index of a partition belongs to an index of the partitioned table: `pg_inherits` over indexes.
+//!
+//! Whenever the partitioned index or the partition itself is new, the server finds the matching index by itself; the
+//! statement is needed only where both stood already.
+
+use serde::Deserialize;
+
+use super::{BASE, Carried, Cost, Kind, Query, field, reads_as};
+use crate::sql::qualified;
+use crate::statement::{LockMode, Statement};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IndexPartition {
+    /// The index of the partitioned table, as a SQL name.
+    parent: String,
+}
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "index partition",
+    query: Some(|_| {
+        Query::over(
+            "pg_inherits",
+            "c.oid",
+            "n.nspname, c.relname",
+            "FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid AND c.relkind IN ('i', 'I') \
+             JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class p ON p.oid = i.inhparent \
+             JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE c.oid >= 16384",
+        )
+        .part_of("pg_class", "c.oid")
+        .define("'parent', quote_ident(pn.nspname) || '.' || quote_ident(p.relname)")
+    }),
+    check: reads_as::<IndexPartition>,
+    fields: &[field("parent", Cost::Replace)],
+    create: |_, o| {
+        let (parent, child) = (o.text("parent").to_owned(), qualified(o.id.name()));
+        let sql = format!("ALTER INDEX {parent} ATTACH PARTITION {child}");
+        vec![Statement::new(sql).lock(parent, LockMode::ShareUpdateExclusive).lock(child, LockMode::AccessExclusive)]
+    },
+    carried: Carried::Always,
+    ..BASE
+};

@@ -1,0 +1,344 @@
+//! What plumb knows of each kind of object: one file per kind, one list of them all.
+//!
+//! A kind is data: a query that reads it, a table that says what a change of each field costs, and functions that
+//! write its statements. Nothing outside this folder knows any kind. A new kind is one file here, one `mod` line and
+//! one line in [`KINDS`].
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+use crate::catalog::{Catalog, Id, Object};
+use crate::statement::Statement;
+
+mod constraint;
+pub mod privileges;
+mod query;
+mod relation;
+
+mod aggregate;
+mod check;
+mod collation;
+mod column;
+mod comment;
+mod composite_type;
+mod default;
+mod default_privileges;
+mod domain;
+mod domain_constraint;
+mod enum_type;
+mod event_trigger;
+mod exclusion;
+mod extension;
+mod foreign_key;
+mod function;
+mod grant;
+mod index;
+mod index_partition;
+mod materialized_view;
+mod owner;
+mod partition;
+mod policy;
+mod primary_key;
+mod procedure;
+mod range_type;
+mod rule;
+mod schema;
+mod sequence;
+mod sequence_owner;
+mod statistics;
+mod table;
+mod trigger;
+mod unique;
+mod view;
+mod view_column;
+
+pub use comment::object as comment_object;
+pub use grant::object as grant_object;
+pub use owner::object as owner_object;
+pub use query::{Query, SYSTEM_OID};
+
+/// Every kind, in the order in which objects without any dependency between them are made.
+pub static KINDS: &[&Kind] = &[
+    &schema::KIND,
+    &extension::KIND,
+    &collation::KIND,
+    &enum_type::KIND,
+    &composite_type::KIND,
+    &range_type::KIND,
+    &domain::KIND,
+    &domain_constraint::KIND,
+    &sequence::KIND,
+    &function::KIND,
+    &procedure::KIND,
+    &aggregate::KIND,
+    &table::KIND,
+    &column::KIND,
+    &default::KIND,
+    &sequence_owner::KIND,
+    &primary_key::KIND,
+    &unique::KIND,
+    &check::KIND,
+    &exclusion::KIND,
+    &index::KIND,
+    &partition::KIND,
+    &index_partition::KIND,
+    &foreign_key::KIND,
+    &statistics::KIND,
+    &view::KIND,
+    &materialized_view::KIND,
+    &view_column::KIND,
+    &rule::KIND,
+    &trigger::KIND,
+    &policy::KIND,
+    &owner::KIND,
+    &grant::KIND,
+    &comment::KIND,
+    &default_privileges::KIND,
+    &event_trigger::KIND,
+];
+
+/// What a change of one field costs.
+#[derive(Clone, Copy)]
+pub enum Cost {
+    /// `alter` writes it in place.
+    Alter,
+    /// `alter` writes it in place, but what cannot be carried along (views, policies, triggers, ...) is taken down before
+    /// and built up after.
+    Retype,
+    /// Drop and create.
+    Replace,
+    /// In place where the function says so, else drop and create.
+    AlterOrReplace(fn(old: &Object, new: &Object) -> bool),
+    /// As a retype where the function says so, else in place.
+    AlterOrRetype(fn(old: &Object, new: &Object) -> bool),
+}
+
+/// A field of a kind's definition.
+pub struct Field {
+    /// The key in the definition.
+    pub name: &'static str,
+    /// What a change of it costs.
+    pub cost: Cost,
+    /// Whether it is SQL that the server deparses: two texts of it may mean the same.
+    pub expression: bool,
+}
+
+/// A field whose change costs `cost`.
+pub const fn field(name: &'static str, cost: Cost) -> Field {
+    Field { name, cost, expression: false }
+}
+
+/// A field that holds deparsed SQL.
+pub const fn expression(name: &'static str, cost: Cost) -> Field {
+    Field { name, cost, expression: true }
+}
+
+/// How an object is made when what it is part of is made too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Absorbed {
+    /// It has a step of its own.
+    Never,
+    /// It stands inside the parent's CREATE.
+    Inside,
+    /// Its statements follow the parent's in the same step.
+    After,
+}
+
+/// How an object takes a change of type of a column that it uses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// The server refuses the change while the object stands.
+    Never,
+    /// The server rebuilds it.
+    Always,
+    /// The server rebuilds it as long as the new type compares with the old one.
+    WithinFamily,
+}
+
+/// Types that compare with each other, so that a foreign key survives while only one of its sides has changed.
+const FAMILIES: &[&[&str]] = &[
+    &["smallint", "integer", "bigint", "numeric"],
+    &["text", "character varying", "character"],
+    &["timestamp without time zone", "timestamp with time zone", "date"],
+    &["real", "double precision"],
+];
+
+/// Whether an object of `kind` survives that a column changes from `old` to `new`.
+pub fn carries(kind: &Kind, old: &Object, new: &Object) -> bool {
+    let base = |o: &Object| o.text("type").split('(').next().unwrap_or_default().to_owned();
+    let (before, after) = (base(old), base(new));
+    let family = before == after || FAMILIES.iter().any(|f| f.contains(&before.as_str()) && f.contains(&after.as_str()));
+    match kind.carried {
+        Carried::Never => false,
+        Carried::Always => true,
+        Carried::WithinFamily => family,
+    }
+}
+
+/// The names that two objects cannot share.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Space {
+    /// `pg_class`: schema and name.
+    Relation,
+    /// `pg_type`: schema and name.
+    Type,
+    /// `pg_proc`: schema, name and argument types.
+    Routine,
+    /// `pg_constraint`: table and name.
+    Constraint,
+}
+
+/// Both sides of a plan, as the functions of a kind see them.
+pub struct Context<'a> {
+    /// The database as it is.
+    pub live: &'a Catalog,
+    /// The database as it is wanted.
+    pub desired: &'a Catalog,
+    /// Parts that stand inside the CREATE that is being written.
+    pub absorbed: &'a BTreeSet<Id>,
+}
+
+impl Context<'_> {
+    /// The elements of `parent`'s CREATE: the absorbed parts of it that write themselves as elements.
+    pub fn elements(&self, parent: &Id) -> Vec<String> {
+        let mut parts: Vec<&Object> = self.desired.children(parent).filter(|c| self.absorbed.contains(&c.id)).collect();
+        parts.sort_by_key(|c| {
+            let position = c.detail.get("position").and_then(Value::as_i64);
+            (rank(c.id.class()), position, c.id.clone())
+        });
+        parts.into_iter().filter_map(|c| of(&c.id).element.and_then(|element| element(self, c))).collect()
+    }
+}
+
+/// Everything that is known of one kind.
+pub struct Kind {
+    /// The class in PostgreSQL's words; the first part of every address of this kind.
+    pub class: &'static str,
+    /// How its objects are read from a server of this version; satellites come with the objects that they belong to.
+    pub query: Option<fn(version: u32) -> Query>,
+    /// Refuses a definition that is not of this kind.
+    pub check: fn(&Object) -> Result<(), String>,
+    /// What a change of each field costs. A field that is not listed cannot be read.
+    pub fields: &'static [Field],
+    /// Statements that make the object.
+    pub create: fn(&Context, &Object) -> Vec<Statement>,
+    /// Statements that change the named fields in place.
+    pub alter: fn(&Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement>,
+    /// Statements that remove the object.
+    pub drop: fn(&Context, &Object) -> Vec<Statement>,
+    /// The object as an element of its parent's CREATE.
+    pub element: Option<fn(&Context, &Object) -> Option<String>>,
+    /// How it is made together with its parent.
+    pub absorbed: Absorbed,
+    /// The name spaces that it occupies.
+    pub spaces: &'static [Space],
+    /// Whether the server carries it along when the type of a column that it uses changes from `old` to `new`.
+    pub carried: Carried,
+    /// Whether it holds rows: it is never dropped as a mere part of something else.
+    pub holds_rows: bool,
+    /// For a satellite: what a new object has of it before anybody says so (its creator owns it).
+    pub state: Option<fn(live: &Catalog, target: &Object) -> Option<Object>>,
+    /// Whether the object that it is part of goes away together with what this one uses (a sequence with the column that owns it).
+    pub ties_parent: bool,
+    /// Whether a member that a child table has from its parent is made by making the parent's; otherwise the child's own
+    /// must stand first, and the server joins the two.
+    pub made_by_parent: bool,
+    /// A query for dependencies that `pg_depend` does not hold: members that a child table has from its parent. Two
+    /// addresses by catalog, OID and number: the child's and the parent's.
+    pub inherited: Option<&'static str>,
+}
+
+/// The defaults of a kind: everything that most kinds leave as it is.
+pub const BASE: Kind = Kind {
+    class: "",
+    query: None,
+    check: |_| Ok(()),
+    fields: &[],
+    create: |_, _| Vec::new(),
+    alter: |_, _, _, _| Vec::new(),
+    drop: |_, _| Vec::new(),
+    element: None,
+    absorbed: Absorbed::Never,
+    spaces: &[],
+    carried: Carried::Never,
+    holds_rows: false,
+    state: None,
+    ties_parent: false,
+    made_by_parent: false,
+    inherited: None,
+};
+
+/// The kind of a class.
+pub fn find(class: &str) -> Option<&'static Kind> {
+    KINDS.iter().copied().find(|k| k.class == class)
+}
+
+/// The kind of an object.
+///
+/// # Panics
+/// When the class is in no list; [`check`] has refused such objects before.
+pub fn of(id: &Id) -> &'static Kind {
+    find(id.class()).unwrap_or_else(|| panic!("{id} is of no kind that plumb knows"))
+}
+
+/// The place of a class in [`KINDS`]; unknown ones come last.
+pub fn rank(class: &str) -> usize {
+    KINDS.iter().position(|k| k.class == class).unwrap_or(KINDS.len())
+}
+
+/// Refuses an object whose class or fields no kind knows.
+///
+/// # Errors
+/// A sentence that names the object and what is wrong with it.
+pub fn check(object: &Object) -> Result<(), String> {
+    let kind = find(object.id.class()).ok_or_else(|| format!("{} is of no kind that plumb knows", object.id))?;
+    if let Some(key) = object.definition.keys().find(|k| !kind.fields.iter().any(|f| f.name == k.as_str())) {
+        return Err(format!("{} has a field \"{key}\" that its kind does not know", object.id));
+    }
+    (kind.check)(object)
+}
+
+/// A `check` for a kind whose definition is the struct `T`.
+fn reads_as<T: DeserializeOwned>(object: &Object) -> Result<(), String> {
+    serde_json::from_value::<T>(Value::Object(object.definition.clone()))
+        .map(drop)
+        .map_err(|e| format!("definition of {} cannot be read: {e}", object.id))
+}
+
+/// The names that an object occupies.
+pub fn names(id: &Id) -> Vec<(Space, Vec<String>)> {
+    let schema_and_name = || vec![id.first().to_owned(), id.base().to_owned()];
+    of(id)
+        .spaces
+        .iter()
+        .map(|space| match space {
+            Space::Relation | Space::Type => (*space, schema_and_name()),
+            Space::Routine => (*space, schema_and_name().into_iter().chain(id.args().iter().cloned()).collect()),
+            Space::Constraint => (*space, id.name().to_vec()),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_this_folder_is_listed() {
+        let helpers = ["mod", "constraint", "privileges", "query", "relation"];
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/kind");
+        let text = std::fs::read_to_string(format!("{folder}/mod.rs")).expect("this file");
+        for entry in std::fs::read_dir(folder).expect("this folder") {
+            let name = entry.expect("an entry").file_name().into_string().expect("a plain name");
+            let stem = name.trim_end_matches(".rs");
+            assert!(helpers.contains(&stem) || text.contains(&format!("&{stem}::KIND,")), "{name} is not in KINDS");
+        }
+    }
+
+    #[test]
+    fn classes_are_unique() {
+        let classes: BTreeSet<_> = KINDS.iter().map(|k| k.class).collect();
+        assert_eq!(classes.len(), KINDS.len());
+    }
+}

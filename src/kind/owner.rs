@@ -1,0 +1,50 @@
+//! The owner of an object. A satellite: every object that can have an owner has exactly one.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Absorbed, BASE, Carried, Cost, Kind, field, reads_as};
+use crate::catalog::{Id, Object};
+use crate::sql::ident;
+use crate::statement::{LockMode, Statement};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Owner {
+    role: String,
+}
+
+/// The owner of `target` as an object.
+pub fn object(target: &Id, role: &str) -> Object {
+    let mut definition = Map::new();
+    definition.insert("role".to_owned(), Value::from(role));
+    Object { id: Id::satellite("owner", target), parent: Some(target.clone()), definition, detail: Map::new() }
+}
+
+fn word(class: &str) -> String {
+    match class {
+        "enum" | "composite type" | "range type" => "TYPE".to_owned(),
+        other => other.to_uppercase(),
+    }
+}
+
+/// Classes whose owner is a lock on a relation.
+const RELATIONS: &[&str] = &["table", "view", "materialized view", "sequence"];
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "owner",
+    check: reads_as::<Owner>,
+    fields: &[field("role", Cost::Alter)],
+    alter: |_, _, new, _| {
+        let Some(target) = new.id.of() else { return Vec::new() };
+        let sql = format!("ALTER {} {} OWNER TO {}", word(target.class()), target.sql(), ident(new.text("role")));
+        let statement = Statement::new(sql);
+        vec![if RELATIONS.contains(&target.class()) { statement.lock(target.sql(), LockMode::AccessExclusive) } else { statement }]
+    },
+    absorbed: Absorbed::After,
+    carried: Carried::Always,
+    // Whoever runs the plan owns what it creates.
+    state: Some(|live, target| Some(object(&target.id, &live.role))),
+    ..BASE
+};

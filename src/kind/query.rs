@@ -1,0 +1,103 @@
+//! The form that every kind's query has, so that one runner reads them all.
+
+use std::borrow::Cow;
+
+/// OIDs below this one belong to the system (`FirstNormalObjectId`).
+pub const SYSTEM_OID: u32 = 16384;
+
+/// SQL fragments of one kind's query; aliases are the kind's own.
+pub struct Query {
+    /// The catalog table, such as `pg_class`.
+    pub catalog: &'static str,
+    /// The object's OID.
+    pub oid: &'static str,
+    /// The sub-object's number; `0` for whole objects.
+    pub sub: &'static str,
+    /// The parts of the name, comma-separated.
+    pub name: &'static str,
+    /// The argument types as `text[]`, for routines.
+    pub args: Option<&'static str>,
+    /// Catalog table, OID and number of what it is part of.
+    pub parent: Option<(&'static str, &'static str, &'static str)>,
+    /// The owner's OID.
+    pub owner: Option<&'static str>,
+    /// The acl column and the type letter for `acldefault`.
+    pub acl: Option<(&'static str, char)>,
+    /// Key and value pairs for `json_build_object`; nulls are left out.
+    pub definition: Cow<'static, str>,
+    /// The same, for what is never compared.
+    pub detail: Cow<'static, str>,
+    /// Everything from FROM on.
+    pub from: Cow<'static, str>,
+}
+
+impl Query {
+    /// A query over `catalog` with nothing set but where rows come from.
+    pub fn over(catalog: &'static str, oid: &'static str, name: &'static str, from: impl Into<Cow<'static, str>>) -> Query {
+        Query {
+            catalog,
+            oid,
+            sub: "0",
+            name,
+            args: None,
+            parent: None,
+            owner: None,
+            acl: None,
+            definition: "".into(),
+            detail: "".into(),
+            from: from.into(),
+        }
+    }
+
+    /// The whole statement: one row per object.
+    pub fn sql(&self) -> String {
+        let parent = match self.parent {
+            Some((catalog, oid, sub)) => format!("'pg_catalog.{catalog}'::regclass::oid, {oid}, {sub}::int4"),
+            None => "NULL::oid, NULL::oid, NULL::int4".to_owned(),
+        };
+        let owner = self.owner.map_or("NULL::text".to_owned(), |o| format!("pg_get_userbyid({o})::text"));
+        let acl = match self.acl {
+            Some((acl, letter)) => {
+                let owner = self.owner.unwrap_or("10::oid");
+                format!("{acl}::text[], acldefault('{letter}', {owner})::text[]")
+            }
+            None => "NULL::text[], NULL::text[]".to_owned(),
+        };
+        format!(
+            "SELECT '{catalog}'::regclass::oid, {oid}, {sub}::int4, ARRAY[{name}]::text[], {args}::text[], {parent}, {owner}, {acl}, \
+             json_strip_nulls(json_build_object({definition})), {detail}\n{from}",
+            catalog = self.catalog,
+            oid = self.oid,
+            sub = self.sub,
+            name = self.name,
+            args = self.args.unwrap_or("NULL"),
+            definition = self.definition,
+            detail = if self.detail.is_empty() {
+                "NULL::json".to_owned()
+            } else {
+                format!("json_strip_nulls(json_build_object({}))", self.detail)
+            },
+            from = self.from,
+        )
+    }
+
+    /// Sets the definition.
+    pub fn define(self, definition: impl Into<Cow<'static, str>>) -> Query {
+        Query { definition: definition.into(), ..self }
+    }
+
+    /// Sets the detail.
+    pub fn detail(self, detail: impl Into<Cow<'static, str>>) -> Query {
+        Query { detail: detail.into(), ..self }
+    }
+
+    /// Sets the owner and the acl.
+    pub fn owned(self, owner: &'static str, acl: &'static str, letter: char) -> Query {
+        Query { owner: Some(owner), acl: Some((acl, letter)), ..self }
+    }
+
+    /// Sets what the object is part of.
+    pub fn part_of(self, catalog: &'static str, oid: &'static str) -> Query {
+        Query { parent: Some((catalog, oid, "0")), ..self }
+    }
+}

@@ -1,0 +1,70 @@
+//! Range types and the multirange types that come with them: `pg_range`.
+
+use serde::Deserialize;
+
+use super::{BASE, Cost, Kind, Query, Space, field, reads_as};
+use crate::statement::Statement;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Range {
+    subtype: String,
+    operator_class: Option<String>,
+    collation: Option<String>,
+    canonical: Option<String>,
+    difference: Option<String>,
+    multirange: String,
+}
+
+fn create(range: &Range) -> String {
+    let mut options = vec![format!("subtype = {}", range.subtype)];
+    let optional = [
+        ("subtype_opclass", &range.operator_class),
+        ("collation", &range.collation),
+        ("canonical", &range.canonical),
+        ("subtype_diff", &range.difference),
+    ];
+    options.extend(optional.into_iter().filter_map(|(k, v)| v.as_ref().map(|v| format!("{k} = {v}"))));
+    options.push(format!("multirange_type_name = {}", range.multirange));
+    options.join(", ")
+}
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "range type",
+    query: Some(|_| {
+        Query::over(
+            "pg_type",
+            "t.oid",
+            "n.nspname, t.typname",
+            "FROM pg_range r JOIN pg_type t ON t.oid = r.rngtypid JOIN pg_namespace n ON n.oid = t.typnamespace \
+             JOIN pg_type m ON m.oid = r.rngmultitypid JOIN pg_namespace mn ON mn.oid = m.typnamespace \
+             JOIN pg_type s ON s.oid = r.rngsubtype \
+             JOIN pg_opclass o ON o.oid = r.rngsubopc JOIN pg_namespace opn ON opn.oid = o.opcnamespace \
+             LEFT JOIN pg_collation c ON c.oid = r.rngcollation AND c.oid <> s.typcollation \
+             LEFT JOIN pg_namespace cn ON cn.oid = c.collnamespace WHERE t.oid >= 16384",
+        )
+        .owned("t.typowner", "t.typacl", 'T')
+        .define(
+            "'subtype', format_type(r.rngsubtype, NULL), \
+             'operator_class', CASE WHEN NOT o.opcdefault THEN quote_ident(opn.nspname) || '.' || quote_ident(o.opcname) END, \
+             'collation', quote_ident(cn.nspname) || '.' || quote_ident(c.collname), \
+             'canonical', CASE WHEN r.rngcanonical <> 0 THEN r.rngcanonical::text END, \
+             'difference', CASE WHEN r.rngsubdiff <> 0 THEN r.rngsubdiff::text END, \
+             'multirange', quote_ident(mn.nspname) || '.' || quote_ident(m.typname)",
+        )
+    }),
+    check: reads_as::<Range>,
+    fields: &[
+        field("subtype", Cost::Replace),
+        field("operator_class", Cost::Replace),
+        field("collation", Cost::Replace),
+        field("canonical", Cost::Replace),
+        field("difference", Cost::Replace),
+        field("multirange", Cost::Replace),
+    ],
+    create: |_, o| vec![Statement::new(format!("CREATE TYPE {} AS RANGE ({})", o.id.sql(), create(&o.read())))],
+    drop: |_, o| vec![Statement::new(format!("DROP TYPE {}", o.id.sql()))],
+    spaces: &[Space::Type],
+    ..BASE
+};

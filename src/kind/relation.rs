@@ -1,0 +1,101 @@
+//! What tables, indexes, views and types share: storage parameters, and moving columns from one type to another.
+
+use super::Context;
+use crate::catalog::{Id, Object};
+use crate::sql::{ident, literal};
+use crate::statement::{LockMode, Statement};
+
+/// A name to put something aside under while its successor takes the name; never longer than 63 bytes.
+pub fn move_aside(name: &str) -> String {
+    let mut short = name;
+    while short.len() > 48 {
+        short = &short[..short.char_indices().next_back().map_or(0, |(i, _)| i)];
+    }
+    format!("{short}__plumb_old")
+}
+
+/// ` WITH (a='1', b='2')` for storage parameters given as `a=1`, as `pg_class.reloptions` holds them; empty for none.
+pub fn with_options(options: &[String]) -> String {
+    if options.is_empty() { String::new() } else { format!(" WITH ({})", options_list(options)) }
+}
+
+fn option(text: &str) -> (String, String) {
+    let (key, value) = text.split_once('=').unwrap_or((text, "true"));
+    (key.split('.').map(ident).collect::<Vec<_>>().join("."), literal(value))
+}
+
+/// `a='1', b='2'`.
+pub fn options_list(options: &[String]) -> String {
+    let list: Vec<String> = options.iter().map(|o| option(o)).map(|(k, v)| format!("{k}={v}")).collect();
+    list.join(", ")
+}
+
+/// The SET and RESET that lead from one list of storage parameters to another.
+pub fn change_options(prefix: &str, old: &[String], new: &[String]) -> Vec<String> {
+    let key = |o: &String| option(o).0;
+    let kept: Vec<String> = new.iter().map(key).collect();
+    let gone: Vec<String> = old.iter().map(key).filter(|k| !kept.contains(k)).collect();
+    let set: Vec<String> = new.iter().filter(|o| !old.contains(o)).cloned().collect();
+    let mut statements = Vec::new();
+    if !gone.is_empty() {
+        statements.push(format!("{prefix} RESET ({})", gone.join(", ")));
+    }
+    if !set.is_empty() {
+        statements.push(format!("{prefix} SET ({})", options_list(&set)));
+    }
+    statements
+}
+
+/// Moves every column that uses the type `id` over to the type that has taken its name.
+pub fn retype_users(context: &Context, id: &Id) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    for (user, _) in context.live.used_by(id) {
+        let Some(column) = context.desired.get(user).filter(|c| c.id.class() == "column") else { continue };
+        if column.flag("inherited") || !context.desired.uses(user).iter().any(|(t, _)| t == id) {
+            continue;
+        }
+        let (name, table) = (ident(column.id.base()), column.id.table_sql());
+        let new_type = column.text("type");
+        let through = if new_type.ends_with("[]") { "text[]" } else { "text" };
+        let sql = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {new_type} USING {name}::{through}::{new_type}");
+        statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).rewrite(table));
+    }
+    statements
+}
+
+/// Whether a column or attribute type names an enum of this catalog: enums cast to nothing but text.
+pub fn is_enum(context: &Context, data_type: &str) -> bool {
+    let bare = data_type.trim_end_matches("[]");
+    [context.live, context.desired].iter().any(|c| c.objects().any(|o| o.id.class() == "enum" && o.id.sql() == bare))
+}
+
+/// The storage parameters of a definition.
+pub fn options(object: &Object) -> Vec<String> {
+    object
+        .definition
+        .get("options")
+        .and_then(|o| o.as_array())
+        .map(|list| list.iter().filter_map(|o| o.as_str()).map(str::to_owned).collect())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_put_aside_stay_short() {
+        assert!(move_aside(&"é".repeat(31)).len() <= 63);
+        assert_eq!(move_aside("mood"), "mood__plumb_old");
+    }
+
+    #[test]
+    fn options_are_set_and_reset() {
+        let old = ["fillfactor=70".to_owned(), "toast.autovacuum_enabled=false".to_owned()];
+        let new = ["fillfactor=80".to_owned()];
+        assert_eq!(
+            change_options("ALTER TABLE t", &old, &new),
+            ["ALTER TABLE t RESET (toast.autovacuum_enabled)", "ALTER TABLE t SET (fillfactor='80')"]
+        );
+    }
+}

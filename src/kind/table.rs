@@ -1,0 +1,165 @@
+//! Tables: `pg_class` with `relkind` `r` and `p`. Columns, constraints and the partition that a table is are kinds of their own.
+
+use serde::Deserialize;
+
+use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
+use crate::catalog::Object;
+use crate::kind::relation::{change_options, with_options};
+use crate::sql::ident;
+use crate::statement::{LockMode, Loss, Statement};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    partition_key: Option<String>,
+    #[serde(default)]
+    unlogged: bool,
+    /// Parents of INHERITS, in order, as SQL names.
+    #[serde(default)]
+    inherits: Vec<String>,
+    #[serde(default)]
+    options: Vec<String>,
+    #[serde(default)]
+    row_security: bool,
+    #[serde(default)]
+    force_row_security: bool,
+    /// `n` nothing, `f` full, `i` an index (stated at the index); absent: the default.
+    replica_identity: Option<String>,
+    access_method: Option<String>,
+    of_type: Option<String>,
+}
+
+fn create(context: &Context, object: &Object) -> Vec<Statement> {
+    let t: Table = object.read();
+    let elements = context.elements(&object.id);
+    let unlogged = if t.unlogged { "UNLOGGED " } else { "" };
+    let list = if elements.is_empty() { "()".to_owned() } else { format!("(\n    {}\n)", elements.join(",\n    ")) };
+    let mut sql = match &t.of_type {
+        Some(of) => {
+            let list = if elements.is_empty() { String::new() } else { format!(" {list}") };
+            format!("CREATE {unlogged}TABLE {} OF {of}{list}", object.id.sql())
+        }
+        None => format!("CREATE {unlogged}TABLE {} {list}", object.id.sql()),
+    };
+    let mut locks = Vec::new();
+    if !t.inherits.is_empty() {
+        sql += &format!(" INHERITS ({})", t.inherits.join(", "));
+        locks.extend(t.inherits.iter().cloned());
+    }
+    sql += &t.partition_key.as_ref().map_or(String::new(), |k| format!(" PARTITION BY {k}"));
+    sql += &t.access_method.as_ref().map_or(String::new(), |m| format!(" USING {}", ident(m)));
+    sql += &with_options(&t.options);
+    let mut first = Statement::new(sql);
+    for parent in locks {
+        first = first.lock(parent, LockMode::ShareUpdateExclusive);
+    }
+    let mut statements = vec![first];
+    if t.row_security {
+        statements.extend(change(object, "ENABLE ROW LEVEL SECURITY"));
+    }
+    if t.force_row_security {
+        statements.extend(change(object, "FORCE ROW LEVEL SECURITY"));
+    }
+    if let Some(identity) = replica_identity(&t) {
+        statements.extend(change(object, identity));
+    }
+    for s in statements.iter_mut().skip(1) {
+        s.locks.clear();
+    }
+    statements
+}
+
+fn replica_identity(t: &Table) -> Option<&'static str> {
+    match t.replica_identity.as_deref() {
+        Some("n") => Some("REPLICA IDENTITY NOTHING"),
+        Some("f") => Some("REPLICA IDENTITY FULL"),
+        _ => None,
+    }
+}
+
+fn change(object: &Object, action: &str) -> Option<Statement> {
+    let name = object.id.sql();
+    Some(Statement::new(format!("ALTER TABLE {name} {action}")).lock(name, LockMode::AccessExclusive))
+}
+
+fn alter_field(old: &Table, new: &Table, object: &Object, name: &str) -> Vec<Statement> {
+    let one = |action: &str| change(object, action).into_iter().collect::<Vec<_>>();
+    match name {
+        "row_security" if new.row_security => one("ENABLE ROW LEVEL SECURITY"),
+        "row_security" => one("DISABLE ROW LEVEL SECURITY"),
+        "force_row_security" if new.force_row_security => one("FORCE ROW LEVEL SECURITY"),
+        "force_row_security" => one("NO FORCE ROW LEVEL SECURITY"),
+        "replica_identity" if new.replica_identity.as_deref() == Some("i") => Vec::new(),
+        "replica_identity" => one(replica_identity(new).unwrap_or("REPLICA IDENTITY DEFAULT")),
+        "unlogged" => {
+            let action = if new.unlogged { "SET UNLOGGED" } else { "SET LOGGED" };
+            one(action).into_iter().map(|s| s.rewrite(object.id.sql())).collect()
+        }
+        "access_method" => {
+            let method = new.access_method.as_deref().unwrap_or("heap");
+            one(&format!("SET ACCESS METHOD {}", ident(method))).into_iter().map(|s| s.rewrite(object.id.sql())).collect()
+        }
+        "of_type" => one(&new.of_type.as_ref().map_or("NOT OF".to_owned(), |t| format!("OF {t}"))),
+        "inherits" => {
+            let gone = old.inherits.iter().filter(|p| !new.inherits.contains(p)).map(|p| format!("NO INHERIT {p}"));
+            let added = new.inherits.iter().filter(|p| !old.inherits.contains(p)).map(|p| format!("INHERIT {p}"));
+            gone.chain(added).filter_map(|action| change(object, &action)).collect()
+        }
+        _ => change_options(&format!("ALTER TABLE {}", object.id.sql()), &old.options, &new.options)
+            .into_iter()
+            .map(|sql| Statement::new(sql).lock(object.id.sql(), LockMode::ShareUpdateExclusive))
+            .collect(),
+    }
+}
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "table",
+    query: Some(|_| {
+        Query::over(
+            "pg_class",
+            "c.oid",
+            "n.nspname, c.relname",
+            "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_class t ON t.oid = c.reltoastrelid \
+             LEFT JOIN pg_am am ON am.oid = c.relam WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND c.relpersistence <> 't'",
+        )
+        .owned("c.relowner", "c.relacl", 'r')
+        .define(
+            "'partition_key', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END, \
+             'unlogged', CASE WHEN c.relpersistence = 'u' THEN true END, \
+             'inherits', CASE WHEN NOT c.relispartition THEN (SELECT json_agg(quote_ident(pn.nspname) || '.' || quote_ident(p.relname) ORDER BY i.inhseqno) \
+                 FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE i.inhrelid = c.oid) END, \
+             'options', CASE WHEN c.reloptions IS NOT NULL OR t.reloptions IS NOT NULL THEN to_json(ARRAY(SELECT o FROM unnest(c.reloptions) o \
+                 UNION ALL SELECT 'toast.' || o FROM unnest(t.reloptions) o ORDER BY 1)) END, \
+             'row_security', CASE WHEN c.relrowsecurity THEN true END, 'force_row_security', CASE WHEN c.relforcerowsecurity THEN true END, \
+             'replica_identity', CASE WHEN c.relreplident <> 'd' THEN c.relreplident::text END, \
+             'access_method', CASE WHEN am.amname <> 'heap' THEN am.amname END, \
+             'of_type', CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END",
+        )
+        .detail("'rows', nullif(c.reltuples, -1), 'pages', c.relpages")
+    }),
+    check: reads_as::<Table>,
+    fields: &[
+        field("partition_key", Cost::Replace),
+        field("unlogged", Cost::Alter),
+        field("inherits", Cost::Alter),
+        field("options", Cost::Alter),
+        field("row_security", Cost::Alter),
+        field("force_row_security", Cost::Alter),
+        field("replica_identity", Cost::Alter),
+        field("access_method", Cost::Alter),
+        field("of_type", Cost::Alter),
+    ],
+    create: create,
+    alter: |_, old, new, changed| {
+        let (before, after): (Table, Table) = (old.read(), new.read());
+        changed.iter().flat_map(|f| alter_field(&before, &after, new, f)).collect()
+    },
+    drop: |_, o| {
+        let name = o.id.sql();
+        vec![Statement::new(format!("DROP TABLE {name}")).lock(name.clone(), LockMode::AccessExclusive).loses(Loss::Rows(name))]
+    },
+    spaces: &[Space::Relation, Space::Type],
+    holds_rows: true,
+    ..BASE
+};

@@ -1,0 +1,95 @@
+//! Triggers: `pg_trigger`, less those that constraints make.
+
+use serde::Deserialize;
+
+use super::{BASE, Cost, Kind, Query, expression, field, reads_as};
+use crate::catalog::Object;
+use crate::sql::ident;
+use crate::statement::{LockMode, Statement};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trigger {
+    /// Everything after `CREATE`, as `pg_get_triggerdef` gives it.
+    definition: String,
+    #[serde(default)]
+    constraint: bool,
+    enabled: Option<String>,
+    /// It is a copy of the partitioned table's trigger, made and dropped with it.
+    #[serde(default)]
+    inherited: bool,
+}
+
+fn enable(object: &Object) -> Statement {
+    let words = match object.read::<Trigger>().enabled.as_deref() {
+        Some("D") => "DISABLE",
+        Some("R") => "ENABLE REPLICA",
+        Some("A") => "ENABLE ALWAYS",
+        _ => "ENABLE",
+    };
+    let table = object.id.table_sql();
+    Statement::new(format!("ALTER TABLE {table} {words} TRIGGER {}", ident(object.id.base())))
+        .lock(table, LockMode::ShareRowExclusive)
+}
+
+fn create(object: &Object, words: &str) -> Vec<Statement> {
+    let t: Trigger = object.read();
+    let mut statements = Vec::new();
+    if !t.inherited {
+        let sql = format!("{words} {}", t.definition);
+        statements.push(Statement::new(sql).lock(object.id.table_sql(), LockMode::ShareRowExclusive));
+    }
+    statements.extend(t.enabled.map(|_| enable(object)));
+    statements
+}
+
+/// OR REPLACE exists for ordinary triggers (14); a constraint trigger is dropped and made again.
+fn replaceable(old: &Object, new: &Object) -> bool {
+    !old.flag("constraint") && !new.flag("constraint") && old.flag("inherited") == new.flag("inherited")
+}
+
+fn alter(new: &Object, changed: &[String]) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    if changed.iter().any(|c| c == "definition") && !new.flag("inherited") {
+        statements.extend(create(new, "CREATE OR REPLACE").into_iter().take(1));
+    }
+    if changed.iter().any(|c| c == "enabled") {
+        statements.push(enable(new));
+    }
+    statements
+}
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "trigger",
+    query: Some(|_| {
+        Query::over(
+            "pg_trigger",
+            "t.oid",
+            "n.nspname, c.relname, t.tgname",
+            "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid AND c.relpersistence <> 't' JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE (NOT t.tgisinternal OR t.tgparentid <> 0 AND t.tgconstraint = 0) AND t.oid >= 16384",
+        )
+        .part_of("pg_class", "c.oid")
+        .define(
+            "'definition', substr(pg_get_triggerdef(t.oid), 8), 'constraint', CASE WHEN t.tgconstraint <> 0 THEN true END, \
+             'enabled', CASE WHEN t.tgenabled <> 'O' THEN t.tgenabled::text END, 'inherited', CASE WHEN t.tgparentid <> 0 THEN true END",
+        )
+    }),
+    check: reads_as::<Trigger>,
+    fields: &[
+        expression("definition", Cost::AlterOrReplace(replaceable)),
+        field("constraint", Cost::Replace),
+        field("enabled", Cost::Alter),
+        field("inherited", Cost::AlterOrReplace(replaceable)),
+    ],
+    create: |_, o| create(o, "CREATE"),
+    alter: |_, _, new, changed| alter(new, changed),
+    drop: |_, o| {
+        let table = o.id.table_sql();
+        let sql = format!("DROP TRIGGER {} ON {table}", ident(o.id.base()));
+        vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
+    },
+    made_by_parent: true,
+    ..BASE
+};

@@ -1,0 +1,20 @@
+//! Unique constraints: `pg_constraint` with `contype = 'u'`.
+
+use super::constraint::{KEY_FIELDS, Key, alter_index, create_key, key_element, key_query, remove};
+use super::{Absorbed, BASE, Carried, Kind, Space, reads_as};
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "unique",
+    query: Some(|version| key_query('u', version)),
+    check: reads_as::<Key>,
+    fields: KEY_FIELDS,
+    create: |_, o| create_key(o, "UNIQUE"),
+    alter: |_, old, new, changed| alter_index(old, new, changed),
+    drop: remove,
+    element: Some(|_, o| (!o.flag("clustered") && !o.flag("replica_identity")).then(|| key_element(o, "UNIQUE"))),
+    absorbed: Absorbed::Inside,
+    spaces: &[Space::Constraint, Space::Relation],
+    carried: Carried::Always,
+    ..BASE
+};

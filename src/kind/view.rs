@@ -1,0 +1,77 @@
+//! Views: `pg_class` with `relkind = 'v'`.
+
+use serde::Deserialize;
+
+use super::relation::{change_options, options, with_options};
+use super::{BASE, Cost, Kind, Query, Space, expression, field, reads_as};
+use crate::catalog::Object;
+use crate::statement::{LockMode, Statement};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct View {
+    query: String,
+    /// `name type collation`, in order.
+    columns: Vec<String>,
+    #[serde(default)]
+    options: Vec<String>,
+}
+
+/// The columns of a view or materialized view under the alias `c`, in order.
+pub const COLUMNS: &str = "(SELECT coalesce(json_agg(quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod) || coalesce(' ' || nullif(a.attcollation, 0)::regcollation::text, '') \
+     ORDER BY a.attnum), '[]') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)";
+
+/// The query text without the closing semicolon that `pg_get_viewdef` adds.
+pub const BODY: &str = "rtrim(pg_get_viewdef(c.oid), ';')";
+
+fn create(object: &Object, words: &str) -> Statement {
+    let v: View = object.read();
+    Statement::new(format!("{words} {}{} AS\n{}", object.id.sql(), with_options(&v.options), v.query))
+}
+
+/// CREATE OR REPLACE VIEW may only add columns at the end.
+fn replaceable(old: &Object, new: &Object) -> bool {
+    let (before, after): (View, View) = (old.read(), new.read());
+    after.columns.starts_with(&before.columns)
+}
+
+fn alter(old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
+    let name = new.id.sql();
+    if changed.iter().any(|c| c != "options") {
+        return vec![create(new, "CREATE OR REPLACE VIEW").lock(name, LockMode::AccessExclusive)];
+    }
+    change_options(&format!("ALTER VIEW {name}"), &options(old), &options(new))
+        .into_iter()
+        .map(|sql| Statement::new(sql).lock(name.clone(), LockMode::AccessExclusive))
+        .collect()
+}
+
+/// The kind.
+pub static KIND: Kind = Kind {
+    class: "view",
+    query: Some(|_| {
+        Query::over(
+            "pg_class",
+            "c.oid",
+            "n.nspname, c.relname",
+            "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'v' AND c.oid >= 16384 \
+             AND c.relpersistence <> 't' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')",
+        )
+        .owned("c.relowner", "c.relacl", 'r')
+        .define(format!("'query', {BODY}, 'columns', {COLUMNS}, 'options', to_json(c.reloptions)"))
+    }),
+    check: reads_as::<View>,
+    fields: &[
+        expression("query", Cost::AlterOrReplace(replaceable)),
+        field("columns", Cost::AlterOrReplace(replaceable)),
+        field("options", Cost::Alter),
+    ],
+    create: |_, o| vec![create(o, "CREATE VIEW")],
+    alter: |_, old, new, changed| alter(old, new, changed),
+    drop: |_, o| {
+        let name = o.id.sql();
+        vec![Statement::new(format!("DROP VIEW {name}")).lock(name, LockMode::AccessExclusive)]
+    },
+    spaces: &[Space::Relation, Space::Type],
+    ..BASE
+};

@@ -1,0 +1,81 @@
+//! Pass 2: what people read stays whole. CREATE TABLE takes its columns and constraints in, a dropped table takes its parts along,
+//! and owner, grants and comment of a new object follow it in the same step.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::graph::{Graph, Node, Op};
+use crate::catalog::{Dependency, Id};
+use crate::kind::{self, Absorbed, Context};
+
+/// Fills `graph.within`; nodes in `apart` stand alone.
+pub fn absorb(graph: &mut Graph, apart: &BTreeSet<Node>) {
+    let mut within: HashMap<Node, Node> = HashMap::new();
+    for node in &graph.nodes {
+        if apart.contains(node) {
+            continue;
+        }
+        let outer = match node.op {
+            Op::Create => made_with(graph, node),
+            Op::Alter => altered_with(graph, node),
+            Op::Drop => gone_with(graph, node),
+        };
+        if let Some(outer) = outer.filter(|o| o != node) {
+            within.insert(node.clone(), outer);
+        }
+    }
+    graph.within = within;
+}
+
+fn parent(graph: &Graph, id: &Id) -> Option<Id> {
+    graph.desired.get(id).or_else(|| graph.live.get(id)).and_then(|o| o.parent.clone()).or_else(|| id.of().cloned())
+}
+
+fn made_with(graph: &Graph, node: &Node) -> Option<Node> {
+    let object = graph.desired.get(&node.id)?;
+    let kind = kind::of(&node.id);
+    let outer = graph.node(Op::Create, object.parent.as_ref()?);
+    match kind.absorbed {
+        Absorbed::Never => from_parent_table(graph, node),
+        Absorbed::After => outer,
+        Absorbed::Inside => {
+            let nothing = BTreeSet::new();
+            let context = Context { live: graph.live, desired: graph.desired, absorbed: &nothing };
+            let fits = kind.element.is_none_or(|element| element(&context, object).is_some());
+            outer.filter(|_| fits).or_else(|| from_parent_table(graph, node))
+        }
+    }
+}
+
+/// A member that making the parent table's member makes too.
+fn from_parent_table(graph: &Graph, node: &Node) -> Option<Node> {
+    if !kind::of(&node.id).made_by_parent {
+        return None;
+    }
+    let mut parents = graph.desired.uses(&node.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
+    parents.find_map(|(id, _)| graph.node(node.op, id))
+}
+
+fn altered_with(graph: &Graph, node: &Node) -> Option<Node> {
+    if node.id.of().is_some() {
+        // The owner of something new is altered as soon as it exists.
+        return graph.node(Op::Create, &parent(graph, &node.id)?);
+    }
+    from_parent_table(graph, node)
+}
+
+/// The drop that takes this one along: of what it is part of, or of what it cannot be without (automatic dependencies).
+fn gone_with(graph: &Graph, node: &Node) -> Option<Node> {
+    if let Some(of) = node.id.of() {
+        return graph.node(Op::Drop, of).filter(|_| graph.node(Op::Create, of).is_none()).or_else(|| graph.node(Op::Create, of));
+    }
+    if let Some(outer) = parent(graph, &node.id).and_then(|p| graph.node(Op::Drop, &p)) {
+        return Some(outer);
+    }
+    if kind::of(&node.id).holds_rows {
+        return None;
+    }
+    let ties = graph.live.children(&node.id).filter(|c| kind::of(&c.id).ties_parent).map(|c| &c.id);
+    let tied = std::iter::once(&node.id).chain(ties).flat_map(|id| graph.live.uses(id));
+    let mut automatic = tied.filter(|(_, d)| *d != Dependency::Normal);
+    automatic.find_map(|(id, _)| graph.node(Op::Drop, id))
+}

@@ -1,0 +1,123 @@
+//! Pass 3: what comes before what, each with its sentence.
+
+use std::collections::BTreeMap;
+
+use super::graph::{Edge, Graph, Node, Op};
+use crate::catalog::{Dependency, Id};
+use crate::kind::{self, Space};
+
+/// Fills `graph.edges`.
+pub fn edges(graph: &mut Graph) {
+    let mut list = Vec::new();
+    build(graph, &mut list);
+    teardown(graph, &mut list);
+    parts(graph, &mut list);
+    names(graph, &mut list);
+    defaults_last(graph, &mut list);
+    graph.edges = list;
+}
+
+const MAKE: [Op; 2] = [Op::Create, Op::Alter];
+
+fn push(list: &mut Vec<Edge>, before: Option<Node>, after: Option<Node>, weak: bool, sentence: impl FnOnce() -> String) {
+    if let (Some(before), Some(after)) = (before, after)
+        && before != after
+    {
+        list.push(Edge { before, after, sentence: sentence(), weak });
+    }
+}
+
+/// What is used stands before what uses it: the desired catalog's dependencies.
+fn build(graph: &Graph, list: &mut Vec<Edge>) {
+    for node in graph.nodes.iter().filter(|n| n.op != Op::Drop) {
+        for (used, dependency) in graph.desired.uses(&node.id) {
+            let child_first = *dependency == Dependency::Inherited && !kind::of(&node.id).made_by_parent;
+            for op in MAKE {
+                let other = graph.node(op, used);
+                let sentence = || format!("{} needs {used}, says pg_depend", node.id);
+                if child_first {
+                    let sentence = || format!("{used} takes up {}, which must stand before", node.id);
+                    push(list, Some(node.clone()), other, false, sentence);
+                } else {
+                    push(list, other, Some(node.clone()), false, sentence);
+                }
+            }
+        }
+    }
+}
+
+/// What uses something goes, or lets go of it, before it goes: the live catalog's dependencies.
+fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
+    for node in graph.nodes.iter().filter(|n| n.op != Op::Create) {
+        for (used, _) in graph.live.uses(&node.id) {
+            let sentence = || format!("{} uses {used} now", node.id);
+            push(list, Some(node.clone()), graph.node(Op::Drop, used), false, sentence);
+            let retyped = graph.changes.list.get(used).is_some_and(|c| c.retype);
+            let lets_go = node.op == Op::Drop || retyped && !graph.desired.uses(&node.id).iter().any(|(u, _)| u == used);
+            if lets_go {
+                push(list, Some(node.clone()), graph.node(Op::Alter, used), !retyped, sentence);
+            }
+            // Columns of a retyped type change with it: what rests on them goes first and comes back after.
+        }
+    }
+    for change in graph.changes.list.values().filter(|c| c.retype && c.id.class() != "column") {
+        let altered = graph.node(Op::Alter, &change.id);
+        for (column, _) in graph.live.used_by(&change.id).iter().filter(|(c, _)| c.class() == "column") {
+            let sentence = || format!("{column} changes its type with {}", change.id);
+            for (user, _) in graph.live.used_by(column) {
+                push(list, graph.node(Op::Drop, user), altered.clone(), false, sentence);
+            }
+            for (user, _) in graph.desired.used_by(column) {
+                push(list, altered.clone(), graph.node(Op::Create, user), false, sentence);
+            }
+        }
+    }
+}
+
+/// Parts come after the whole and go before it.
+fn parts(graph: &Graph, list: &mut Vec<Edge>) {
+    for node in &graph.nodes {
+        let catalog = if node.op == Op::Drop { graph.live } else { graph.desired };
+        let parent = catalog.get(&node.id).and_then(|o| o.parent.clone()).or_else(|| node.id.of().cloned());
+        let Some(parent) = parent else { continue };
+        let sentence = || format!("{} is part of {parent}", node.id);
+        if node.op == Op::Drop {
+            push(list, Some(node.clone()), graph.node(Op::Drop, &parent), false, sentence);
+            push(list, Some(node.clone()), graph.node(Op::Alter, &parent), true, sentence);
+        } else {
+            push(list, graph.node(Op::Create, &parent), Some(node.clone()), false, sentence);
+            let holds_rows = kind::of(&parent).holds_rows;
+            push(list, graph.node(Op::Alter, &parent).filter(|_| !holds_rows), Some(node.clone()), false, sentence);
+        }
+    }
+}
+
+/// A name is free before it is taken.
+fn names(graph: &Graph, list: &mut Vec<Edge>) {
+    let mut taken: BTreeMap<(Space, Vec<String>), Vec<Id>> = BTreeMap::new();
+    for node in graph.nodes.iter().filter(|n| n.op == Op::Drop) {
+        for name in kind::names(&node.id) {
+            taken.entry(name).or_default().push(node.id.clone());
+        }
+    }
+    for node in graph.nodes.iter().filter(|n| n.op == Op::Create) {
+        let sentence = |old: &Id| format!("{} takes the name of {old}", node.id);
+        push(list, graph.node(Op::Drop, &node.id), Some(node.clone()), false, || sentence(&node.id));
+        for old in kind::names(&node.id).iter().filter_map(|n| taken.get(n)).flatten() {
+            push(list, graph.node(Op::Drop, old), Some(node.clone()), false, || sentence(old));
+        }
+    }
+}
+
+/// Default privileges change after everything is made, so that what is made gets what stood before.
+fn defaults_last(graph: &Graph, list: &mut Vec<Edge>) {
+    let class = "default privileges";
+    let Some(first) = graph.nodes.iter().find(|n| n.id.class() == class).cloned() else { return };
+    for privileges in graph.nodes.iter().filter(|n| n.id.class() == class) {
+        for node in graph.nodes.iter().filter(|n| n.op == Op::Create && n.id.class() != class && n.id.of().is_none()) {
+            let needs = graph.desired.uses(&node.id).iter().any(|(u, _)| u.class() == class);
+            let sentence = || format!("{} must not change what {} is given", first.id, node.id);
+            push(list, Some(node.clone()).filter(|_| !needs), Some(privileges.clone()), false, sentence);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The graph: nodes, edges with their sentences, and which node stands for which.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::catalog::{Catalog, Id};
+use crate::change::{Action, Change, Changes};
+
+/// What a node does to its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Op {
+    /// It is made.
+    Create,
+    /// It is changed in place.
+    Alter,
+    /// It is removed.
+    Drop,
+}
+
+/// One operation on one object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Node {
+    /// What happens.
+    pub op: Op,
+    /// To what.
+    pub id: Id,
+}
+
+/// `before` comes before `after`, and why.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    pub before: Node,
+    pub after: Node,
+    pub sentence: String,
+    /// It helps and may be given up when it closes a cycle.
+    pub weak: bool,
+}
+
+/// Everything that the passes work on.
+pub struct Graph<'a> {
+    pub live: &'a Catalog,
+    pub desired: &'a Catalog,
+    pub changes: &'a Changes,
+    pub nodes: BTreeSet<Node>,
+    /// Absorbed node -> the node that it is part of.
+    pub within: HashMap<Node, Node>,
+    pub edges: Vec<Edge>,
+}
+
+impl<'a> Graph<'a> {
+    /// The first pass: nodes for changes.
+    pub fn new(live: &'a Catalog, desired: &'a Catalog, changes: &'a Changes) -> Graph<'a> {
+        let mut nodes = BTreeSet::new();
+        for change in changes.list.values() {
+            nodes.extend(ops(change).iter().map(|op| Node { op: *op, id: change.id.clone() }));
+        }
+        Graph { live, desired, changes, nodes, within: HashMap::new(), edges: Vec::new() }
+    }
+
+    /// The node of `id` with this operation, if there is one.
+    pub fn node(&self, op: Op, id: &Id) -> Option<Node> {
+        let node = Node { op, id: id.clone() };
+        self.nodes.contains(&node).then_some(node)
+    }
+
+    /// The node that stands for `node` in the end.
+    pub fn standing(&self, node: &Node) -> Node {
+        let mut standing = node;
+        while let Some(outer) = self.within.get(standing) {
+            standing = outer;
+        }
+        standing.clone()
+    }
+
+    /// Standing nodes with all that they have absorbed.
+    pub fn groups(&self) -> BTreeMap<Node, Vec<Node>> {
+        let mut groups: BTreeMap<Node, Vec<Node>> = BTreeMap::new();
+        for node in &self.nodes {
+            groups.entry(self.standing(node)).or_default().push(node.clone());
+        }
+        groups
+    }
+}
+
+fn ops(change: &Change) -> &'static [Op] {
+    match change.action {
+        Action::Create => &[Op::Create],
+        Action::Drop => &[Op::Drop],
+        Action::Alter(_) => &[Op::Alter],
+        Action::Replace => &[Op::Drop, Op::Create],
+    }
+}

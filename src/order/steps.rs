@@ -1,0 +1,152 @@
+//! Pass 5: sorted nodes are written as statements.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::edges::edges;
+use super::graph::{Graph, Node, Op};
+use super::sort::{Cycle, Sorted, sort};
+use crate::catalog::{Catalog, Id};
+use crate::change::{Action, Changes};
+use crate::kind::{self, Absorbed, Context};
+use crate::statement::{Statement, Transaction};
+
+/// One step of a plan: one object, its statements, and why it stands where it stands.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What happens to what.
+    pub node: Node,
+    /// Fields that change, for an alteration.
+    pub fields: Vec<String>,
+    /// What else the step makes, changes or removes.
+    pub with: Vec<Node>,
+    /// The statements, in order.
+    pub statements: Vec<Statement>,
+    /// Why the object changes.
+    pub reason: String,
+    /// Earlier steps (by place in the list) that must come before, each with the reason.
+    pub after: BTreeMap<usize, String>,
+}
+
+/// Orders changes and writes their statements.
+///
+/// # Errors
+/// When no order exists: the sentences of a cycle.
+pub fn order(live: &Catalog, desired: &Catalog, changes: &Changes) -> Result<Vec<Step>, Cycle> {
+    let mut graph = Graph::new(live, desired, changes);
+    edges(&mut graph);
+    let early = commits_first(&graph);
+    let sorted = sort(&mut graph, |node| (place(node, early.contains(&node.id)), kind::rank(node.id.class())))?;
+    Ok(write(&graph, sorted))
+}
+
+/// Alterations that later statements see only after a commit come first, so that the rest is one transaction.
+fn commits_first(graph: &Graph) -> BTreeSet<Id> {
+    let nothing = BTreeSet::new();
+    let context = Context { live: graph.live, desired: graph.desired, absorbed: &nothing };
+    let commits = |node: &&Node| {
+        let statements = alter(&context, graph.changes, &node.id);
+        !statements.is_empty() && statements.iter().all(|s| s.transaction == Transaction::CommitAfter)
+    };
+    graph.nodes.iter().filter(|n| n.op == Op::Alter && n.id.class() == "enum").filter(commits).map(|n| n.id.clone()).collect()
+}
+
+/// The tie key's first part: new things first, then changes, removals last.
+fn place(node: &Node, early: bool) -> u8 {
+    match node.op {
+        Op::Alter if early => 0,
+        Op::Create => 1,
+        Op::Alter => 2,
+        Op::Drop => 3,
+    }
+}
+
+fn alter(context: &Context, changes: &Changes, id: &Id) -> Vec<Statement> {
+    match changes.list.get(id).map(|c| (&c.action, &c.old, &c.new)) {
+        Some((Action::Alter(fields), Some(old), Some(new))) => (kind::of(id).alter)(context, old, new, fields),
+        _ => Vec::new(),
+    }
+}
+
+fn write(graph: &Graph, sorted: Sorted) -> Vec<Step> {
+    let mut groups = graph.groups();
+    let mut places: BTreeMap<Node, usize> = BTreeMap::new();
+    let mut steps: Vec<Step> = Vec::new();
+    let mut silent: BTreeMap<Node, BTreeMap<usize, String>> = BTreeMap::new();
+    for (node, before) in sorted {
+        let members = groups.remove(&node).unwrap_or_default();
+        let mut after: BTreeMap<usize, String> = BTreeMap::new();
+        for (earlier, sentence) in &before {
+            match places.get(earlier) {
+                Some(place) => drop(after.entry(*place).or_insert_with(|| sentence.clone())),
+                None => after.extend(silent.get(earlier).cloned().unwrap_or_default()),
+            }
+        }
+        let statements = statements(graph, &node, &members);
+        if statements.is_empty() {
+            silent.insert(node, after);
+            continue;
+        }
+        places.insert(node.clone(), steps.len());
+        let change = graph.changes.list.get(&node.id);
+        steps.push(Step {
+            fields: match change.map(|c| &c.action) {
+                Some(Action::Alter(fields)) => fields.clone(),
+                _ => Vec::new(),
+            },
+            with: members.into_iter().filter(|m| *m != node).collect(),
+            statements,
+            reason: change.map_or(String::new(), |c| c.reason.clone()),
+            after,
+            node,
+        });
+    }
+    steps
+}
+
+/// The statements of a standing node and of what it has absorbed.
+fn statements(graph: &Graph, node: &Node, members: &[Node]) -> Vec<Statement> {
+    let absorbed: BTreeSet<Id> = members.iter().filter(|m| m.op == Op::Create && *m != node).map(|m| m.id.clone()).collect();
+    let context = Context { live: graph.live, desired: graph.desired, absorbed: &absorbed };
+    let mut statements = one(graph, &context, node);
+    let mut rest: Vec<&Node> = members.iter().filter(|m| *m != node && speaks(graph, m)).collect();
+    rest.sort_by_key(|m| (kind::rank(m.id.class()), (*m).clone()));
+    for member in rest {
+        let mut own = one(graph, &context, member);
+        if node.op == Op::Create {
+            own.iter_mut().for_each(|s| s.locks.clear());
+        }
+        statements.extend(own);
+    }
+    if node.op == Op::Create && kind::of(&node.id).holds_rows {
+        for s in &mut statements {
+            s.scans.clear();
+        }
+    }
+    statements
+}
+
+/// Whether an absorbed node still has something to say after the one that took it in.
+fn speaks(graph: &Graph, node: &Node) -> bool {
+    let satellite_of_made = node.id.of().is_some() && graph.standing(node).op != Op::Drop;
+    match node.op {
+        Op::Create => kind::of(&node.id).absorbed == Absorbed::After || !inside(graph, node),
+        Op::Alter => true,
+        Op::Drop => satellite_of_made,
+    }
+}
+
+/// Whether it is written inside the CREATE of what took it in.
+fn inside(graph: &Graph, node: &Node) -> bool {
+    let parent = graph.desired.get(&node.id).and_then(|o| o.parent.clone());
+    kind::of(&node.id).absorbed == Absorbed::Inside && parent.is_some_and(|p| graph.node(Op::Create, &p).is_some())
+}
+
+fn one(graph: &Graph, context: &Context, node: &Node) -> Vec<Statement> {
+    let kind = kind::of(&node.id);
+    let change = graph.changes.list.get(&node.id);
+    match node.op {
+        Op::Create => graph.desired.get(&node.id).map(|o| (kind.create)(context, o)).unwrap_or_default(),
+        Op::Alter => alter(context, graph.changes, &node.id),
+        Op::Drop => change.and_then(|c| c.old.as_ref()).map(|o| (kind.drop)(context, o)).unwrap_or_default(),
+    }
+}

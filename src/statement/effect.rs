@@ -1,0 +1,29 @@
+//! What a statement does beyond its text.
+
+use serde::{Deserialize, Serialize};
+
+/// How a statement stands to transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transaction {
+    /// It runs together with others.
+    Inside,
+    /// It runs inside a transaction, but later statements see it only after the commit.
+    CommitAfter,
+    /// It cannot run inside a transaction block.
+    Alone,
+}
+
+/// What running the reverse would not bring back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "loses", content = "of", rename_all = "kebab-case")]
+pub enum Loss {
+    /// All rows of a relation.
+    Rows(String),
+    /// The values of a column, or parts of them.
+    Values(String),
+    /// The position of a sequence.
+    Position(String),
+    /// Whatever an extension keeps.
+    Extension(String),
+}

@@ -1,0 +1,68 @@
+//! One SQL statement and what is declared of it: locks, rewrites, losses, and how it stands to transactions. Pure.
+
+mod effect;
+mod lock_mode;
+
+pub use effect::{Loss, Transaction};
+pub use lock_mode::LockMode;
+
+/// A statement that changes a database, with its declared facts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    /// The SQL, without the closing semicolon.
+    pub sql: String,
+    /// How it stands to transactions.
+    pub transaction: Transaction,
+    /// Relations that existed before and that it locks, as SQL names.
+    pub locks: Vec<(String, LockMode)>,
+    /// Relations that it writes anew (a new relfilenode), as SQL names.
+    pub rewrites: Vec<String>,
+    /// Relations that it reads in full while it holds its locks, as SQL names.
+    pub scans: Vec<String>,
+    /// What cannot be had back by running the reverse.
+    pub losses: Vec<Loss>,
+}
+
+impl Statement {
+    /// A statement that runs inside a transaction and locks nothing that existed before.
+    pub fn new(sql: impl Into<String>) -> Statement {
+        Statement {
+            sql: sql.into(),
+            transaction: Transaction::Inside,
+            locks: Vec::new(),
+            rewrites: Vec::new(),
+            scans: Vec::new(),
+            losses: Vec::new(),
+        }
+    }
+
+    /// Adds a lock on a relation.
+    pub fn lock(mut self, relation: impl Into<String>, mode: LockMode) -> Statement {
+        self.locks.push((relation.into(), mode));
+        self
+    }
+
+    /// Adds a full read of a relation.
+    pub fn scan(mut self, relation: impl Into<String>) -> Statement {
+        self.scans.push(relation.into());
+        self
+    }
+
+    /// Adds a rewrite of a relation.
+    pub fn rewrite(mut self, relation: impl Into<String>) -> Statement {
+        self.rewrites.push(relation.into());
+        self
+    }
+
+    /// Adds a loss.
+    pub fn loses(mut self, loss: Loss) -> Statement {
+        self.losses.push(loss);
+        self
+    }
+
+    /// What it does is visible to later statements only after a commit (`ALTER TYPE ... ADD VALUE`).
+    pub fn commit_after(mut self) -> Statement {
+        self.transaction = Transaction::CommitAfter;
+        self
+    }
+}
