@@ -1,0 +1,90 @@
+//! The advisory lock of a database: one plumb at a time changes it.
+//!
+//! A session-level lock (manual: 13.3.5 "Advisory Locks"), so the server lets go of it when the session ends, however it
+//! ends. Behind a pooler in transaction mode it protects nothing; the apply ledger has a lease for that.
+
+use std::fmt;
+use tokio_postgres::{Error, GenericClient};
+
+/// The first half of the lock's key: the ASCII letters `plum`. The second half is the database's oid.
+pub const KEY: i32 = i32::from_be_bytes(*b"plum");
+
+/// The oid of the current database as the signed integer that the lock functions take.
+const DATABASE_OID: &str =
+    "(SELECT oid::bigint::bit(32)::int FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())";
+
+/// Takes the lock of the current database for this session. False when another session holds it.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn try_lock(client: &impl GenericClient) -> Result<bool, Error> {
+    let row = client.query_one(&format!("SELECT pg_catalog.pg_try_advisory_lock({KEY}, {DATABASE_OID})"), &[]).await?;
+    row.try_get(0)
+}
+
+/// Lets go of the lock. False when this session did not hold it.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn unlock(client: &impl GenericClient) -> Result<bool, Error> {
+    let row = client.query_one(&format!("SELECT pg_catalog.pg_advisory_unlock({KEY}, {DATABASE_OID})"), &[]).await?;
+    row.try_get(0)
+}
+
+/// Who holds the lock, as `pg_stat_activity` shows it. A role without `pg_read_all_stats` sees only the pid and the
+/// application of other roles' sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Process id of the server process.
+    pub pid: i32,
+    /// Role of the session, when it may be seen.
+    pub user: Option<String>,
+    /// `application_name` of the session.
+    pub application: Option<String>,
+    /// Start of the session in UTC, when it may be seen. The server does not record when a lock was taken.
+    pub since: Option<String>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", self.application.as_deref().unwrap_or("a session"), self.pid)?;
+        if let Some(user) = &self.user {
+            write!(f, " as {user}")?;
+        }
+        match &self.since {
+            Some(since) => write!(f, ", connected since {since}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The session that holds the lock of the current database now, if any does.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn holder(client: &impl GenericClient) -> Result<Option<Holder>, Error> {
+    let query = format!(
+        "SELECT l.pid, a.usename::text, nullif(a.application_name, ''), \
+                to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' \
+           FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
+          WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = {KEY} \
+            AND l.objid::bigint::bit(32)::int = {DATABASE_OID} \
+            AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"
+    );
+    let Some(row) = client.query_opt(&query, &[]).await? else { return Ok(None) };
+    Ok(Some(Holder { pid: row.try_get(0)?, user: row.try_get(1)?, application: row.try_get(2)?, since: row.try_get(3)? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_reads_as_a_sentence_part() {
+        let mut holder = Holder { pid: 4711, user: None, application: Some("plumb".into()), since: None };
+        assert_eq!(holder.to_string(), "plumb (pid 4711)");
+        holder.user = Some("deploy".into());
+        holder.since = Some("2026-01-02 03:04:05 UTC".into());
+        assert_eq!(holder.to_string(), "plumb (pid 4711) as deploy, connected since 2026-01-02 03:04:05 UTC");
+    }
+}

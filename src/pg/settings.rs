@@ -1,0 +1,30 @@
+//! What a session is pinned to, so that the same catalog always reads as the same text.
+
+use tokio_postgres::GenericClient;
+
+/// Setting and value, in the order in which they are sent. Every one of them changes how the server deparses or prints
+/// something that plumb compares, or lets a long reading be cut off (manual: chapter 20; pg_dump pins nearly the same).
+const PINNED: &[(&str, &str)] = &[
+    ("search_path", "pg_catalog"), // names outside pg_catalog are printed with their schema
+    ("TimeZone", "'UTC'"),         // timestamptz literals, partition bounds
+    ("DateStyle", "'ISO, MDY'"),   // date and timestamp literals
+    ("IntervalStyle", "'postgres'"),
+    ("extra_float_digits", "3"), // floats survive the round trip
+    ("bytea_output", "'hex'"),
+    ("quote_all_identifiers", "off"),
+    ("xmloption", "content"),
+    ("lc_monetary", "'C'"),
+    ("standard_conforming_strings", "on"),
+    ("client_min_messages", "warning"),
+    ("statement_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+];
+
+/// Pins the session of `client` in one round trip. `row_security` is left alone: reading catalogs does not meet it.
+///
+/// # Errors
+/// What the server says when it refuses a setting, or when the line is lost.
+pub async fn pin(client: &impl GenericClient) -> Result<(), tokio_postgres::Error> {
+    let batch: Vec<String> = PINNED.iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
+    client.batch_execute(&batch.join(" ")).await
+}
