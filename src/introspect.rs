@@ -80,7 +80,7 @@ async fn attempt(session: &pg::Session) -> Result<Option<Catalog>, IntrospectErr
         let what = what.to_owned();
         move |source| IntrospectError::Query { what, source }
     };
-    pg::pin(client).await.map_err(failed("the session's settings"))?;
+    pg::settings::pin(client).await.map_err(failed("the session's settings"))?;
     let before = token(client).await?;
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed("the snapshot"))?;
     let read = read_all(session).await;
@@ -97,7 +97,10 @@ async fn attempt(session: &pg::Session) -> Result<Option<Catalog>, IntrospectErr
 }
 
 async fn token(client: &Client) -> Result<String, IntrospectError> {
-    let row = client.query_one(TOKEN, &[]).await.map_err(|source| IntrospectError::Query { what: "the change token".into(), source })?;
+    let row = client
+        .query_one(TOKEN, &[])
+        .await
+        .map_err(|source| IntrospectError::Query { what: "the change token".into(), source })?;
     Ok(row.get::<_, Option<String>>(0).unwrap_or_default())
 }
 
@@ -141,9 +144,11 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
     Ok(catalog)
 }
 
-const HEAD: &str = "SELECT datname::text, current_user::text, pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()";
+const HEAD: &str =
+    "SELECT datname::text, current_user::text, pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()";
 
-const DEPENDS: &str = "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384";
+const DEPENDS: &str =
+    "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384";
 
 /// Comments of user objects; those of extensions come from their control files.
 const COMMENTS: &str = "SELECT classoid, objoid, objsubid, description FROM pg_description \
@@ -173,7 +178,9 @@ impl Reading {
             self.owners.push((id.clone(), owner));
         }
         let mut detail = map(row.get(12));
-        if let (Some(default), Some(owner)) = (row.get::<_, Option<Vec<String>>>(10), self.owners.last().filter(|(o, _)| *o == id)) {
+        if let (Some(default), Some(owner)) =
+            (row.get::<_, Option<Vec<String>>>(10), self.owners.last().filter(|(o, _)| *o == id))
+        {
             detail.insert("acl_default".to_owned(), json!(privileges::parse(&default, Some(&owner.1))));
         }
         let object = Object { id, parent: None, definition: map(row.get(11)), detail };

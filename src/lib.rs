@@ -4,10 +4,12 @@
 
 pub mod catalog;
 pub mod change;
+pub mod hazard;
 pub mod introspect;
 pub mod kind;
 pub mod order;
 pub mod pg;
+pub mod plan;
 pub mod shadow;
 pub mod source;
 pub mod sql;

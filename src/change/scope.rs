@@ -23,11 +23,8 @@ impl Scope {
         let has_objects = |o: &&Object| top(o) && o.id.class() != "schema" && !o.id.first().is_empty();
         let created = desired.objects().filter(|o| o.id.class() == "schema" && o.id.base() != "public").map(|o| o.id.base());
         let used = desired.objects().filter(has_objects).map(|o| o.id.first());
-        let schemas = if stated.is_empty() {
-            created.chain(used).map(str::to_owned).collect()
-        } else {
-            stated.iter().cloned().collect()
-        };
+        let schemas =
+            if stated.is_empty() { created.chain(used).map(str::to_owned).collect() } else { stated.iter().cloned().collect() };
         let classes = DATABASE_WIDE
             .iter()
             .filter(|class| desired.objects().any(|o| o.id.class() == **class))
@@ -69,6 +66,10 @@ impl Scope {
 
     /// Whole objects outside, in order.
     pub fn outside(&self, catalog: &Catalog) -> Vec<Id> {
-        catalog.objects().filter(|o| o.parent.is_none() && o.id.of().is_none() && !self.holds(&o.id)).map(|o| o.id.clone()).collect()
+        catalog
+            .objects()
+            .filter(|o| o.parent.is_none() && o.id.of().is_none() && !self.holds(&o.id))
+            .map(|o| o.id.clone())
+            .collect()
     }
 }

@@ -21,8 +21,7 @@ struct Aggregate {
 
 fn create(object: &Object) -> Statement {
     let a: Aggregate = object.read();
-    let mut options: Vec<String> =
-        a.options.into_iter().filter_map(|(k, v)| v.map(|v| format!("    {k} = {v}"))).collect();
+    let mut options: Vec<String> = a.options.into_iter().filter_map(|(k, v)| v.map(|v| format!("    {k} = {v}"))).collect();
     options.extend(a.initial.map(|i| format!("    INITCOND = {}", literal(&i))));
     options.extend(a.moving_initial.map(|i| format!("    MINITCOND = {}", literal(&i))));
     options.extend(a.hypothetical.then(|| "    HYPOTHETICAL".to_owned()));
@@ -30,7 +29,9 @@ fn create(object: &Object) -> Statement {
 }
 
 fn function(column: &str) -> String {
-    format!("(SELECT quote_ident(fn.nspname) || '.' || quote_ident(f.proname) FROM pg_proc f JOIN pg_namespace fn ON fn.oid = f.pronamespace WHERE f.oid = {column})")
+    format!(
+        "(SELECT quote_ident(fn.nspname) || '.' || quote_ident(f.proname) FROM pg_proc f JOIN pg_namespace fn ON fn.oid = f.pronamespace WHERE f.oid = {column})"
+    )
 }
 
 /// The kind.
@@ -50,8 +51,10 @@ pub static KIND: Kind = Kind {
         ];
         let pairs: Vec<String> =
             functions.iter().map(|(o, c)| format!("json_build_array('{o}', {})", function(&format!("g.{c}")))).collect();
-        let modify = |c: &str| format!("CASE g.{c} WHEN 'r' THEN 'READ_ONLY' WHEN 's' THEN 'SHAREABLE' WHEN 'w' THEN 'READ_WRITE' END");
-        let from = format!("{} AND true", q.from).replace("FROM pg_proc p JOIN", "FROM pg_proc p JOIN pg_aggregate g ON g.aggfnoid = p.oid JOIN");
+        let modify =
+            |c: &str| format!("CASE g.{c} WHEN 'r' THEN 'READ_ONLY' WHEN 's' THEN 'SHAREABLE' WHEN 'w' THEN 'READ_WRITE' END");
+        let from = format!("{} AND true", q.from)
+            .replace("FROM pg_proc p JOIN", "FROM pg_proc p JOIN pg_aggregate g ON g.aggfnoid = p.oid JOIN");
         Query { from: from.into(), ..q }.define(format!(
             "'arguments', pg_get_function_arguments(p.oid), 'options', json_build_array({}, \
              json_build_array('STYPE', format_type(g.aggtranstype, NULL)), \
@@ -79,7 +82,13 @@ pub static KIND: Kind = Kind {
         field("hypothetical", Cost::Replace),
     ],
     create: |_, o| vec![create(o)],
-    drop: |_, o| vec![Statement::new(format!("DROP AGGREGATE {}({})", qualified(o.id.name()), if o.id.args().is_empty() { "*".to_owned() } else { o.text("arguments").to_owned() }))],
+    drop: |_, o| {
+        vec![Statement::new(format!(
+            "DROP AGGREGATE {}({})",
+            qualified(o.id.name()),
+            if o.id.args().is_empty() { "*".to_owned() } else { o.text("arguments").to_owned() }
+        ))]
+    },
     spaces: &[Space::Routine],
     ..BASE
 };

@@ -49,8 +49,7 @@ fn by_inheritance(context: &Context, object: &Object) -> bool {
 /// Whether making the parent table's constraint makes this one too.
 fn from_parent(context: &Context, object: &Object) -> bool {
     let new = |id: &Id| !context.live.contains(id);
-    let from_new_parent =
-        context.desired.uses(&object.id).iter().any(|(id, d)| *d == Dependency::Inherited && new(id));
+    let from_new_parent = context.desired.uses(&object.id).iter().any(|(id, d)| *d == Dependency::Inherited && new(id));
     let table_is_new = object.parent.as_ref().is_some_and(new);
     object.flag("inherited") && (by_inheritance(context, object) || from_new_parent && !table_is_new)
 }

@@ -194,7 +194,8 @@ fn identity(old: &Column, new: &Column, object: &Object) -> Vec<Statement> {
         (None, Some(identity)) => vec![on_column(object, &format!("ADD {}", identity.clause()))],
         (Some(_), None) => vec![on_column(object, "DROP IDENTITY")],
         (Some(before), Some(after)) => {
-            let mut action = if before.always == after.always { String::new() } else { format!("SET GENERATED {} ", after.words()) };
+            let mut action =
+                if before.always == after.always { String::new() } else { format!("SET GENERATED {} ", after.words()) };
             action += after.sequence.changes(&before.sequence, "SET ").replace("SET ", " SET ").trim_start();
             if action.trim().is_empty() { Vec::new() } else { vec![on_column(object, action.trim())] }
         }
@@ -248,7 +249,8 @@ fn generated_cost(old: &Object, new: &Object) -> bool {
 }
 
 /// The order in which fields are changed: what a column must lose before its type changes comes first.
-const ORDER: &[&str] = &["generated", "collation", "type", "not_null", "identity", "storage", "compression", "statistics", "options"];
+const ORDER: &[&str] =
+    &["generated", "collation", "type", "not_null", "identity", "storage", "compression", "statistics", "options"];
 
 fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
     let has = |f: &str| changed.iter().any(|c| c == f);
@@ -324,7 +326,8 @@ pub static KIND: Kind = Kind {
         vec![if o.definition.contains_key("generated") { dropped } else { dropped.loses(Loss::Values(o.id.sql())) }]
     },
     element: Some(|context, o| {
-        let from_inheritance = o.flag("inherited") && context.desired.get(o.parent.as_ref()?)?.definition.contains_key("inherits");
+        let from_inheritance =
+            o.flag("inherited") && context.desired.get(o.parent.as_ref()?)?.definition.contains_key("inherits");
         (!from_inheritance).then(|| words(context, o, true))
     }),
     absorbed: Absorbed::Inside,

@@ -38,7 +38,9 @@ fn subject(target: &Id) -> String {
 fn comment(target: &Id, text: &str) -> Vec<Statement> {
     let statement = Statement::new(format!("COMMENT ON {} IS {text}", subject(target)));
     vec![match target.class() {
-        "table" | "view" | "materialized view" | "index" | "sequence" => statement.lock(target.sql(), LockMode::ShareUpdateExclusive),
+        "table" | "view" | "materialized view" | "index" | "sequence" => {
+            statement.lock(target.sql(), LockMode::ShareUpdateExclusive)
+        }
         "column" | "view column" => statement.lock(target.table_sql(), LockMode::ShareUpdateExclusive),
         _ => statement,
     }]

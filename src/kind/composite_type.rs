@@ -29,8 +29,7 @@ fn element(name: &str, a: &Attribute) -> String {
 }
 
 fn create(object: &Object) -> Statement {
-    let order: Vec<String> =
-        object.detail.get("order").and_then(|o| serde_json::from_value(o.clone()).ok()).unwrap_or_default();
+    let order: Vec<String> = object.detail.get("order").and_then(|o| serde_json::from_value(o.clone()).ok()).unwrap_or_default();
     let composite: Composite = object.read();
     let mut attributes: Vec<_> = composite.attributes.iter().collect();
     attributes.sort_by_key(|(name, _)| order.iter().position(|o| o == *name));
@@ -41,7 +40,8 @@ fn create(object: &Object) -> Statement {
 fn alter(old: &Object, new: &Object) -> Vec<Statement> {
     let name = new.id.sql();
     let (before, after) = (old.read::<Composite>().attributes, new.read::<Composite>().attributes);
-    let change = |action: String| Statement::new(format!("ALTER TYPE {name} {action}")).lock(name.clone(), LockMode::AccessExclusive);
+    let change =
+        |action: String| Statement::new(format!("ALTER TYPE {name} {action}")).lock(name.clone(), LockMode::AccessExclusive);
     let mut statements = Vec::new();
     for attribute in before.keys().filter(|k| !after.contains_key(*k)) {
         let loss = Loss::Values(format!("{name}.{}", ident(attribute)));

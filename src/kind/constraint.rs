@@ -58,7 +58,11 @@ pub fn query(contype: char) -> Query {
         Cow::Owned(format!(
             "FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't' \
              JOIN pg_namespace n ON n.oid = c.relnamespace {} WHERE k.contype = '{contype}' AND c.oid >= 16384",
-            if matches!(contype, 'p' | 'u' | 'x') { "JOIN pg_index i ON i.indexrelid = k.conindid JOIN pg_class ic ON ic.oid = i.indexrelid" } else { "" }
+            if matches!(contype, 'p' | 'u' | 'x') {
+                "JOIN pg_index i ON i.indexrelid = k.conindid JOIN pg_class ic ON ic.oid = i.indexrelid"
+            } else {
+                ""
+            }
         )),
     )
     .part_of("pg_class", "c.oid")

@@ -124,13 +124,20 @@ pub static KIND: Kind = Kind {
             "NULL::json"
         };
         let (enforced, not_valid, period) = if version >= 180_000 {
-            ("CASE WHEN NOT k.conenforced THEN true END", "NOT k.convalidated AND k.conenforced", "CASE WHEN k.conperiod THEN true END")
+            (
+                "CASE WHEN NOT k.conenforced THEN true END",
+                "NOT k.convalidated AND k.conenforced",
+                "CASE WHEN k.conperiod THEN true END",
+            )
         } else {
             ("NULL::bool", "NOT k.convalidated", "NULL::bool")
         };
         // A foreign key to a partitioned table has rows for its partitions too, on the same table: the server's own.
         let rows = query('f');
-        let from = format!("{} AND NOT EXISTS (SELECT FROM pg_constraint p WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid)", rows.from);
+        let from = format!(
+            "{} AND NOT EXISTS (SELECT FROM pg_constraint p WHERE p.oid = k.conparentid AND p.conrelid = k.conrelid)",
+            rows.from
+        );
         Query { from: from.into(), ..rows }.define(format!(
             "'columns', (SELECT json_agg(a.attname ORDER BY x.n) FROM unnest(k.conkey) WITH ORDINALITY x(attnum, n) \
                  JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = x.attnum), \
@@ -163,7 +170,16 @@ pub static KIND: Kind = Kind {
     alter: |_, _, new, changed| alter(new, changed),
     drop: |context, o| {
         let referenced = o.text("referenced").to_owned();
-        remove(context, o).into_iter().map(|s| if s.locks.iter().any(|(r, _)| *r == referenced) { s } else { s.lock(referenced.clone(), LockMode::AccessExclusive) }).collect()
+        remove(context, o)
+            .into_iter()
+            .map(|s| {
+                if s.locks.iter().any(|(r, _)| *r == referenced) {
+                    s
+                } else {
+                    s.lock(referenced.clone(), LockMode::AccessExclusive)
+                }
+            })
+            .collect()
     },
     spaces: &[Space::Constraint],
     carried: Carried::WithinFamily,

@@ -60,9 +60,7 @@ pub static KIND: Kind = Kind {
     check: reads_as::<Grant>,
     fields: &[field("privileges", Cost::Alter)],
     create,
-    alter: |context, old, new, _| {
-        between(context.desired, new, &old.read::<Grant>().privileges, &new.read::<Grant>().privileges)
-    },
+    alter: |context, old, new, _| between(context.desired, new, &old.read::<Grant>().privileges, &new.read::<Grant>().privileges),
     drop: |context, o| between(context.desired, o, &o.read::<Grant>().privileges, &default(o)),
     absorbed: Absorbed::After,
     carried: Carried::Always,

@@ -91,7 +91,11 @@ fn alter(old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
         let reset = before.statistics.iter().map(column).filter(|c| !kept.contains(c)).map(|c| format!("{c}=-1"));
         statements.extend(statistics(new, &reset.chain(after.statistics.iter().cloned()).collect::<Vec<_>>()));
     }
-    statements.extend(marks(new, has("clustered") && new.flag("clustered"), has("replica_identity") && new.flag("replica_identity")));
+    statements.extend(marks(
+        new,
+        has("clustered") && new.flag("clustered"),
+        has("replica_identity") && new.flag("replica_identity"),
+    ));
     if has("clustered") && !new.flag("clustered") {
         let sql = format!("ALTER TABLE {table} SET WITHOUT CLUSTER");
         statements.push(Statement::new(sql).lock(table.clone(), LockMode::ShareUpdateExclusive));

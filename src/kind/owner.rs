@@ -40,7 +40,11 @@ pub static KIND: Kind = Kind {
         let Some(target) = new.id.of() else { return Vec::new() };
         let sql = format!("ALTER {} {} OWNER TO {}", word(target.class()), target.sql(), ident(new.text("role")));
         let statement = Statement::new(sql);
-        vec![if RELATIONS.contains(&target.class()) { statement.lock(target.sql(), LockMode::AccessExclusive) } else { statement }]
+        vec![if RELATIONS.contains(&target.class()) {
+            statement.lock(target.sql(), LockMode::AccessExclusive)
+        } else {
+            statement
+        }]
     },
     absorbed: Absorbed::After,
     carried: Carried::Always,

@@ -51,9 +51,7 @@ pub static KIND: Kind = Kind {
              JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE c.oid >= 16384 AND c.relpersistence <> 't'",
         )
         .part_of("pg_class", "c.oid")
-        .define(
-            "'parent', quote_ident(pn.nspname) || '.' || quote_ident(p.relname), 'bound', pg_get_expr(c.relpartbound, c.oid)",
-        )
+        .define("'parent', quote_ident(pn.nspname) || '.' || quote_ident(p.relname), 'bound', pg_get_expr(c.relpartbound, c.oid)")
     }),
     check: reads_as::<Partition>,
     fields: &[field("parent", Cost::Replace), field("bound", Cost::Replace)],

@@ -85,7 +85,8 @@ fn alter(old: &Object, new: &Object) -> Vec<Statement> {
     changes += &after.changes(&before, " ");
     let mut statements = Vec::new();
     if !changes.is_empty() {
-        statements.push(Statement::new(format!("ALTER SEQUENCE {name}{changes}")).lock(name.clone(), LockMode::ShareRowExclusive));
+        statements
+            .push(Statement::new(format!("ALTER SEQUENCE {name}{changes}")).lock(name.clone(), LockMode::ShareRowExclusive));
     }
     if before.unlogged != after.unlogged {
         let logged = if after.unlogged { "UNLOGGED" } else { "LOGGED" };
@@ -124,7 +125,11 @@ pub static KIND: Kind = Kind {
     alter: |_, old, new, _| alter(old, new),
     drop: |_, o| {
         let name = o.id.sql();
-        vec![Statement::new(format!("DROP SEQUENCE {name}")).lock(name.clone(), LockMode::AccessExclusive).loses(Loss::Position(name))]
+        vec![
+            Statement::new(format!("DROP SEQUENCE {name}"))
+                .lock(name.clone(), LockMode::AccessExclusive)
+                .loses(Loss::Position(name)),
+        ]
     },
     spaces: &[Space::Relation],
     ..BASE

@@ -99,7 +99,8 @@ fn absorbed_parts(graph: &Graph, knot: &BTreeSet<Node>) -> Vec<Node> {
         }
         for node in [&edge.before, &edge.after] {
             let alone = node.op != Op::Drop || kind::of(&node.id).spaces.contains(&kind::Space::Constraint);
-            let part = !matches!(node.id.class(), "column") || graph.standing(node).id.class() == "column" || node.op == Op::Create;
+            let part =
+                !matches!(node.id.class(), "column") || graph.standing(node).id.class() == "column" || node.op == Op::Create;
             if graph.within.contains_key(node) && alone && part {
                 parts.insert(node.clone());
             }
@@ -110,7 +111,8 @@ fn absorbed_parts(graph: &Graph, knot: &BTreeSet<Node>) -> Vec<Node> {
 
 /// One cycle of the knot in sentences.
 fn cycle(graph: &Graph, knot: &BTreeSet<Node>, given_up: &HashSet<usize>) -> Cycle {
-    let edges: Vec<_> = standing_edges(graph, given_up).into_iter().filter(|(a, b, _)| knot.contains(a) && knot.contains(b)).collect();
+    let edges: Vec<_> =
+        standing_edges(graph, given_up).into_iter().filter(|(a, b, _)| knot.contains(a) && knot.contains(b)).collect();
     let Some(mut at) = knot.first().cloned() else { return Cycle(Vec::new()) };
     let mut path: Vec<(Node, String)> = Vec::new();
     loop {

@@ -1,0 +1,293 @@
+//! The plan document (JSON) and its strict reader.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::catalog::{Id, Unmanaged, digest};
+use crate::hazard::Hazard;
+use crate::statement::LockMode;
+
+/// The version of the document's form; 0 until it is declared stable.
+pub const FORMAT: u32 = 0;
+
+/// What is wrong with a plan document.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Not JSON, or not of this form.
+    #[error("not a plan that this plumb reads: {0}")]
+    Form(#[from] serde_json::Error),
+    /// Written by a newer plumb.
+    #[error("the plan has format {0}, this plumb reads format {FORMAT}")]
+    Newer(u32),
+    /// The document was changed after it was written.
+    #[error("the plan's id does not match what it says: it was edited or damaged (id {stated}, content {found})")]
+    Tampered {
+        /// The id that it carries.
+        stated: String,
+        /// The id that its content has.
+        found: String,
+    },
+}
+
+/// The whole document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`FORMAT`] of the plumb that wrote it.
+    pub format: u32,
+    /// The plumb that wrote it.
+    pub plumb: String,
+    /// `server_version_num` of the live database.
+    pub server: u32,
+    /// SHA-256 over everything but `observed`.
+    pub id: String,
+    /// The name of the live database.
+    pub database: String,
+    /// The role that the plan was made as and has to be applied as: it owns what it creates.
+    pub role: String,
+    /// Fingerprints of the live database.
+    pub from: Fingerprints,
+    /// The fingerprint that the scope has afterwards.
+    pub to: String,
+    /// The schemas that the plan may touch.
+    pub scope: Vec<String>,
+    /// The steps, cut into transactions.
+    pub groups: Vec<Group>,
+    /// Steps of phases that were not selected.
+    pub pending: Vec<Pending>,
+    /// Objects that plumb does not manage and that exist on one side or both.
+    pub unmanaged: Vec<UnmanagedDifference>,
+    /// Whole objects outside the scope, by name.
+    pub outside_scope: Vec<String>,
+    /// What a reviewer should know.
+    pub warnings: Vec<String>,
+    /// What was proven.
+    pub proof: Proof,
+    /// What varies from run to run: durations and estimates. Outside the id.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub observed: Map<String, Value>,
+}
+
+/// An object that is not managed, and on which side it exists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnmanagedDifference {
+    /// The class in PostgreSQL's words.
+    pub class: String,
+    /// The identity.
+    pub identity: String,
+    /// `live`, `desired`, or `both` (then its definition was not compared, or is known to differ).
+    pub side: String,
+}
+
+/// Fingerprints of the live database before the plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprints {
+    /// Over everything in scope.
+    pub scope: String,
+    /// Over what the plan touches, what that uses and what depends on it.
+    pub closure: String,
+}
+
+/// Steps that run together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// 1, 2, ...
+    pub id: u32,
+    /// Whether they run in one transaction.
+    pub transactional: bool,
+    /// The fingerprint of the scope after the group, when it was proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The steps in order.
+    pub steps: Vec<PlanStep>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanStep {
+    /// 1, 2, ... over all groups.
+    pub id: u32,
+    /// `expand`, `migrate` or `contract`.
+    pub phase: String,
+    /// Its statements, each without the closing semicolon.
+    pub sql: Vec<String>,
+    /// The object.
+    pub object: Id,
+    /// `create`, `alter` or `drop`.
+    pub change: String,
+    /// Fields that change, for `alter`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// Why the object changes.
+    pub reason: String,
+    /// Where the wanted definition stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Steps that come before, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<(u32, String)>,
+    /// Locks on relations that existed before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<LockFact>,
+    /// Relations that are written anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rewrites: Vec<String>,
+    /// Relations that are read in full.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scans: Vec<String>,
+    /// What may hurt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hazards: Vec<Hazard>,
+    /// The way back.
+    pub reverse: Reverse,
+    /// The definition before and after, as SQL, for what is altered or replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// The definition afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
+}
+
+/// The way back from a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reverse {
+    /// The SQL, or nothing.
+    pub sql: Option<Vec<String>>,
+    /// Why there is none, or what it does not bring back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Where something stands in the files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The path as given.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+}
+
+/// A lock on a relation that existed before the plan.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockFact {
+    /// The relation as a SQL name.
+    pub relation: String,
+    /// The mode.
+    pub mode: LockMode,
+    /// Whether only catalog work is done under it.
+    pub brief: bool,
+}
+
+/// A step that was left for another phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pending {
+    /// The phase.
+    pub phase: String,
+    /// The object.
+    pub object: Id,
+    /// `create`, `alter` or `drop`.
+    pub change: String,
+}
+
+/// What was proven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Proof {
+    /// Run on a copy of the live schema, the plan ended in `to`.
+    Equal {
+        /// `server_version_num` of the copy's server.
+        server: u32,
+        /// How the copy was made.
+        copy: String,
+    },
+    /// It was not proven.
+    Unproven {
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl Plan {
+    /// All steps of all groups.
+    pub fn steps(&self) -> impl Iterator<Item = &PlanStep> {
+        self.groups.iter().flat_map(|g| &g.steps)
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// The first eight characters of the id: what people call the plan by.
+    pub fn short_id(&self) -> &str {
+        &self.id[..8.min(self.id.len())]
+    }
+
+    /// The id that the content has.
+    pub fn content_id(&self) -> String {
+        let mut bare = self.clone();
+        bare.id = String::new();
+        bare.observed = Map::new();
+        digest(&bare)
+    }
+
+    /// Gives the plan the id of its content.
+    pub fn seal(mut self) -> Plan {
+        self.id = self.content_id();
+        self
+    }
+}
+
+/// How an unmanaged object stands on both sides.
+pub fn unmanaged(live: &[Unmanaged], desired: &[Unmanaged]) -> Vec<UnmanagedDifference> {
+    let key = |u: &Unmanaged| (u.class.clone(), u.identity.clone());
+    let side = |u: &Unmanaged, side: &str| UnmanagedDifference {
+        class: u.class.clone(),
+        identity: u.identity.clone(),
+        side: side.to_owned(),
+    };
+    let mut list: Vec<UnmanagedDifference> = live
+        .iter()
+        .map(|u| side(u, if desired.iter().any(|d| key(d) == key(u)) { "both" } else { "live" }))
+        .chain(desired.iter().filter(|d| !live.iter().any(|u| key(u) == key(d))).map(|d| side(d, "desired")))
+        .collect();
+    list.sort_by(|a, b| (&a.class, &a.identity).cmp(&(&b.class, &b.identity)));
+    list
+}
+
+/// The document as pretty-printed JSON.
+///
+/// # Panics
+/// Never: all parts serialize.
+pub fn write(plan: &Plan) -> String {
+    serde_json::to_string_pretty(plan).expect("a plan serializes") + "\n"
+}
+
+/// Reads a document and verifies its id.
+///
+/// # Errors
+/// When it is not a plan, is of a newer form, or was changed.
+pub fn read(text: &str) -> Result<Plan, PlanError> {
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    let head: Head = serde_json::from_str(text)?;
+    if head.format > FORMAT {
+        return Err(PlanError::Newer(head.format));
+    }
+    let plan: Plan = serde_json::from_str(text)?;
+    let found = plan.content_id();
+    if plan.id != found {
+        return Err(PlanError::Tampered { stated: plan.id, found });
+    }
+    Ok(plan)
+}
