@@ -150,9 +150,11 @@ const HEAD: &str =
 const DEPENDS: &str =
     "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384";
 
-/// Comments of user objects; those of extensions come from their control files.
+/// Comments of user objects; on an extension, only one that differs from its control file's.
 const COMMENTS: &str = "SELECT classoid, objoid, objsubid, description FROM pg_description \
-     WHERE (objoid >= 16384 OR classoid = 'pg_namespace'::regclass AND objoid = 2200) AND classoid <> 'pg_extension'::regclass";
+     WHERE (objoid >= 16384 OR classoid = 'pg_namespace'::regclass AND objoid = 2200) \
+     AND (classoid <> 'pg_extension'::regclass OR NOT EXISTS (SELECT FROM pg_extension e JOIN pg_available_extensions a ON a.name = e.extname \
+     WHERE e.oid = objoid AND a.comment = description))";
 
 fn oids(row: &Row, at: usize) -> Oids {
     (row.get(at), row.get(at + 1), row.get(at + 2))

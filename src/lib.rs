@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` is the map: what flows where, and what each module must not know.
 
+pub mod apply;
 pub mod catalog;
 pub mod change;
 pub mod hazard;

@@ -2,6 +2,7 @@
 
 mod build;
 mod document;
+mod make;
 pub mod sql;
 pub mod text;
 
@@ -10,3 +11,4 @@ pub use document::{
     FORMAT, Fingerprints, Group, LockFact, Pending, Plan, PlanError, PlanStep, Proof, Reverse, Source, UnmanagedDifference, read,
     write,
 };
+pub use make::{Made, MakeError, Sides, make};
