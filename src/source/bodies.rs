@@ -54,41 +54,68 @@ pub async fn check(client: &Client, statements: &[Statement]) -> Result<Vec<Prob
             procedure: r.get(6),
         })
         .collect();
-    let mut checks: Vec<(String, usize, String)> = Vec::new();
-    for (i, routine) in routines.iter().enumerate() {
-        let path = routine.path.clone().unwrap_or_else(|| file_path(definition(statements, &routine.name)));
-        checks.push((path, i, format!("SELECT {}({})", routine.validator, routine.oid)));
-    }
+    let check = |i: usize, path: String| Check { path, routine: i, sql: format!("SELECT {}({})", routines[i].validator, routines[i].oid) };
+    let path = |r: &Routine| r.path.clone().unwrap_or_else(|| file_path(definition(statements, &r.name)));
+    let failed = run(client, routines.iter().enumerate().map(|(i, r)| check(i, path(r))).collect()).await?;
+    // the search path of the callers is not known (a dump has none): what a wider one heals is no error
+    let wide = wide_path(statements);
+    let free = failed.iter().filter(|(i, _)| routines[*i].path.is_none());
+    let still = run(client, free.map(|(i, _)| check(*i, wide.clone())).collect()).await?;
+    client.batch_execute("SET check_function_bodies = off").await.map_err(lost)?;
+    let real = |i: &usize| routines[*i].path.is_some() || still.iter().any(|(j, _)| j == i);
+    let real = failed.iter().filter(|(i, _)| real(i));
+    Ok(real.map(|(i, error)| problem(&routines[*i], definition(statements, &routines[*i].name), error)).collect())
+}
+
+/// One validator's call, under a search path.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Check {
+    path: String,
+    routine: usize,
+    sql: String,
+}
+
+/// Runs all checks; returns the routines that failed.
+async fn run(client: &Client, mut checks: Vec<Check>) -> Result<Vec<(usize, ServerError)>, Problem> {
     // one path after the other: few SETs, and the same order every time
     checks.sort();
-    let mut problems = Vec::new();
+    let mut failed = Vec::new();
     let mut from = 0;
     while from < checks.len() {
         let to = (from + BATCH).min(checks.len());
         match batch(client, &checks[from..to]).await? {
             None => from = to,
             Some((n, error)) => {
-                let routine = &routines[checks[from + n].1];
-                problems.push(problem(routine, definition(statements, &routine.name), &error));
+                failed.push((checks[from + n].routine, error));
                 from += n + 1;
             }
         }
     }
-    client.batch_execute("SET check_function_bodies = off").await.map_err(lost)?;
-    Ok(problems)
+    Ok(failed)
 }
 
-async fn batch(client: &Client, checks: &[(String, usize, String)]) -> Result<Option<(usize, ServerError)>, Problem> {
+/// `public` and every schema of the files.
+fn wide_path(statements: &[Statement]) -> String {
+    let mut schemas = vec!["public".to_owned()];
+    for name in statements.iter().flat_map(|s| &s.hints.defines).map(|d| &d.name) {
+        if (name.class == Class::Schema || name.parts.len() > 1) && !schemas.contains(&name.parts[0]) {
+            schemas.push(name.parts[0].clone());
+        }
+    }
+    sql::idents(&schemas)
+}
+
+async fn batch(client: &Client, checks: &[Check]) -> Result<Option<(usize, ServerError)>, Problem> {
     let mut parts = vec!["SET check_function_bodies = on".to_owned()];
     let mut owner = vec![0];
     let mut current = None;
-    for (i, (path, _, check)) in checks.iter().enumerate() {
+    for (i, Check { path, sql, .. }) in checks.iter().enumerate() {
         if current != Some(path) {
             parts.push(format!("SET search_path = {}", if path.is_empty() { "''" } else { path }));
             owner.push(i);
             current = Some(path);
         }
-        parts.push(check.clone());
+        parts.push(sql.clone());
         owner.push(i);
     }
     match send(client, &parts).await {

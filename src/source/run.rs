@@ -275,22 +275,30 @@ impl Runner<'_> {
     async fn batch(&self, client: &Client, items: &[Item]) -> Result<Option<(usize, ServerError)>, Problem> {
         let mut parts: Vec<&str> = Vec::new();
         let mut owner: Vec<usize> = Vec::new();
-        let mut texts: Vec<(usize, Vec<String>)> = Vec::new();
         let mut current: Option<&Settings> = None;
-        for (i, item) in items.iter().enumerate() {
-            let wanted = self.statements[item.statement].settings.as_ref();
-            let change = if current == Some(wanted) { Vec::new() } else { set(wanted) };
-            current = Some(wanted);
-            texts.push((i, change));
+        let changes: Vec<Vec<String>> = items
+            .iter()
+            .map(|item| {
+                let wanted = self.statements[item.statement].settings.as_ref();
+                if current.replace(wanted) == Some(wanted) { Vec::new() } else { set(wanted) }
+            })
+            .collect();
+        for (i, (change, item)) in changes.iter().zip(items).enumerate() {
+            parts.extend(change.iter().map(String::as_str).chain([item.sql.as_str()]));
+            owner.resize(parts.len(), i);
         }
-        for ((i, change), item) in texts.iter().zip(items) {
-            for part in change.iter().map(String::as_str).chain([item.sql.as_str()]) {
-                parts.push(part);
-                owner.push(*i);
-            }
-        }
-        match send(client, &parts).await {
+        let sent = match items {
+            // one statement is sent by itself: then it stands in no transaction block
+            [_] => match send(client, &parts[..parts.len() - 1]).await {
+                Ok(()) => send(client, &parts[parts.len() - 1..]).await,
+                failed => failed,
+            },
+            _ => send(client, &parts).await,
+        };
+        match sent {
             Ok(()) => Ok(None),
+            // an error of the settings belongs to the statement that they are for
+            Err(Ok(stopped)) if items.len() == 1 => Ok(Some((0, stopped.error))),
             Err(Ok(stopped)) => Ok(Some((owner[stopped.part], stopped.error))),
             Err(Err(lost)) => Err(Problem::general("source::connection", format!("the shadow server went away: {lost}"))),
         }

@@ -109,6 +109,8 @@ pub fn screen(node: &NodeEnum, policy: &Policy) -> Verdict {
         N::AlterTableStmt(s) => run(if only_owner(s) { Action::Owner } else { Action::Define }),
         N::CreateFunctionStmt(s) => function(s, policy),
         N::DefineStmt(s) => define(s),
+        // CREATE LANGUAGE is parsed as CREATE EXTENSION; this one is always there
+        N::CreateExtensionStmt(s) if s.extname == "plpgsql" => run(Action::Silent),
         N::CreateExtensionStmt(_) => run(Action::Extension),
         N::CreateAmStmt(_) | N::CreateFdwStmt(_) | N::AlterFdwStmt(_) | N::CreateEventTrigStmt(_) => superuser(),
         N::AlterEventTrigStmt(_) | N::CreateOpClassStmt(_) | N::CreateOpFamilyStmt(_) | N::AlterOpFamilyStmt(_) => superuser(),
@@ -296,7 +298,7 @@ mod tests {
             ("do language plpython3u $$ $$", "language plpython3u"),
             ("create function f() returns int language c as 'x', 'y'", "language c"),
             ("create function f() returns int language internal as 'x'", "language internal"),
-            ("create language plpython3u", "language plpython3u"),
+            ("create language x handler y", "language x"),
             ("load 'x'", "LOAD"),
             ("create subscription s connection 'host=evil' publication p", "CREATE SUBSCRIPTION"),
             ("import foreign schema s from server x into y", "IMPORT FOREIGN SCHEMA"),
