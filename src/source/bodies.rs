@@ -42,7 +42,9 @@ const BATCH: usize = 500;
 
 /// Every body that its language does not accept, at its line.
 pub async fn check(client: &Client, statements: &[Statement]) -> Result<Vec<Problem>, Problem> {
-    let lost = |e: tokio_postgres::Error| Problem::general("source::connection", format!("cannot check bodies: {}", super::roles::text(&e)));
+    let lost = |e: tokio_postgres::Error| {
+        Problem::general("source::connection", format!("cannot check bodies: {}", super::roles::text(&e)))
+    };
     let rows = client.query(ROUTINES, &[]).await.map_err(lost)?;
     let routines: Vec<Routine> = rows
         .iter()
@@ -54,7 +56,11 @@ pub async fn check(client: &Client, statements: &[Statement]) -> Result<Vec<Prob
             procedure: r.get(6),
         })
         .collect();
-    let check = |i: usize, path: String| Check { path, routine: i, sql: format!("SELECT {}({})", routines[i].validator, routines[i].oid) };
+    let check = |i: usize, path: String| Check {
+        path,
+        routine: i,
+        sql: format!("SELECT {}({})", routines[i].validator, routines[i].oid),
+    };
     let path = |r: &Routine| r.path.clone().unwrap_or_else(|| file_path(definition(statements, &r.name)));
     let failed = run(client, routines.iter().enumerate().map(|(i, r)| check(i, path(r))).collect()).await?;
     // the search path of the callers is not known (a dump has none): what a wider one heals is no error
@@ -127,7 +133,8 @@ async fn batch(client: &Client, checks: &[Check]) -> Result<Option<(usize, Serve
 
 /// The last statement that defines the routine.
 fn definition<'a>(statements: &'a [Statement], name: &Name) -> Option<&'a Statement> {
-    let by = |test: &dyn Fn(&Name) -> bool| statements.iter().rev().find(|s| s.hints.defines.first().is_some_and(|d| test(&d.name)));
+    let by =
+        |test: &dyn Fn(&Name) -> bool| statements.iter().rev().find(|s| s.hints.defines.first().is_some_and(|d| test(&d.name)));
     by(&|n| n == name).or_else(|| by(&|n| n.class == Class::Routine && n.parts == name.parts && n.args.len() == name.args.len()))
 }
 

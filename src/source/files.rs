@@ -43,7 +43,12 @@ impl Files {
     /// without files is an empty schema.
     pub fn read(path: &Path) -> Result<Files, Problems> {
         let mut found = Vec::new();
-        let listed = if path.is_dir() { list(path, &mut Vec::new(), &mut found) } else { Ok(found.push(path.to_owned())) };
+        let listed = if path.is_dir() {
+            list(path, &mut Vec::new(), &mut found)
+        } else {
+            found.push(path.to_owned());
+            Ok(())
+        };
         let mut files = Files::default();
         let mut list: Vec<Problem> = listed.err().map(|(p, e)| unreadable(&p, &e)).into_iter().collect();
         found.sort();
@@ -65,7 +70,12 @@ impl Files {
         if let Some(at) = bad {
             // U+FFFD takes three bytes; the text before it is unchanged, so that `at` is right
             let place = Place::new(file, at..at + 3);
-            let p = Problem::at("source::encoding", place, format!("{} is not UTF-8", shown(path)), "this byte is not valid in UTF-8");
+            let p = Problem::at(
+                "source::encoding",
+                place,
+                format!("{} is not UTF-8", shown(path)),
+                "this byte is not valid in UTF-8",
+            );
             list.push(p.help("save the file as UTF-8, for instance with: iconv -f latin1 -t utf-8"));
         } else if let Some(at) = text.find('\0') {
             let place = Place::new(file, at..at + 1);

@@ -277,7 +277,8 @@ mod tests {
     }
 
     fn required(sql: &str) -> Vec<String> {
-        let mut all: Vec<_> = one(sql).requires.iter().map(|m| format!("{:?} {}", m.name.class, m.name.parts.join("."))).collect();
+        let mut all: Vec<_> =
+            one(sql).requires.iter().map(|m| format!("{:?} {}", m.name.class, m.name.parts.join("."))).collect();
         all.sort();
         all.dedup();
         all
@@ -300,7 +301,10 @@ mod tests {
         assert_eq!(defined("create schema s create table t (a int)"), ["Schema s", "Relation s.t", "Column s.t.a"]);
         assert_eq!(defined("create index i on s.t (a)"), ["Relation s.i"]);
         assert_eq!(defined("create policy p on s.t"), ["Policy s.t.p"]);
-        assert_eq!(defined("alter table t add column c int, add constraint k unique (c)"), ["Column public.t.c", "Constraint public.t.k"]);
+        assert_eq!(
+            defined("alter table t add column c int, add constraint k unique (c)"),
+            ["Column public.t.c", "Constraint public.t.k"]
+        );
     }
 
     #[test]
@@ -312,14 +316,10 @@ mod tests {
     #[test]
     fn what_a_statement_needs_is_required() {
         let table = "create table s.t (a s.kind, b int references u, c text default s.f()) partition by range (a)";
-        assert_eq!(required(table), [
-            "Relation u",
-            "Routine s.f",
-            "Schema s",
-            "Type pg_catalog.int4",
-            "Type s.kind",
-            "Type text",
-        ]);
+        assert_eq!(
+            required(table),
+            ["Relation u", "Routine s.f", "Schema s", "Type pg_catalog.int4", "Type s.kind", "Type text",]
+        );
         assert_eq!(required("create extension x schema e"), ["Schema e"]);
         assert_eq!(required("create table p partition of t default"), ["Relation t"]);
         assert_eq!(required("create table p (like a) inherits (b)"), ["Relation a", "Relation b"]);

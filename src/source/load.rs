@@ -2,13 +2,13 @@
 
 use super::files::{Files, Place};
 use super::name::{Class, Name};
-use super::order::{duplicates, order, phase};
+use super::order::{duplicates, order};
 use super::policy::Policy;
 use super::problem::{Problem, Problems};
 use super::read::{Statement, read};
 use super::run::{Failure, Item, Runner};
 use super::screen::Action;
-use super::{bodies, report, roles};
+use super::{bodies, report, rights, roles};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Client;
 
@@ -50,8 +50,12 @@ impl Loaded {
 
 const SESSION: &str = "SET check_function_bodies = off; SET client_min_messages = warning; SET standard_conforming_strings = on";
 
+const RESET: &str = "RESET check_function_bodies; RESET client_min_messages; RESET standard_conforming_strings; RESET search_path; \
+                     RESET default_table_access_method; RESET default_toast_compression";
+
 /// Loads the files into the database that `loader` is connected to. `loader` is no superuser and owns the database;
-/// `administrator` is connected to the same database and runs only what must be a superuser's: extensions, owners and rights.
+/// `administrator` is connected to the same database and runs only what must be a superuser's: roles, extensions, owners.
+/// Both sessions end with the settings that loading changes reset.
 /// Without it everything runs as `loader`.
 pub async fn load_statements(
     loader: &Client,
@@ -68,27 +72,54 @@ pub async fn load_statements(
         let prepared = client.batch_execute(SESSION).await;
         prepared.map_err(|e| alone(Problem::general("source::connection", roles::text(&e))))?;
     }
-    let owned = superuser_owners(&statements, administrator).await.map_err(alone)?;
+    let owned = rights::superuser_owners(&statements, administrator).await.map_err(alone)?;
     if !owned.is_empty() {
         return Err(Problems::new(files, owned));
     }
     let runner = Runner { statements: &statements, loader, administrator, policy };
-    let (early, late) = halves(&statements, policy);
-    let mut failures = harmless(&statements, runner.run(loader, early).await.map_err(alone)?);
-    if failures.is_empty() {
-        body_check(loader, &statements, files, policy, &mut loaded).await?;
-        failures = runner.run(administrator.unwrap_or(loader), late).await.map_err(alone)?;
+    let result = run_phases(&runner, files, &mut loaded).await;
+    for client in [Some(loader), administrator].into_iter().flatten() {
+        // nothing depends on it: whoever reads the database next sets what it needs
+        let _ = client.batch_execute(RESET).await;
     }
-    if failures.is_empty() { Ok(loaded) } else { Err(report::report(loader, files, &statements, failures).await) }
+    result.map(|()| loaded)
 }
 
-/// What runs before the bodies are checked, and what after: owners and rights. A script is not torn apart.
-fn halves(statements: &[Statement], policy: &Policy) -> (Vec<Item>, Vec<Item>) {
-    let items = order(statements, policy).into_iter();
-    let items = items.filter(|i| policy.run_data || statements[*i].action != Action::Data);
-    let items = items.map(|i| Item { statement: i, sql: statements[i].sql.clone(), made: false });
-    let early = |i: &Item| policy.script || phase(statements[i.statement].action) < phase(Action::Owner);
-    items.partition(early)
+/// Definitions, bodies, owners, rights: each only when everything before it is well.
+async fn run_phases(runner: &Runner<'_>, files: &Files, loaded: &mut Loaded) -> Result<(), Problems> {
+    let alone = |p: Problem| Problems::new(files, vec![p]);
+    let (statements, loader) = (runner.statements, runner.loader);
+    let [definitions, owners, rights] = phases(statements, runner.policy);
+    let failures = harmless(statements, runner.run(loader, definitions).await.map_err(alone)?);
+    if !failures.is_empty() {
+        return Err(report::report(loader, files, statements, failures).await);
+    }
+    body_check(loader, statements, files, runner.policy, loaded).await?;
+    let mut failures = runner.run(runner.administrator.unwrap_or(loader), owners).await.map_err(alone)?;
+    if failures.is_empty() {
+        rights::no_foreign_owner(runner, files).await?;
+        // never as administrator: rights on the server's own functions must not be given away
+        failures = runner.run(loader, rights).await.map_err(alone)?;
+        failures = rights::of_extensions(runner, failures, &mut loaded.notices).await.map_err(alone)?;
+    }
+    if failures.is_empty() { Ok(()) } else { Err(report::report(loader, files, statements, failures).await) }
+}
+
+/// What runs before the bodies are checked, then owners, then rights. A script is not torn apart.
+fn phases(statements: &[Statement], policy: &Policy) -> [Vec<Item>; 3] {
+    let mut phases = [Vec::new(), Vec::new(), Vec::new()];
+    for i in order(statements, policy) {
+        let action = statements[i].action;
+        let phase = match action {
+            Action::Data if !policy.run_data => continue,
+            _ if policy.script => 0,
+            Action::Owner => 1,
+            Action::Grant => 2,
+            _ => 0,
+        };
+        phases[phase].push(Item { statement: i, sql: statements[i].sql.clone(), made: false });
+    }
+    phases
 }
 
 fn summary(statements: &[Statement], policy: &Policy) -> Loaded {
@@ -106,7 +137,9 @@ fn summary(statements: &[Statement], policy: &Policy) -> Loaded {
     }
     if loaded.skipped_data > 0 {
         let n = loaded.skipped_data;
-        loaded.notices.push(format!("{n} statement{} on rows skipped: rows are not part of the schema", if n == 1 { "" } else { "s" }));
+        loaded
+            .notices
+            .push(format!("{n} statement{} on rows skipped: rows are not part of the schema", if n == 1 { "" } else { "s" }));
     }
     loaded.notices.extend(skipped.into_iter().map(|(what, n)| format!("not run: {what} ({n})")));
     loaded
@@ -119,24 +152,6 @@ fn harmless(statements: &[Statement], failures: Vec<Failure>) -> Vec<Failure> {
         f.error.code == "42P06" && defines.len() == 1 && defines[0].name == Name::new(Class::Schema, ["public"])
     };
     failures.into_iter().filter(|f| !public(f)).collect()
-}
-
-/// Objects of a superuser would run their code with its rights; nothing in a schema may do that.
-async fn superuser_owners(statements: &[Statement], administrator: Option<&Client>) -> Result<Vec<Problem>, Problem> {
-    let Some(client) = administrator else { return Ok(Vec::new()) };
-    let rows = client.query("SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolsuper", &[]).await;
-    let rows = rows.map_err(|e| Problem::general("source::connection", roles::text(&e)))?;
-    let superusers: BTreeSet<String> = rows.iter().map(|r| r.get(0)).collect();
-    let owners = statements.iter().filter(|s| s.action == Action::Owner);
-    let named = owners.filter_map(|s| {
-        let role = roles::roles(std::slice::from_ref(s)).intersection(&superusers).next()?.clone();
-        Some((s, role))
-    });
-    let problem = |(s, role): (&Statement, String)| {
-        Problem::at("source::refused", s.place.clone(), format!("owner {role} is refused"), "a superuser of the shadow server")
-            .help("let plumb start its own shadow (--shadow auto), where this role is an ordinary one")
-    };
-    Ok(named.map(problem).collect())
 }
 
 async fn body_check(

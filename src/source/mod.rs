@@ -18,6 +18,7 @@ pub mod problem;
 pub mod read;
 pub mod report;
 pub mod rewrite;
+pub mod rights;
 pub mod roles;
 pub mod run;
 pub mod screen;

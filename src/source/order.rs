@@ -12,8 +12,14 @@ use super::walk::Mention;
 use std::collections::{BTreeMap, HashMap};
 
 /// The phases in which actions run; what shares a phase keeps its order.
-const PHASES: &[(Action, u8)] =
-    &[(Action::Extension, 0), (Action::Define, 1), (Action::Data, 1), (Action::Comment, 2), (Action::Owner, 3), (Action::Grant, 4)];
+const PHASES: &[(Action, u8)] = &[
+    (Action::Extension, 0),
+    (Action::Define, 1),
+    (Action::Data, 1),
+    (Action::Comment, 2),
+    (Action::Owner, 3),
+    (Action::Grant, 4),
+];
 
 /// The phase of an action; none if it is not run.
 pub fn phase(action: Action) -> Option<u8> {
@@ -31,8 +37,7 @@ pub fn order(statements: &[Statement], policy: &Policy) -> Vec<usize> {
     if policy.script {
         return (0..statements.len()).filter(runs).collect();
     }
-    let mut order: Vec<usize> =
-        if is_script(statements, policy) { (0..statements.len()).collect() } else { pulled(statements) };
+    let mut order: Vec<usize> = if is_script(statements, policy) { (0..statements.len()).collect() } else { pulled(statements) };
     order.retain(runs);
     // what an extension needs was pulled before it; a stable sort must not tear them apart
     let mut phases: HashMap<usize, u8> = order.iter().filter_map(|i| Some((*i, phase(statements[*i].action)?))).collect();
@@ -151,7 +156,8 @@ fn duplicate(before: &Statement, again: &Statement) -> Problem {
     let defined = &again.hints.defines[0];
     let shown = crate::sql::qualified(&defined.name.parts);
     let shown = if defined.name.class == Class::Routine { format!("{shown}({})", defined.name.args.join(", ")) } else { shown };
-    let mut p = Problem::at("source::duplicate", defined.place.clone(), format!("{shown} is created twice"), "created again here");
+    let mut p =
+        Problem::at("source::duplicate", defined.place.clone(), format!("{shown} is created twice"), "created again here");
     p.also.push((before.hints.defines[0].place.clone(), "first created here".to_owned()));
     p.help("keep one of them; a change belongs into the first CREATE, or into an ALTER after it")
 }

@@ -118,13 +118,15 @@ fn standard_strings_off(node: &NodeEnum) -> Option<bool> {
 fn changed(settings: &Settings, node: &NodeEnum) -> Settings {
     let mut settings = settings.clone();
     match node {
-        NodeEnum::SelectStmt(s) => settings.path = set_config(s).map(|v| walk::identifiers(v)).unwrap_or_default(),
+        NodeEnum::SelectStmt(s) => settings.path = set_config(s).map(walk::identifiers).unwrap_or_default(),
         NodeEnum::VariableSetStmt(s) => {
             let name = s.name.to_ascii_lowercase();
             let values: Vec<String> = s.args.iter().filter_map(word).map(str::to_owned).collect();
             match (s.kind(), name.as_str()) {
                 (VariableSetKind::VarResetAll, _) => settings = Settings::default(),
-                (VariableSetKind::VarSetValue, "search_path") => settings.path = values.into_iter().filter(|v| !v.is_empty()).collect(),
+                (VariableSetKind::VarSetValue, "search_path") => {
+                    settings.path = values.into_iter().filter(|v| !v.is_empty()).collect()
+                }
                 (_, "search_path") => settings.path = Settings::default().path,
                 (VariableSetKind::VarSetValue, _) if KEPT_SETTINGS.contains(&name.as_str()) => {
                     settings.others.insert(name, values.iter().map(|v| crate::sql::literal(v)).collect::<Vec<_>>().join(", "));

@@ -35,7 +35,10 @@ const PROVIDERS: &[(&str, &[&str])] = &[
     ("hstore", &["hstore", "akeys", "hstore_to_json", "hstore_to_jsonb"]),
     ("ltree", &["ltree", "lquery", "ltxtquery", "subpath", "nlevel"]),
     ("vector", &["vector", "halfvec", "sparsevec", "cosine_distance", "l2_distance", "vector_cosine_ops", "vector_l2_ops"]),
-    ("postgis", &["geometry", "geography", "box2d", "box3d", "st_makepoint", "st_setsrid", "st_point", "st_distance", "st_dwithin"]),
+    (
+        "postgis",
+        &["geometry", "geography", "box2d", "box3d", "st_makepoint", "st_setsrid", "st_point", "st_distance", "st_dwithin"],
+    ),
     ("uuid-ossp", &["uuid_generate_v1", "uuid_generate_v1mc", "uuid_generate_v3", "uuid_generate_v4", "uuid_generate_v5"]),
     ("pgcrypto", &["gen_salt", "crypt", "digest", "hmac", "gen_random_bytes", "pgp_sym_encrypt", "pgp_sym_decrypt"]),
     ("pg_trgm", &["gin_trgm_ops", "gist_trgm_ops", "similarity", "word_similarity", "show_trgm"]),
@@ -63,7 +66,8 @@ pub async fn report(client: &Client, files: &Files, statements: &[Statement], fa
         failures.iter().flat_map(|f| &statements[f.item.statement].hints.defines).map(|d| d.name.base()).collect();
     let follows = |f: &Failure| missing(&f.error).is_some_and(|m| failed.contains(m.rsplit('.').next().unwrap_or(m)));
     let (following, causes): (Vec<_>, Vec<_>) = failures.iter().partition(|f| follows(f));
-    let show = |list: Vec<&Failure>| list.into_iter().map(|f| problem(f, &statements[f.item.statement], &known)).collect::<Vec<_>>();
+    let show =
+        |list: Vec<&Failure>| list.into_iter().map(|f| problem(f, &statements[f.item.statement], &known)).collect::<Vec<_>>();
     // a circle of statements that wait for each other has no cause: then all are shown
     if causes.is_empty() {
         return Problems::new(files, show(following));
@@ -150,12 +154,16 @@ fn help(code: &str, error: &ServerError, statement: &Statement, known: &Known) -
     let base = name.map(|n| n.rsplit('.').next().unwrap_or(n));
     match (code, base) {
         ("source::missing_extension", _) => Some(NO_EXTENSION.to_owned()),
-        ("source::unknown_type" | "source::unknown_function" | "source::statement", Some(base)) if known.provider(base).is_some() => {
+        ("source::unknown_type" | "source::unknown_function" | "source::statement", Some(base))
+            if known.provider(base).is_some() =>
+        {
             known.provider(base).map(|extension| known.advice(extension))
         }
-        ("source::unknown_schema", Some(base)) => Some(known.near(Class::Schema, base).unwrap_or_else(|| {
-            format!("add\n  CREATE SCHEMA {};\nto the schema files", sql::ident(base))
-        })),
+        ("source::unknown_schema", Some(base)) => Some(
+            known
+                .near(Class::Schema, base)
+                .unwrap_or_else(|| format!("add\n  CREATE SCHEMA {};\nto the schema files", sql::ident(base))),
+        ),
         ("source::unknown_type", Some(base)) => known.near(Class::Type, base),
         ("source::unknown_table", Some(base)) => known.near(Class::Relation, base),
         ("source::unknown_function", Some(base)) => known.near(Class::Routine, base),
@@ -212,7 +220,9 @@ impl Known {
     fn advice(&self, extension: &str) -> String {
         let create = format!("CREATE EXTENSION {};", sql::ident(extension));
         if self.extensions.contains(extension) {
-            format!("{extension} is an extension that the shadow server has: add\n  {create}\nto the schema files, for instance in extensions.sql")
+            format!(
+                "{extension} is an extension that the shadow server has: add\n  {create}\nto the schema files, for instance in extensions.sql"
+            )
         } else {
             format!("it comes with the extension {extension} ({create}), which the shadow server does not have: {NO_EXTENSION}")
         }

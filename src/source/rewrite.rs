@@ -139,14 +139,23 @@ mod tests {
 
     #[test]
     fn concurrently_goes_and_bytes_stay() {
-        assert_eq!(loaded("create index concurrently \"concurrently\" on t (a)"), "create index              \"concurrently\" on t (a)");
+        assert_eq!(
+            loaded("create index concurrently \"concurrently\" on t (a)"),
+            "create index              \"concurrently\" on t (a)"
+        );
     }
 
     #[test]
     fn queries_are_not_run() {
         assert_eq!(loaded("create materialized view v as select 1"), "create materialized view v as select 1 WITH NO DATA");
-        assert_eq!(loaded("create materialized view v as select 1 with data"), "create materialized view v as select 1           WITH NO DATA");
-        assert_eq!(loaded("create materialized view v as select 1 with no data"), "create materialized view v as select 1 with no data");
+        assert_eq!(
+            loaded("create materialized view v as select 1 with data"),
+            "create materialized view v as select 1           WITH NO DATA"
+        );
+        assert_eq!(
+            loaded("create materialized view v as select 1 with no data"),
+            "create materialized view v as select 1 with no data"
+        );
     }
 
     #[test]
@@ -156,7 +165,11 @@ mod tests {
         let (create, alters) = without_foreign_keys(&node(sql)).expect("has keys");
         assert_eq!(create, "CREATE TABLE t (a int NOT NULL, b int)");
         assert_eq!(alters.len(), 2);
-        assert!(alters.iter().any(|a| a.contains("FOREIGN KEY (a) REFERENCES u (id) ON DELETE CASCADE") && a.contains("INITIALLY DEFERRED")));
+        assert!(
+            alters
+                .iter()
+                .any(|a| a.contains("FOREIGN KEY (a) REFERENCES u (id) ON DELETE CASCADE") && a.contains("INITIALLY DEFERRED"))
+        );
         assert!(without_foreign_keys(&node("create table t (a int)")).is_none());
     }
 }

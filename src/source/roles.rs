@@ -48,11 +48,18 @@ pub fn notices(statements: &[Statement]) -> Vec<String> {
 
 /// Makes the missing ones of `wanted`, without login and rights, and lets the loading role act for them. Returns those made.
 /// Roles that are there are never granted: one of them may be a superuser.
-pub async fn make(wanted: &BTreeSet<String>, loader: &Client, administrator: Option<&Client>) -> Result<BTreeSet<String>, Problem> {
+pub async fn make(
+    wanted: &BTreeSet<String>,
+    loader: &Client,
+    administrator: Option<&Client>,
+) -> Result<BTreeSet<String>, Problem> {
     let client = administrator.unwrap_or(loader);
-    let failed = |e: tokio_postgres::Error| Problem::general("source::role", format!("cannot create the roles the files name: {}", text(&e)));
+    let failed = |e: tokio_postgres::Error| {
+        Problem::general("source::role", format!("cannot create the roles the files name: {}", text(&e)))
+    };
     let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    let rows = client.query("SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY ($1)", &[&names]).await.map_err(failed)?;
+    let rows =
+        client.query("SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY ($1)", &[&names]).await.map_err(failed)?;
     let there: BTreeSet<String> = rows.iter().map(|r| r.get::<_, String>(0)).collect();
     let missing: BTreeSet<String> = wanted.difference(&there).cloned().collect();
     if missing.is_empty() {

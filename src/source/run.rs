@@ -229,6 +229,8 @@ impl Runner<'_> {
                 named.is_empty() || named.contains(&s.extname)
             }
             NodeEnum::CommentStmt(s) => s.objtype() == ObjectType::ObjectExtension,
+            // for a role that is there already: touches only what that role creates in this database later
+            NodeEnum::AlterDefaultPrivilegesStmt(_) => true,
             _ => statement.superuser && self.policy.allow_superuser && statement.action == Action::Define,
         }
     }

@@ -53,10 +53,28 @@ const TRUSTED_LANGUAGES: &[&str] = &["sql", "plpgsql", "plperl", "pltcl", "plv8"
 
 /// Settings that a schema does not depend on: dropped.
 const IDLE_SETTINGS: &[&str] = &[
-    "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout", "transaction_timeout",
-    "client_encoding", "standard_conforming_strings", "check_function_bodies", "client_min_messages", "row_security",
-    "escape_string_warning", "default_with_oids", "default_tablespace", "synchronous_commit", "xmloption", "bytea_output",
-    "quote_all_identifiers", "work_mem", "maintenance_work_mem", "application_name", "jit", "max_parallel_maintenance_workers",
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "transaction_timeout",
+    "client_encoding",
+    "standard_conforming_strings",
+    "check_function_bodies",
+    "client_min_messages",
+    "row_security",
+    "escape_string_warning",
+    "default_with_oids",
+    "default_tablespace",
+    "synchronous_commit",
+    "xmloption",
+    "bytea_output",
+    "quote_all_identifiers",
+    "work_mem",
+    "maintenance_work_mem",
+    "application_name",
+    "jit",
+    "max_parallel_maintenance_workers",
 ];
 
 /// Settings that change what the statements after them mean: kept with these.
@@ -66,11 +84,14 @@ pub const KEPT_SETTINGS: &[&str] = &["search_path", "default_table_access_method
 const IDENTITY_SETTINGS: &[&str] = &["role", "session_authorization"];
 
 /// Commands that are refused, with the reason and the way out.
-const CLUSTER: (&str, &str) = ("it changes the whole cluster, not a schema", "remove it from the schema; run it by hand where it belongs");
+const CLUSTER: (&str, &str) =
+    ("it changes the whole cluster, not a schema", "remove it from the schema; run it by hand where it belongs");
 const SESSION: (&str, &str) = ("it has no meaning in a schema", "remove it");
 const COPY: (&str, &str) = ("COPY is not loaded from schema files", "use INSERT, or make the dump with pg_dump --schema-only");
-const OUTSIDE: (&str, &str) =
-    ("it would connect to another server while the files are loaded", "CREATE SUBSCRIPTION ... WITH (connect = false) is possible");
+const OUTSIDE: (&str, &str) = (
+    "it would connect to another server while the files are loaded",
+    "CREATE SUBSCRIPTION ... WITH (connect = false) is possible",
+);
 
 fn run(action: Action) -> Verdict {
     Verdict::Run(action, false)
@@ -88,7 +109,9 @@ fn refuse(what: impl Into<String>, (why, help): (&'static str, &'static str)) ->
 pub fn screen(node: &NodeEnum, policy: &Policy) -> Verdict {
     use NodeEnum as N;
     match node {
-        N::CreateSchemaStmt(_) | N::ViewStmt(_) | N::IndexStmt(_) | N::CreateSeqStmt(_) | N::AlterSeqStmt(_) => run(Action::Define),
+        N::CreateSchemaStmt(_) | N::ViewStmt(_) | N::IndexStmt(_) | N::CreateSeqStmt(_) | N::AlterSeqStmt(_) => {
+            run(Action::Define)
+        }
         N::CreateEnumStmt(_) | N::AlterEnumStmt(_) | N::CreateRangeStmt(_) | N::CompositeTypeStmt(_) => run(Action::Define),
         N::CreateDomainStmt(_) | N::AlterDomainStmt(_) | N::AlterTypeStmt(_) | N::AlterCollationStmt(_) => run(Action::Define),
         N::CreateTrigStmt(_) | N::CreatePolicyStmt(_) | N::AlterPolicyStmt(_) | N::RuleStmt(_) => run(Action::Define),
@@ -104,7 +127,9 @@ pub fn screen(node: &NodeEnum, policy: &Policy) -> Verdict {
         N::RenameStmt(s) if s.rename_type() == ObjectType::ObjectDatabase => refuse("ALTER DATABASE", CLUSTER),
         N::RenameStmt(_) => run(Action::Define),
         N::CreateStmt(s) => table(s.relation.as_ref(), policy),
-        N::CreateTableAsStmt(s) if s.is_select_into => refuse("SELECT INTO", ("it hides a table in a query", "write CREATE TABLE")),
+        N::CreateTableAsStmt(s) if s.is_select_into => {
+            refuse("SELECT INTO", ("it hides a table in a query", "write CREATE TABLE"))
+        }
         N::CreateTableAsStmt(s) => table(s.into.as_ref().and_then(|i| i.rel.as_ref()), policy),
         N::AlterTableStmt(s) => run(if only_owner(s) { Action::Owner } else { Action::Define }),
         N::CreateFunctionStmt(s) => function(s, policy),
@@ -254,7 +279,10 @@ fn transaction(statement: &protobuf::TransactionStmt, policy: &Policy) -> Verdic
     match statement.kind() {
         T::TransStmtBegin | T::TransStmtStart | T::TransStmtCommit => run(Action::Silent),
         T::TransStmtSavepoint | T::TransStmtRelease if policy.script => run(Action::Silent),
-        _ => refuse("transaction control", ("plumb decides what runs in which transaction", "remove it; BEGIN and COMMIT may stay")),
+        _ => refuse(
+            "transaction control",
+            ("plumb decides what runs in which transaction", "remove it; BEGIN and COMMIT may stay"),
+        ),
     }
 }
 

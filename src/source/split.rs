@@ -46,7 +46,7 @@ pub fn split(files: &Files, file: usize) -> (Vec<Parsed>, Vec<Problem>) {
             Ok(()) => piece.next,
             Err(problem) => {
                 let seen = problem.place.as_ref().map_or(piece.next, |p| p.span.start);
-                problems.push(problem);
+                problems.push(*problem);
                 resume(&piece, seen)
             }
         };
@@ -84,11 +84,11 @@ fn psql_command(place: Place, command: &str) -> Problem {
     Problem::at("source::psql_command", place, format!("{command} is a command of psql"), "only psql understands this").help(help)
 }
 
-fn parse_piece(text: &str, file: usize, piece: &Piece, parsed: &mut Vec<Parsed>) -> Result<(), Problem> {
+fn parse_piece(text: &str, file: usize, piece: &Piece, parsed: &mut Vec<Parsed>) -> Result<(), Box<Problem>> {
     let Some(code) = piece.code.clone() else { return Ok(()) };
     if let Some((start, what)) = piece.open {
         let place = Place::new(file, start..lexer::token(text, start).map_or(start, |t| t.span.start + 1));
-        return Err(Problem::at("source::syntax", place, format!("unterminated {what}"), "begins here and never ends"));
+        return Err(Problem::at("source::syntax", place, format!("unterminated {what}"), "begins here and never ends").into());
     }
     let sql = &text[code.clone()];
     let result = pg_query::parse(sql, 0).map_err(|e| syntax(sql, file, code.start, &e))?;
@@ -188,10 +188,10 @@ mod tests {
         assert_eq!(texts("\\restrict abc'd\nselect 1;\n\\unrestrict abc'd\n"), ["select 1"]);
         assert_eq!(texts("select '\n\\connect x\n';"), ["select '\n\\connect x\n'"]);
         let found = errors("\\connect app\nselect 1;\nselect 1 \\gexec\n");
-        assert_eq!(found.iter().map(|f| (f.0, f.1, f.2)).collect::<Vec<_>>(), [
-            (1, 1, "source::psql_command"),
-            (3, 10, "source::psql_command")
-        ]);
+        assert_eq!(
+            found.iter().map(|f| (f.0, f.1, f.2)).collect::<Vec<_>>(),
+            [(1, 1, "source::psql_command"), (3, 10, "source::psql_command")]
+        );
     }
 
     #[test]
@@ -204,13 +204,16 @@ mod tests {
     #[test]
     fn every_syntax_error_is_found_at_its_token() {
         let sql = "create tabel a (x int);\nselect 1;\ncreate table b (x int;\ncreate table c (x int,, y int);\ncreate table é (a ünt !);\nselect (1";
-        assert_eq!(errors(sql), [
-            (1, 8, "source::syntax", "syntax error at or near \"tabel\"".to_owned()),
-            (3, 22, "source::syntax", "syntax error at or near \";\"".to_owned()),
-            (4, 23, "source::syntax", "syntax error at or near \",\"".to_owned()),
-            (5, 23, "source::syntax", "syntax error at or near \"!\"".to_owned()),
-            (6, 10, "source::syntax", "syntax error at end of input".to_owned()),
-        ]);
+        assert_eq!(
+            errors(sql),
+            [
+                (1, 8, "source::syntax", "syntax error at or near \"tabel\"".to_owned()),
+                (3, 22, "source::syntax", "syntax error at or near \";\"".to_owned()),
+                (4, 23, "source::syntax", "syntax error at or near \",\"".to_owned()),
+                (5, 23, "source::syntax", "syntax error at or near \"!\"".to_owned()),
+                (6, 10, "source::syntax", "syntax error at end of input".to_owned()),
+            ]
+        );
     }
 
     #[test]

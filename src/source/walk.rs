@@ -101,7 +101,8 @@ impl Walk {
             self.ctes.extend(list("ctename"));
             found.clear();
         }
-        let sequence = frame.node == "FuncCall" && list("funcname").last().is_some_and(|f| SEQUENCE_FUNCTIONS.contains(&f.as_str()));
+        let sequence =
+            frame.node == "FuncCall" && list("funcname").last().is_some_and(|f| SEQUENCE_FUNCTIONS.contains(&f.as_str()));
         let cast = frame.node == "TypeCast" && frame.types.last().is_some_and(|t| t == "regclass");
         if let (true, Some(text)) = (sequence || cast, &frame.constant) {
             found.push(Name::new(Class::Relation, identifiers(text)));
@@ -238,13 +239,25 @@ impl ser::Serializer for &mut Walk {
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, Never> {
         Err(Never)
     }
-    fn serialize_tuple_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Self::SerializeTupleVariant, Never> {
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant, Never> {
         Err(Never)
     }
     fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Never> {
         Err(Never)
     }
-    fn serialize_struct_variant(self, _: &'static str, _: u32, _: &'static str, _: usize) -> Result<Self::SerializeStructVariant, Never> {
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, Never> {
         Err(Never)
     }
 }
