@@ -237,6 +237,22 @@ async fn an_enum_label_may_be_used_after_it_was_added() {
 }
 
 #[tokio::test]
+async fn circles_are_cut_where_sql_has_a_cut() {
+    let text = "CREATE TABLE a (id int PRIMARY KEY, b int REFERENCES b DEFERRABLE);\n\
+                CREATE TABLE b (id int PRIMARY KEY, a int, CONSTRAINT back FOREIGN KEY (a) REFERENCES a ON DELETE CASCADE);\n\
+                CREATE SEQUENCE s OWNED BY t.id;\nCREATE TABLE t (id int DEFAULT nextval('s'));";
+    let s = scratch("circles").await;
+    let loaded = load_statements(&s.loader, Some(&s.administrator), &Files::text("a.sql", text), &Policy::default()).await;
+    loaded.unwrap_or_else(|p| panic!("{p}"));
+    let rows = s.loader.query("SELECT conname::text FROM pg_constraint WHERE contype = 'f' ORDER BY 1", &[]).await.expect("keys");
+    assert_eq!(rows.iter().map(|r| r.get::<_, &str>(0)).collect::<Vec<_>>(), ["a_b_fkey", "back"]);
+    let owned = s.loader.query_one("SELECT pg_get_serial_sequence('t', 'id')", &[]).await.expect("a row");
+    assert_eq!(owned.get::<_, Option<&str>>(0), Some("public.s"));
+    let p = problems("real_circle", "CREATE VIEW v AS SELECT * FROM w;\nCREATE VIEW w AS SELECT * FROM v;").await;
+    assert_eq!(p.list.len(), 2);
+}
+
+#[tokio::test]
 async fn statements_out_of_order_load() {
     let Ok(cases) = std::fs::read_to_string(format!("{SHARED}/cases/out_of_order.jsonl")) else {
         return eprintln!("skipped: {SHARED} is not there");
