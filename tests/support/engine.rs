@@ -73,13 +73,13 @@ impl Side {
 }
 
 /// The sides of a plan, with expressions that differ only in how the server writes them made equal. They are settled in the
-/// database of the wanted state, where nothing stays of it.
-pub async fn sides(whole: Catalog, desired: &Side) -> Result<Sides, Failure> {
-    let mut wanted = desired.catalog.clone();
+/// database that `whole` was read from, where nothing stays of it.
+pub async fn sides(database: &str, whole: Catalog, desired: &Catalog) -> Result<Sides, Failure> {
+    let mut wanted = desired.clone();
     let pairs = candidates(&whole, &wanted);
     if !pairs.is_empty() {
-        let session = session(&desired.database).await;
-        let equal = settle(&session, &wanted, &pairs).await;
+        let session = session(database).await;
+        let equal = settle(&session, &whole, &pairs).await;
         session.close().await;
         let equal = equal.map_err(|e| Failure::new("not settled", chain(&e)))?;
         for object in whole.objects().filter(|o| equal.contains(&o.id)) {
@@ -97,9 +97,9 @@ pub fn make(sides: &Sides) -> Result<Made, Failure> {
     })
 }
 
-/// The plan from a live catalog to a state.
-pub async fn plan_to(live: &Catalog, desired: &Side) -> Result<(Sides, Made), Failure> {
-    let sides = sides(live.clone(), desired).await?;
+/// The plan from a state that still stands to another, which may be gone.
+pub async fn plan_to(live: &Side, desired: &Side) -> Result<(Sides, Made), Failure> {
+    let sides = sides(&live.database, live.catalog.clone(), &desired.catalog).await?;
     let made = make(&sides)?;
     Ok((sides, made))
 }
@@ -120,7 +120,7 @@ pub async fn apply(database: &str, made: &Made) -> Result<(), Failure> {
 
 /// That nothing is left to do.
 pub async fn empty(database: &str, desired: &Side, class: &'static str) -> Result<(), Failure> {
-    let sides = sides(read(database).await?, desired).await?;
+    let sides = sides(database, read(database).await?, &desired.catalog).await?;
     let left = left(&sides);
     if left.is_empty() { Ok(()) } else { Err(Failure::new(class, left)) }
 }
@@ -145,7 +145,7 @@ pub fn left(sides: &Sides) -> String {
 
 /// The whole way: plan, apply, nothing left, pg_dump equal. `live` is used up: its database ends in the state of `desired`.
 pub async fn converge(bench: &Bench, live: &Side, desired: &Side) -> Result<Made, Failure> {
-    let (_, made) = plan_to(&live.catalog, desired).await?;
+    let (_, made) = plan_to(live, desired).await?;
     apply(&live.database, &made).await?;
     empty(&live.database, desired, "second plan not empty").await?;
     same_dump(bench, &live.database, desired).await?;

@@ -5,6 +5,7 @@ pub mod dump;
 pub mod engine;
 pub mod load;
 pub mod random;
+pub mod rows;
 pub mod server;
 pub mod tree;
 
