@@ -166,7 +166,7 @@ pub fn difference(step: &PlanStep) -> Difference {
 }
 
 /// Whether two statements say the same thing of different values, so that a comparison by words reads well.
-fn alike(old: &str, new: &str) -> bool {
+pub fn alike(old: &str, new: &str) -> bool {
     old.split(' ').zip(new.split(' ')).take_while(|(a, b)| a == b).count() >= 3
 }
 
@@ -175,9 +175,24 @@ pub fn fields(step: &PlanStep) -> String {
     step.fields.join(", ").replace('_', " ")
 }
 
-/// The objects that are not managed, by the side on which they stand, each with its name.
-pub fn unmanaged(plan: &Plan, side: &str) -> Vec<String> {
-    plan.unmanaged.iter().filter(|u| u.side == side).map(|u| format!("{} {}", u.class, u.identity)).collect()
+/// What stands on which side and is not managed, as sentences. What is on one side only is a difference: all of it is named.
+pub fn unmanaged_sentences(plan: &Plan, live: &str, wanted: &str, verbose: bool) -> Vec<String> {
+    let on = |side: &str| -> Vec<String> {
+        plan.unmanaged.iter().filter(|u| u.side == side).map(|u| format!("{} {}", u.class, u.identity)).collect()
+    };
+    let mut sentences = Vec::new();
+    for (side, place) in [("live", live), ("desired", wanted)] {
+        let names = on(side);
+        if !names.is_empty() {
+            sentences.push(format!("Not managed, and only in {place}: {}.", names.join(", ")));
+        }
+    }
+    let both = on("both");
+    if !both.is_empty() {
+        let named = some_of(&both, if verbose { usize::MAX } else { 3 });
+        sentences.push(format!("Not managed, on both sides, not compared: {} ({named}).", count(both.len(), "object")));
+    }
+    sentences
 }
 
 #[cfg(test)]
