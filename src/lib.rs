@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` is the map: what flows where, and what each module must not know.
 
+pub mod apply;
 pub mod catalog;
 pub mod change;
 pub mod hazard;
@@ -10,6 +11,7 @@ pub mod kind;
 pub mod order;
 pub mod pg;
 pub mod plan;
+pub mod prove;
 pub mod shadow;
 pub mod source;
 pub mod sql;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use std::borrow::Cow;
 
-use super::relation::with_options;
+use super::relation::{given_options, with_options};
 use super::{Context, Cost, Field, Query, field};
 use crate::catalog::Object;
 use crate::sql::{ident, idents};
@@ -17,6 +17,7 @@ pub struct Key {
     #[serde(default)]
     include: Vec<String>,
     #[serde(default)]
+    #[allow(dead_code, reason = "read through relation::options")]
     options: Vec<String>,
     #[serde(default)]
     nulls_not_distinct: bool,
@@ -73,7 +74,7 @@ pub const COMMON: &str = "'deferrable', CASE WHEN k.condeferrable THEN true END,
      'inherited', CASE WHEN k.conparentid <> 0 OR k.coninhcount > 0 AND NOT k.conislocal THEN true END";
 
 /// JSON pairs of the index that enforces a constraint.
-pub const INDEX: &str = "'options', to_json(ic.reloptions), 'replica_identity', CASE WHEN i.indisreplident THEN true END, \
+pub const INDEX: &str = "'options', (SELECT json_agg(o ORDER BY o) FROM unnest(ic.reloptions) o), 'replica_identity', CASE WHEN i.indisreplident THEN true END, \
      'clustered', CASE WHEN i.indisclustered THEN true END";
 
 /// The whole query of a key.
@@ -113,7 +114,7 @@ pub fn key_element(object: &Object, words: &str) -> String {
         "CONSTRAINT {} {words}{nulls} ({}{overlaps}){include}{}{}",
         ident(object.id.base()),
         idents(&k.columns),
-        with_options(&k.options),
+        with_options(&given_options(object)),
         deferral(k.deferrable, k.deferred)
     )
 }

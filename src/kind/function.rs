@@ -31,7 +31,7 @@ pub fn query(kinds: &str) -> Query {
             "n.nspname, p.proname",
             Cow::Owned(format!(
                 "FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.prokind IN ({kinds}) AND p.oid >= 16384 \
-                 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')"
+                 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype IN ('e', 'i'))"
             )),
         )
         .owned("p.proowner", "p.proacl", 'f')

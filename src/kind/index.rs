@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::relation::{change_options, options, with_options};
+use super::relation::{change_options, given_options, options, with_options};
 use super::{BASE, Carried, Cost, Kind, Query, Space, expression, field, reads_as};
 use crate::catalog::Object;
 use crate::sql::{ident, qualified};
@@ -45,7 +45,7 @@ fn create(object: &Object) -> Vec<Statement> {
         ident(object.id.base()),
         i.table,
         i.body,
-        with_options(&i.options)
+        with_options(&given_options(object))
     );
     let mut statements = vec![Statement::new(sql).lock(i.table.clone(), LockMode::Share).scan(i.table.clone())];
     statements.extend(marks(object, i.clustered, i.replica_identity));
@@ -130,13 +130,13 @@ pub static KIND: Kind = Kind {
         .part_of("pg_class", "i.indrelid")
         .define(
             "'table', rel.name, 'unique', CASE WHEN i.indisunique THEN true END, 'body', replace(body.text, opts.text, ''), \
-             'predicate', def.pred, 'options', to_json(c.reloptions), \
+             'predicate', def.pred, 'options', (SELECT json_agg(o ORDER BY o) FROM unnest(c.reloptions) o), \
              'statistics', (SELECT json_agg(a.attnum || '=' || a.attstattarget ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0), \
              'invalid', CASE WHEN NOT i.indisvalid AND c.relkind = 'I' THEN true END, \
              'replica_identity', CASE WHEN i.indisreplident THEN true END, 'clustered', CASE WHEN i.indisclustered THEN true END, \
              'inherited', CASE WHEN c.relispartition THEN true END",
         )
-        .detail("'valid', i.indisvalid")
+        .detail("'valid', i.indisvalid, 'options', to_json(c.reloptions)")
     }),
     check: reads_as::<Index>,
     fields: &[

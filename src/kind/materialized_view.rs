@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::relation::{change_options, options, with_options};
+use super::relation::{SORTED_OPTIONS, change_options, given_options, options, with_options};
 use super::view::{BODY, COLUMNS};
 use super::{BASE, Cost, Kind, Query, Space, expression, field, reads_as};
 use crate::catalog::Object;
@@ -23,7 +23,12 @@ struct MaterializedView {
 fn create(object: &Object) -> Statement {
     let m: MaterializedView = object.read();
     let method = m.access_method.map_or(String::new(), |a| format!(" USING {}", ident(&a)));
-    Statement::new(format!("CREATE MATERIALIZED VIEW {}{method}{} AS\n{}", object.id.sql(), with_options(&m.options), m.query))
+    Statement::new(format!(
+        "CREATE MATERIALIZED VIEW {}{method}{} AS\n{}",
+        object.id.sql(),
+        with_options(&given_options(object)),
+        m.query
+    ))
 }
 
 /// The kind.
@@ -39,10 +44,10 @@ pub static KIND: Kind = Kind {
         )
         .owned("c.relowner", "c.relacl", 'r')
         .define(format!(
-            "'query', {BODY}, 'columns', {COLUMNS}, 'options', to_json(c.reloptions), \
+            "'query', {BODY}, 'columns', {COLUMNS}, 'options', {SORTED_OPTIONS}, \
              'access_method', CASE WHEN am.amname <> 'heap' THEN am.amname END"
         ))
-        .detail("'populated', c.relispopulated")
+        .detail("'populated', c.relispopulated, 'options', to_json(c.reloptions)")
     }),
     check: reads_as::<MaterializedView>,
     fields: &[

@@ -14,6 +14,15 @@ pub fn move_aside(name: &str) -> String {
     format!("{short}__plumb_old")
 }
 
+/// Storage parameters under the alias `c`, sorted: their order means nothing.
+pub const SORTED_OPTIONS: &str = "(SELECT json_agg(o ORDER BY o) FROM unnest(c.reloptions) o)";
+
+/// The storage parameters of an object in the order in which they were given.
+pub fn given_options(object: &Object) -> Vec<String> {
+    let given = object.detail.get("options").and_then(|o| serde_json::from_value(o.clone()).ok());
+    given.unwrap_or_else(|| options(object))
+}
+
 /// ` WITH (a='1', b='2')` for storage parameters given as `a=1`, as `pg_class.reloptions` holds them; empty for none.
 pub fn with_options(options: &[String]) -> String {
     if options.is_empty() { String::new() } else { format!(" WITH ({})", options_list(options)) }

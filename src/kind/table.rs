@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
 use crate::catalog::Object;
-use crate::kind::relation::{change_options, with_options};
+use crate::kind::relation::{change_options, given_options, with_options};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
 
@@ -48,7 +48,7 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
     }
     sql += &t.partition_key.as_ref().map_or(String::new(), |k| format!(" PARTITION BY {k}"));
     sql += &t.access_method.as_ref().map_or(String::new(), |m| format!(" USING {}", ident(m)));
-    sql += &with_options(&t.options);
+    sql += &with_options(&given_options(object));
     let mut first = Statement::new(sql);
     for parent in locks {
         first = first.lock(parent, LockMode::ShareUpdateExclusive);
@@ -136,7 +136,10 @@ pub static KIND: Kind = Kind {
              'access_method', CASE WHEN am.amname <> 'heap' THEN am.amname END, \
              'of_type', CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END",
         )
-        .detail("'rows', nullif(c.reltuples, -1), 'pages', c.relpages")
+        .detail(
+            "'rows', nullif(c.reltuples, -1), 'pages', c.relpages, \
+             'options', CASE WHEN c.reloptions IS NOT NULL OR t.reloptions IS NOT NULL THEN to_json(coalesce(c.reloptions, '{}') || ARRAY(SELECT 'toast.' || o FROM unnest(t.reloptions) o)) END",
+        )
     }),
     check: reads_as::<Table>,
     fields: &[

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::relation::{change_options, options, with_options};
+use super::relation::{SORTED_OPTIONS, change_options, given_options, options, with_options};
 use super::{BASE, Cost, Kind, Query, Space, expression, field, reads_as};
 use crate::catalog::Object;
 use crate::statement::{LockMode, Statement};
@@ -14,6 +14,7 @@ struct View {
     /// `name type collation`, in order.
     columns: Vec<String>,
     #[serde(default)]
+    #[allow(dead_code, reason = "read through relation::options")]
     options: Vec<String>,
 }
 
@@ -26,7 +27,7 @@ pub const BODY: &str = "rtrim(pg_get_viewdef(c.oid), ';')";
 
 fn create(object: &Object, words: &str) -> Statement {
     let v: View = object.read();
-    Statement::new(format!("{words} {}{} AS\n{}", object.id.sql(), with_options(&v.options), v.query))
+    Statement::new(format!("{words} {}{} AS\n{}", object.id.sql(), with_options(&given_options(object)), v.query))
 }
 
 /// CREATE OR REPLACE VIEW may only add columns at the end.
@@ -58,7 +59,7 @@ pub static KIND: Kind = Kind {
              AND c.relpersistence <> 't' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')",
         )
         .owned("c.relowner", "c.relacl", 'r')
-        .define(format!("'query', {BODY}, 'columns', {COLUMNS}, 'options', to_json(c.reloptions)"))
+        .define(format!("'query', {BODY}, 'columns', {COLUMNS}, 'options', {SORTED_OPTIONS}")).detail("'options', to_json(c.reloptions)")
     }),
     check: reads_as::<View>,
     fields: &[

@@ -31,6 +31,9 @@ fn push(list: &mut Vec<Edge>, before: Option<Node>, after: Option<Node>, weak: b
 fn build(graph: &Graph, list: &mut Vec<Edge>) {
     for node in graph.nodes.iter().filter(|n| n.op != Op::Drop) {
         for (used, dependency) in graph.desired.uses(&node.id) {
+            if *dependency == Dependency::Inherited && attached_later(graph, &node.id) {
+                continue;
+            }
             let child_first = *dependency == Dependency::Inherited && !kind::of(&node.id).made_by_parent;
             for op in MAKE {
                 let other = graph.node(op, used);
@@ -44,6 +47,12 @@ fn build(graph: &Graph, list: &mut Vec<Edge>) {
             }
         }
     }
+}
+
+/// Whether the table of a member becomes a partition in this plan: the two sides are made apart and meet when it is attached.
+fn attached_later(graph: &Graph, id: &Id) -> bool {
+    let table = graph.desired.get(id).and_then(|o| o.parent.as_ref());
+    table.is_some_and(|t| graph.node(Op::Create, &Id::new("partition", t.name().iter().cloned())).is_some())
 }
 
 /// What uses something goes, or lets go of it, before it goes: the live catalog's dependencies.

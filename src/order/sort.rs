@@ -106,7 +106,9 @@ fn absorbed_parts(graph: &Graph, knot: &BTreeSet<Node>) -> Vec<Node> {
             }
         }
     }
-    parts.into_iter().collect()
+    // Columns stay inside their table as long as anything else can be taken out.
+    let (columns, others): (Vec<Node>, Vec<Node>) = parts.into_iter().partition(|n: &Node| n.id.class() == "column");
+    if others.is_empty() { columns } else { others }
 }
 
 /// One cycle of the knot in sentences.

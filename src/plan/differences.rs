@@ -33,12 +33,14 @@ pub struct Options {
     pub color: bool,
     /// Columns of the terminal; at most 100 are used.
     pub width: usize,
-    /// The live side, or the first one: `app on db.internal`.
-    pub live: String,
-    /// The wanted side, or the second one: `schema/`.
-    pub wanted: String,
-    /// From where they are looked at.
+    /// From where the two sides are looked at.
     pub mode: Mode,
+    /// The live side, or the first one: `app on db.internal`.
+    pub target: String,
+    /// The wanted side, or the second one: `schema/`.
+    pub schema: String,
+    /// How many objects were compared.
+    pub objects: usize,
     /// Whether comparisons and statements are shown whole.
     pub verbose: bool,
 }
@@ -86,18 +88,21 @@ fn head(plan: &Plan, options: &Options) -> String {
         n => format!(", {} of them not managed by plumb", facts::thousands(n as u64)),
     };
     match count(plan) {
-        0 => format!("{none}: {} equals {}.", options.live, options.wanted),
-        n => format!("{word}: {} between {} and {}{unmanaged}.", facts::count(n, "difference"), options.live, options.wanted),
+        0 => {
+            let objects = facts::count(options.objects, "object");
+            format!("{none}: {} equals {} ({objects}).", options.target, options.schema)
+        }
+        n => format!("{word}: {} between {} and {}{unmanaged}.", facts::count(n, "difference"), options.target, options.schema),
     }
 }
 
 fn one(page: &mut Page, difference: &Difference, class: usize, options: &Options) {
     let drift = options.mode == Mode::Drift;
     let (mark, words) = match (difference.state, drift) {
-        (State::Extra, true) => (Mark::Plus, format!("not in {}", options.wanted)),
-        (State::Missing, true) => (Mark::Minus, format!("missing, {} wants it", options.wanted)),
-        (State::Extra, false) => (Mark::Minus, format!("only in {}", options.live)),
-        (State::Missing, false) => (Mark::Plus, format!("only in {}", options.wanted)),
+        (State::Extra, true) => (Mark::Plus, format!("not in {}", options.schema)),
+        (State::Missing, true) => (Mark::Minus, format!("missing, {} wants it", options.schema)),
+        (State::Extra, false) => (Mark::Minus, format!("only in {}", options.target)),
+        (State::Missing, false) => (Mark::Plus, format!("only in {}", options.schema)),
         (State::Differs, _) => (Mark::Tilde, switched(difference, drift)),
     };
     let words = if words.is_empty() { words } else { format!(": {words}") };
@@ -177,7 +182,7 @@ fn statements(page: &mut Page, label: &str, sql: &[String], options: &Options) {
 }
 
 fn leftovers(page: &mut Page, plan: &Plan, options: &Options) {
-    facts::unmanaged_sentences(plan, &options.live, &options.wanted, options.verbose).iter().for_each(|s| page.say(s));
+    facts::unmanaged_sentences(plan, &options.target, &options.schema, options.verbose).iter().for_each(|s| page.say(s));
     if !plan.outside_scope.is_empty() {
         let most = if options.verbose { usize::MAX } else { 3 };
         let words = facts::count(plan.outside_scope.len(), "object");
@@ -202,7 +207,7 @@ struct Document<'a> {
     /// The fingerprint of the wanted side.
     wanted: &'a str,
     /// The schemas that were compared.
-    scope: &'a [String],
+    scope: Vec<String>,
     /// How many objects differ, those included that are not managed and stand on one side only.
     count: usize,
     /// The differences, security first; each as [`Difference`] says.
@@ -212,7 +217,7 @@ struct Document<'a> {
     /// Objects that are not managed, with the side on which they stand.
     unmanaged: &'a [UnmanagedDifference],
     /// Whole objects outside the scope.
-    outside_scope: &'a [String],
+    outside_scope: Vec<String>,
     /// What a reviewer should know.
     warnings: &'a [String],
 }
@@ -232,7 +237,7 @@ pub fn json(plan: &Plan) -> String {
         database: &plan.database,
         live: &plan.from.scope,
         wanted: &plan.to,
-        scope: &plan.scope,
+        scope: plan.scope.schemas(),
         count: count(plan),
         differences: &list,
         rebuilt: carried.iter().map(ToString::to_string).collect(),

@@ -57,10 +57,10 @@ pub fn some_of(list: &[String], most: usize) -> String {
     if list.len() > most { format!("{shown}, ...") } else { shown }
 }
 
-/// A duration of the plan's observations in seconds: `1.8 s`.
+/// A duration of the plan's observations: `1.8 s`.
 pub fn seconds(plan: &Plan, key: &str) -> Option<String> {
-    let ms = plan.observed.get(key)?.as_f64()?;
-    Some(if ms < 100.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) })
+    let seconds = plan.observed.get(key)?.as_f64()?;
+    Some(if seconds < 0.1 { format!("{:.0} ms", seconds * 1000.0) } else { format!("{seconds:.1} s") })
 }
 
 /// Objects that are dropped and made again, with the numbers of both steps.
@@ -102,7 +102,7 @@ pub fn proof(plan: &Plan) -> String {
 
 /// [`proof`] with the time that it took, where that is known.
 pub fn timed_proof(plan: &Plan) -> String {
-    match (&plan.proof, seconds(plan, "proof_ms")) {
+    match (&plan.proof, seconds(plan, "proof_seconds")) {
         (Proof::Equal { .. }, Some(time)) => format!("Proven on a copy in {time}."),
         _ => proof(plan),
     }

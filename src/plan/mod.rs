@@ -6,6 +6,7 @@ mod difference;
 pub mod differences;
 mod document;
 mod facts;
+mod make;
 mod page;
 pub mod sql;
 pub mod text;
@@ -20,3 +21,4 @@ pub use document::{
     FORMAT, Fingerprints, Group, LockFact, Pending, Plan, PlanError, PlanStep, Proof, Reverse, Source, UnmanagedDifference, read,
     write,
 };
+pub use make::{Made, MakeError, Sides, make};

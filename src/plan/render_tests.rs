@@ -94,11 +94,18 @@ fn nothing_leaves_its_comment() {
 }
 
 fn sides(mode: differences::Mode, width: usize) -> differences::Options {
-    let (live, wanted) = match mode {
+    let (target, schema) = match mode {
         differences::Mode::Drift => ("app on db.internal", "schema/"),
         differences::Mode::Diff => ("old.json", "new.json"),
     };
-    differences::Options { width, live: live.into(), wanted: wanted.into(), mode, ..differences::Options::default() }
+    differences::Options {
+        width,
+        mode,
+        target: target.into(),
+        schema: schema.into(),
+        objects: 1204,
+        ..differences::Options::default()
+    }
 }
 
 #[test]
@@ -121,7 +128,7 @@ fn differences_as_json() {
 #[test]
 fn no_drift_is_one_line() {
     let shown = differences::render(&empty(), &sides(differences::Mode::Drift, 100));
-    assert_eq!(shown, "No drift: app on db.internal equals schema/.\n");
+    assert_eq!(shown, "No drift: app on db.internal equals schema/ (1,204 objects).\n");
     assert_eq!(differences::count(&empty()), 0);
 }
 

@@ -34,7 +34,7 @@ pub struct Options {
     pub verbose: bool,
 }
 
-/// The plan as text, ending with a line break. `observed.proof_ms`, `observed.elapsed_ms` and `observed.objects` are shown
+/// The plan as text, ending with a line break. `observed.proof_seconds`, `observed.elapsed_seconds` and `observed.objects` are shown
 /// where they are known.
 pub fn render(plan: &Plan, options: &Options) -> String {
     let mut page = Page::new(options.width, options.color);
@@ -50,6 +50,11 @@ pub fn render(plan: &Plan, options: &Options) -> String {
     leftovers(&mut page, plan, options);
     next(&mut page, plan, options);
     page.finish().trim_end().to_owned() + "\n"
+}
+
+/// A text of strangers as one line that cannot steer a terminal.
+pub fn one_line(text: &str) -> String {
+    super::page::clean(text)
 }
 
 fn head(page: &mut Page, plan: &Plan, options: &Options) {
@@ -71,7 +76,7 @@ fn head(page: &mut Page, plan: &Plan, options: &Options) {
 fn nothing(page: &mut Page, plan: &Plan, options: &Options) {
     let objects = plan.observed.get("objects").and_then(serde_json::Value::as_u64);
     let objects = objects.map(|n| facts::count(n as usize, "object"));
-    let known: Vec<String> = objects.into_iter().chain(facts::seconds(plan, "elapsed_ms")).collect();
+    let known: Vec<String> = objects.into_iter().chain(facts::seconds(plan, "elapsed_seconds")).collect();
     let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
     page.say(&format!("No changes: {} equals {}{known}.", options.target, options.schema));
 }

@@ -3,7 +3,9 @@
 use super::lexer::{Kind, tokens};
 use super::policy::Policy;
 use super::read::words;
-use pg_query::protobuf::{AlterTableCmd, AlterTableStmt, AlterTableType, ConstrType, Constraint, CreateStmt, ObjectType};
+use pg_query::protobuf::{
+    AlterSeqStmt, AlterTableCmd, AlterTableStmt, AlterTableType, ConstrType, Constraint, CreateSeqStmt, CreateStmt, ObjectType,
+};
 use pg_query::{DeparseOptions, Node, NodeEnum};
 
 /// The statement as it is sent: without CONCURRENTLY, and what a query fills `WITH NO DATA`.
@@ -45,9 +47,28 @@ fn without_with_data(sql: &str) -> String {
     }
 }
 
+/// A statement without what makes circles, and the statements that add it. None if there is nothing to take off.
+pub fn cut(node: &NodeEnum) -> Option<(String, Vec<String>)> {
+    without_foreign_keys(node).or_else(|| without_owned_by(node))
+}
+
+/// A CREATE SEQUENCE without OWNED BY, and the ALTER SEQUENCE that adds it: for a sequence of its table's own default.
+fn without_owned_by(node: &NodeEnum) -> Option<(String, Vec<String>)> {
+    let NodeEnum::CreateSeqStmt(original) = node else { return None };
+    let owned_by = |n: &Node| matches!(&n.node, Some(NodeEnum::DefElem(d)) if d.defname == "owned_by");
+    let (owned, options): (Vec<Node>, Vec<Node>) = original.options.iter().cloned().partition(owned_by);
+    if owned.is_empty() {
+        return None;
+    }
+    let create = NodeEnum::CreateSeqStmt(CreateSeqStmt { options, ..original.clone() });
+    let alter = AlterSeqStmt { sequence: original.sequence.clone(), options: owned, ..AlterSeqStmt::default() };
+    let alter = NodeEnum::AlterSeqStmt(alter).deparse(DeparseOptions::default()).ok()?;
+    Some((create.deparse(DeparseOptions::default()).ok()?, vec![alter]))
+}
+
 /// A CREATE TABLE without its foreign keys, and the ALTER TABLEs that add them: for tables that refer to each other.
 /// None if it has no foreign key.
-pub fn without_foreign_keys(node: &NodeEnum) -> Option<(String, Vec<String>)> {
+fn without_foreign_keys(node: &NodeEnum) -> Option<(String, Vec<String>)> {
     let NodeEnum::CreateStmt(original) = node else { return None };
     let mut table = original.clone();
     let mut keys = Vec::new();

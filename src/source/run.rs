@@ -191,12 +191,12 @@ impl Runner<'_> {
         }
     }
 
-    /// Nothing moves any more: take the foreign keys off the tables that wait, and add them at the end.
+    /// Nothing moves any more: take off what may be added later (foreign keys, OWNED BY), and add it at the end.
     fn cut(&self, waiting: &[Failure]) -> (Vec<Item>, bool) {
         let mut items = Vec::new();
         let mut keys = Vec::new();
         for Failure { item, .. } in waiting {
-            let parts = if item.made { None } else { rewrite::without_foreign_keys(&self.statements[item.statement].node) };
+            let parts = if item.made { None } else { rewrite::cut(&self.statements[item.statement].node) };
             match parts {
                 None => items.push(item.clone()),
                 Some((create, alters)) => {

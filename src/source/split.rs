@@ -118,7 +118,10 @@ fn trimmed(text: &str, span: Range<usize>) -> Range<usize> {
 /// A parse error as the server would report it. pg_query keeps the position to itself, so it is found again: the first token
 /// with which the text up to it cannot be continued.
 fn syntax(sql: &str, file: usize, offset: usize, error: &pg_query::Error) -> Problem {
-    let pg_query::Error::Parse(message) = error else { return unreadable(sql, file, offset, error) };
+    let message = match error {
+        pg_query::Error::Parse(message) if !message.starts_with("stack depth limit") => message,
+        _ => return unreadable(sql, file, offset, error),
+    };
     let tokens: Vec<Range<usize>> = lexer::tokens(sql).filter(|t| t.kind != lexer::Kind::Comment).map(|t| t.span).collect();
     let broken = |n: usize| {
         let error = pg_query::parse(&sql[..tokens[n].end], 0).err();
@@ -137,12 +140,12 @@ fn syntax(sql: &str, file: usize, offset: usize, error: &pg_query::Error) -> Pro
 fn unreadable(sql: &str, file: usize, offset: usize, error: &pg_query::Error) -> Problem {
     let end = sql.find('\n').unwrap_or(sql.len());
     let message = match error {
-        pg_query::Error::Decode(_) => "the statement nests deeper than plumb can read".to_owned(),
+        pg_query::Error::Decode(_) | pg_query::Error::Parse(_) => "the statement nests deeper than plumb can read".to_owned(),
         other => other.to_string(),
     };
     let place = Place::new(file, offset..offset + end);
     Problem::at("source::unreadable_statement", place, message, "plumb never sends a statement that it cannot read")
-        .help("nest less: break long chains of operators with parentheses of similar size, or put a part into a function")
+        .help("nest less: a chain of more than 40 operators (a || b || ...) counts; put a part in parentheses or into a function")
 }
 
 #[cfg(test)]
@@ -214,6 +217,16 @@ mod tests {
                 (6, 10, "source::syntax", "syntax error at end of input".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn deep_statements_are_errors_and_no_crash() {
+        for n in [100, 20_000] {
+            let sum = format!("create view v as select {}1;", "1 + ".repeat(n));
+            assert_eq!(errors(&sum).iter().map(|e| e.2).collect::<Vec<_>>(), ["source::unreadable_statement"], "{n}");
+            let nested = format!("create view v as select {}1{};", "(".repeat(n), ")".repeat(n));
+            assert!(errors(&nested).len() <= 1);
+        }
     }
 
     #[test]

@@ -178,17 +178,6 @@ async fn extensions_owners_and_rights_load_without_a_superuser() {
     drop_roles("owners").await;
 }
 
-#[test]
-fn reading_is_fast() {
-    let path = format!("{SHARED}/corpora/inaturalist/schema.sql");
-    let Ok(files) = Files::read(Path::new(&path)) else { return };
-    let started = std::time::Instant::now();
-    let statements = read(&files, &Policy::default()).unwrap_or_else(|p| panic!("{p}"));
-    let split = started.elapsed();
-    let order = order::order(&statements, &Policy::default());
-    eprintln!("{} statements read in {split:?}, ordered in {:?}", order.len(), started.elapsed() - split);
-}
-
 #[tokio::test]
 async fn a_missing_extension_names_the_ways_out() {
     let p = problems("missing_extension", "CREATE EXTENSION nosuch;\n").await;
@@ -234,6 +223,22 @@ async fn the_servers_own_objects_cannot_be_taken() {
 async fn an_enum_label_may_be_used_after_it_was_added() {
     let text = "CREATE TYPE k AS ENUM ('a');\nALTER TYPE k ADD VALUE 'b';\nCREATE TABLE t (k k DEFAULT 'b' CHECK (k = 'b'));";
     load("enum_label", &Files::text("a.sql", text), &Policy::default()).await.unwrap_or_else(|p| panic!("{p}"));
+}
+
+#[tokio::test]
+async fn circles_are_cut_where_sql_has_a_cut() {
+    let text = "CREATE TABLE a (id int PRIMARY KEY, b int REFERENCES b DEFERRABLE);\n\
+                CREATE TABLE b (id int PRIMARY KEY, a int, CONSTRAINT back FOREIGN KEY (a) REFERENCES a ON DELETE CASCADE);\n\
+                CREATE SEQUENCE s OWNED BY t.id;\nCREATE TABLE t (id int DEFAULT nextval('s'));";
+    let s = scratch("circles").await;
+    let loaded = load_statements(&s.loader, Some(&s.administrator), &Files::text("a.sql", text), &Policy::default()).await;
+    loaded.unwrap_or_else(|p| panic!("{p}"));
+    let rows = s.loader.query("SELECT conname::text FROM pg_constraint WHERE contype = 'f' ORDER BY 1", &[]).await.expect("keys");
+    assert_eq!(rows.iter().map(|r| r.get::<_, &str>(0)).collect::<Vec<_>>(), ["a_b_fkey", "back"]);
+    let owned = s.loader.query_one("SELECT pg_get_serial_sequence('t', 'id')", &[]).await.expect("a row");
+    assert_eq!(owned.get::<_, Option<&str>>(0), Some("public.s"));
+    let p = problems("real_circle", "CREATE VIEW v AS SELECT * FROM w;\nCREATE VIEW w AS SELECT * FROM v;").await;
+    assert_eq!(p.list.len(), 2);
 }
 
 #[tokio::test]

@@ -1,0 +1,3 @@
+//! Running a plan against a database.
+
+pub mod run;

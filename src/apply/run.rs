@@ -1,0 +1,116 @@
+//! Groups of steps as transactions: what apply does to the live database, and what the proof does to a copy.
+
+use std::time::Duration;
+use tokio_postgres::Client;
+
+use crate::plan::{Group, PlanStep};
+
+/// A step that the server refused.
+#[derive(Debug, thiserror::Error)]
+#[error("step {step} ({object}) failed: {message}")]
+pub struct StepFailed {
+    /// The step's number.
+    pub step: u32,
+    /// Its object.
+    pub object: String,
+    /// The statement.
+    pub sql: String,
+    /// The server's message, with detail and hint.
+    pub message: String,
+    /// The SQLSTATE; empty when the connection broke.
+    pub code: String,
+}
+
+/// What the server says, in full.
+pub fn server_message(error: &tokio_postgres::Error) -> (String, String) {
+    match error.as_db_error() {
+        Some(e) => {
+            let mut text = e.message().to_owned();
+            text += &e.detail().map_or(String::new(), |d| format!("\n{d}"));
+            text += &e.hint().map_or(String::new(), |h| format!("\nHint: {h}"));
+            (text, e.code().code().to_owned())
+        }
+        None => (error.to_string(), String::new()),
+    }
+}
+
+/// How statements run.
+#[derive(Clone, Copy)]
+pub struct Settings {
+    /// How long a statement may wait for a lock; none for a private copy.
+    pub lock_timeout: Option<Duration>,
+}
+
+/// The settings of every transaction of a plan: names in plans are qualified, bodies are checked by the proof.
+fn preamble(settings: Settings) -> String {
+    let timeout = settings.lock_timeout.map_or(0, |t| t.as_millis());
+    format!(
+        "SET LOCAL search_path = pg_catalog; SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = warning; \
+         SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {timeout}"
+    )
+}
+
+fn failed(step: &PlanStep, sql: &str, error: &tokio_postgres::Error) -> StepFailed {
+    let (message, code) = server_message(error);
+    StepFailed { step: step.id, object: step.object.to_string(), sql: sql.to_owned(), message, code }
+}
+
+/// Runs one group; `done` is called after each step. A transactional group leaves nothing behind when it fails.
+///
+/// # Errors
+/// The step that failed and the server's words.
+pub async fn run_group(
+    client: &Client,
+    group: &Group,
+    settings: Settings,
+    before_commit: Option<&str>,
+    mut done: impl FnMut(&PlanStep),
+) -> Result<(), StepFailed> {
+    if !group.transactional {
+        for step in &group.steps {
+            for sql in &step.sql {
+                client.batch_execute(sql).await.map_err(|e| failed(step, sql, &e))?;
+            }
+            done(step);
+        }
+        return Ok(());
+    }
+    let Some(first) = group.steps.first() else { return Ok(()) };
+    let begin = format!("BEGIN; {}", preamble(settings));
+    client.batch_execute(&begin).await.map_err(|e| failed(first, "BEGIN", &e))?;
+    for step in &group.steps {
+        for sql in &step.sql {
+            if let Err(error) = client.batch_execute(sql).await {
+                let failure = failed(step, sql, &error);
+                client.batch_execute("ROLLBACK").await.ok();
+                return Err(failure);
+            }
+        }
+        done(step);
+    }
+    let last = group.steps.last().unwrap_or(first);
+    let commit = format!("{}COMMIT", before_commit.map_or(String::new(), |s| format!("{s}; ")));
+    if let Err(error) = client.batch_execute(&commit).await {
+        let failure = failed(last, "COMMIT", &error);
+        client.batch_execute("ROLLBACK").await.ok();
+        return Err(failure);
+    }
+    Ok(())
+}
+
+/// Runs a group on a database that nobody else uses, in one round trip; only when that fails step by step, to say which one.
+///
+/// # Errors
+/// The step that failed and the server's words.
+pub async fn run_group_fast(client: &Client, group: &Group) -> Result<(), StepFailed> {
+    let settings = Settings { lock_timeout: None };
+    if group.transactional {
+        let all: Vec<&str> = group.steps.iter().flat_map(|s| s.sql.iter().map(String::as_str)).collect();
+        let batch = format!("BEGIN; {};\n{};\nCOMMIT", preamble(settings), all.join(";\n"));
+        if client.batch_execute(&batch).await.is_ok() {
+            return Ok(());
+        }
+        client.batch_execute("ROLLBACK").await.ok();
+    }
+    run_group(client, group, settings, None, |_| {}).await
+}

@@ -1,0 +1,86 @@
+//! The whole way from two catalogs to a plan: scope, comparison, order, document.
+
+use super::build::{Context, build};
+use super::document::{Plan, Source};
+use crate::catalog::{Catalog, Id};
+use crate::change::{Blocked, Changes, Scope, compare};
+use crate::order::{Cycle, Step, order};
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum MakeError {
+    /// No order exists.
+    #[error("the steps have no order that works:\n{}", .0.0.join("\n"))]
+    Cycle(Cycle),
+    /// Something outside the scope stands in the way.
+    #[error("{}", blocked(.0))]
+    Blocked(Vec<Blocked>),
+}
+
+fn blocked(list: &[Blocked]) -> String {
+    let lines: Vec<String> = list
+        .iter()
+        .map(|b| format!("{} has to change, and {} rests on it, which is outside the scope", b.change, b.by))
+        .collect();
+    lines.join("\n")
+}
+
+/// Two sides and the scope between them.
+pub struct Sides {
+    /// The live database, whole.
+    pub whole: Catalog,
+    /// The live database, in scope.
+    pub live: Catalog,
+    /// The wanted one, in scope.
+    pub desired: Catalog,
+    /// The scope.
+    pub scope: Scope,
+}
+
+impl Sides {
+    /// Cuts both sides to the scope that `desired` has, or that is stated.
+    pub fn new(whole: Catalog, desired: &Catalog, stated: &[String]) -> Sides {
+        let scope = Scope::new(desired, stated);
+        let mut desired = scope.of(desired);
+        desired.server = whole.server;
+        Sides { live: scope.of(&whole), desired, whole, scope }
+    }
+
+    /// The changes between them.
+    pub fn changes(&self) -> Changes {
+        compare(&self.live, &self.desired, &self.whole)
+    }
+}
+
+/// A plan with the steps that it was written from.
+pub struct Made {
+    /// The document, unproven.
+    pub plan: Plan,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// The changes.
+    pub changes: Changes,
+}
+
+/// Makes a plan.
+///
+/// # Errors
+/// When no order exists, or something outside the scope stands in the way.
+pub fn make(sides: &Sides, source: &dyn Fn(&Id) -> Option<Source>, warnings: Vec<String>) -> Result<Made, MakeError> {
+    let changes = sides.changes();
+    if !changes.blocked.is_empty() {
+        return Err(MakeError::Blocked(changes.blocked));
+    }
+    let steps = order(&sides.live, &sides.desired, &changes).map_err(MakeError::Cycle)?;
+    let context = Context {
+        whole: &sides.whole,
+        live: &sides.live,
+        desired: &sides.desired,
+        scope: &sides.scope,
+        changes: &changes,
+        source,
+        warnings,
+    };
+    let plan = build(&context, &steps);
+    Ok(Made { plan, steps, changes })
+}
