@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod catalog;
 pub mod change;
+pub mod config;
 pub mod hazard;
 pub mod introspect;
 pub mod kind;

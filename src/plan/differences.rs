@@ -217,7 +217,7 @@ struct Document<'a> {
     /// Objects that are not managed, with the side on which they stand.
     unmanaged: &'a [UnmanagedDifference],
     /// Whole objects outside the scope.
-    outside_scope: Vec<String>,
+    outside_scope: &'a [String],
     /// What a reviewer should know.
     warnings: &'a [String],
 }
