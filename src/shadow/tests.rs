@@ -152,6 +152,45 @@ async fn dropping_leaves_nothing_even_with_work_going_on() {
     assert!(work.await.unwrap().is_err());
 }
 
+/// What the names of our directories begin with, and how many there are now.
+fn directories_of_this_process() -> usize {
+    let prefix = format!("{}{}-", sweep::PREFIX, std::process::id());
+    let ours = |folder: PathBuf| {
+        std::fs::read_dir(folder).unwrap().flatten().filter(|e| e.file_name().to_string_lossy().starts_with(&prefix)).count()
+    };
+    place::folders().into_iter().map(ours).sum()
+}
+
+/// In a process of its own, since it counts directories.
+#[tokio::test]
+#[ignore = "a helper process of another test"]
+async fn helper_that_gives_up_while_starting() {
+    if std::env::var_os("PLUMB_TEST_HELPER").is_none() {
+        return;
+    }
+    let programs = programs();
+    for milliseconds in [0, 0, 0, 4, 8, 16, 24, 32] {
+        let begun = Instant::now();
+        let started = tokio::time::timeout(Duration::from_millis(milliseconds), Cluster::start(&programs)).await;
+        drop(started);
+        assert_eq!(directories_of_this_process(), 0);
+        assert!(begun.elapsed() < Duration::from_millis(1900), "the watchdog had to be helped: {:?}", begun.elapsed());
+    }
+}
+
+/// This test program, running one of its own helpers.
+fn helper(name: &str) -> std::process::Command {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", &format!("shadow::tests::{name}"), "--ignored", "--nocapture"]).env("PLUMB_TEST_HELPER", "1");
+    command
+}
+
+#[test]
+fn a_server_that_is_still_starting_can_be_given_up() {
+    let output = helper("helper_that_gives_up_while_starting").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[tokio::test]
 async fn two_clusters_at_once_are_strangers() {
     let programs = programs();
@@ -324,13 +363,7 @@ async fn helper_that_waits_to_be_killed() {
 
 #[test]
 fn a_killed_plumb_leaves_nothing() {
-    let mut helper = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "shadow::tests::helper_that_waits_to_be_killed", "--ignored", "--nocapture"])
-        .env("PLUMB_TEST_HELPER", "1")
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut helper = helper("helper_that_waits_to_be_killed").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(helper.stderr.take().unwrap()).lines().map_while(Result::ok);
     let directory = lines.filter_map(|line| line.strip_prefix("directory ").map(PathBuf::from)).next().unwrap();
     let process = server_process(&directory);
