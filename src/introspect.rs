@@ -155,12 +155,13 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
     catalog.server = version;
     if let Some(row) = head.first() {
         (catalog.database, catalog.role, catalog.owner) = (row.get(0), row.get(1), row.get(2));
+        catalog.roles = row.get::<_, Vec<String>>(3).into_iter().collect();
     }
     Ok(catalog)
 }
 
-const HEAD: &str =
-    "SELECT datname::text, current_user::text, pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()";
+const HEAD: &str = "SELECT datname::text, current_user::text, pg_get_userbyid(datdba)::text, \
+     ARRAY(SELECT rolname::text FROM pg_roles) FROM pg_database WHERE datname = current_database()";
 
 const DEPENDS: &str =
     "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384";
@@ -338,6 +339,10 @@ impl Resolver {
         let mut more = Vec::new();
         for edge in edges.iter().filter(|e| e.dependency == Dependency::Inherited) {
             let (Some(child), Some(parent)) = (parents.get(&edge.dependent), parents.get(&edge.referenced)) else { continue };
+            if edge.dependent.class() == "index" {
+                let joined = Id::new("index partition", edge.dependent.name().iter().cloned());
+                more.push(normal(&joined, &edge.referenced));
+            }
             let Some(partition) = partitions.get(child) else { continue };
             more.push(normal(partition, parent));
             if edge.dependent.class() != "trigger" {

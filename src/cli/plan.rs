@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::Outcome;
 use super::arguments::{PlanFormat, PlanOptions, Wanted};
 use super::failure::Failure;
 use super::side::{self, Side};
 use super::workspace::Workspace;
-use super::Outcome;
 use crate::exit_code::{DIFFERENCES, DONE};
 use crate::kind;
 use crate::plan::{self, Made, Plan, Proof, Sides, make};
@@ -31,9 +31,8 @@ pub async fn planned(
     wanted: &Wanted,
     proven: bool,
 ) -> Result<Planned, Failure> {
-    let live = side::live(workspace, database).await?;
     let schema = workspace.schema(wanted, database.env.as_deref())?;
-    let desired = side::any(workspace, &schema, wanted, Some(&live)).await?;
+    let (live, desired) = side::both(workspace, database, &schema, wanted).await?;
     let sides = side::between(workspace, &live, &desired, wanted).await?;
     workspace.progress.stage("comparing and ordering");
     let warnings = workspace_warnings(&live, &desired);
@@ -51,6 +50,14 @@ pub async fn planned(
 
 fn workspace_warnings(live: &Side, desired: &Side) -> Vec<String> {
     let mut warnings = Vec::new();
+    let missing: Vec<String> =
+        kind::roles(&desired.catalog).difference(&live.catalog.roles).map(|r| crate::sql::ident(r)).collect();
+    if !missing.is_empty() {
+        let roles = missing.join(", ");
+        warnings.push(format!(
+            "the wanted schema names roles that the server does not have: {roles}. Create them before the plan is applied"
+        ));
+    }
     if live.catalog.role != live.catalog.owner {
         warnings.push(format!(
             "the plan is made as {}, and the database belongs to {}: apply it as {}",
@@ -115,7 +122,7 @@ fn text_options(workspace: &Workspace, planned: &Planned, options: &PlanOptions,
         schema: planned.wanted.name.clone(),
         environment: options.database.env.clone(),
         saved: saved.map(|p| p.display().to_string()),
-        verbose: false,
+        verbose: workspace.progress.verbose(),
     }
 }
 
