@@ -8,6 +8,7 @@
 
 mod support;
 
+use plumb::source::{Files, Policy, load_statements};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -36,6 +37,8 @@ enum What {
     Schema(String),
     /// In both directions.
     Pair { old: String, new: String, noop: bool, back: bool },
+    /// Files in an order that psql cannot load: the loader of files must, and a plan from the one to the other converges.
+    Files { old: String, new: String },
     /// Not for this server.
     NotHere(String),
 }
@@ -71,6 +74,8 @@ struct Case {
     versions: Vec<String>,
     #[serde(default)]
     noop: bool,
+    #[serde(default)]
+    needs_setup: bool,
     error: Option<String>,
 }
 
@@ -98,7 +103,7 @@ fn units(shared: &Path) -> Vec<Unit> {
             list.push(unit(&format!("pair {}", tree::name(&pair)), What::Pair { old, new, noop: false, back: true }));
         }
     }
-    for file in ["sqldef", "atlas", "migra"] {
+    for file in ["sqldef", "atlas", "migra", "out_of_order"] {
         let Ok(text) = std::fs::read_to_string(shared.join(format!("cases/{file}.jsonl"))) else { continue };
         for line in text.lines().filter(|l| !l.trim().is_empty()) {
             let case: Case = serde_json::from_str(line).unwrap_or_else(|e| panic!("{file}.jsonl: {e}: {line}"));
@@ -110,10 +115,11 @@ fn units(shared: &Path) -> Vec<Unit> {
 
 fn unit_of(file: &str, case: Case) -> Unit {
     let mut setup = String::new();
-    for schema in case.schemas.iter().filter(|s| *s != "public") {
+    // Most scripts make their schemas and extensions themselves.
+    for schema in case.schemas.iter().filter(|s| *s != "public" && case.needs_setup) {
         writeln!(setup, "CREATE SCHEMA {};", plumb::sql::ident(schema)).unwrap();
     }
-    for extension in &case.extensions {
+    for extension in case.extensions.iter().filter(|_| case.needs_setup) {
         writeln!(setup, "CREATE EXTENSION IF NOT EXISTS {};", plumb::sql::ident(extension)).unwrap();
     }
     let major = server::server().major();
@@ -125,6 +131,8 @@ fn unit_of(file: &str, case: Case) -> Unit {
         What::NotHere(format!("needs PostgreSQL {}", case.min_version.unwrap_or_default()))
     } else if excluded || !only.is_empty() && !only.iter().any(|v| **v == named) {
         What::NotHere(format!("for {} only", case.versions.join(", ")))
+    } else if file == "out_of_order" {
+        What::Files { old: case.old, new: case.new }
     } else {
         What::Pair { old: case.old, new: case.new, noop: case.noop, back: case.error.is_none() }
     };
@@ -150,6 +158,13 @@ async fn go(bench: &Bench, unit: &Unit) -> Vec<(&'static str, Outcome)> {
     bench.roles(&unit.roles).await;
     match &unit.what {
         What::NotHere(why) => vec![("forward", Outcome::Skipped(why.clone())), ("back", Outcome::Skipped(why.clone()))],
+        What::Files { old, new } => {
+            let both = match (from_files(bench, "old.sql", old).await, from_files(bench, "new.sql", new).await) {
+                (Ok(old), Ok(new)) => engine::converge(bench, &old, &new).await,
+                (Err(failure), _) | (_, Err(failure)) => Err(failure),
+            };
+            vec![("files", outcome(both))]
+        }
         What::Schema(sql) => {
             let sides = states(bench, [&[], &[sql], &[sql]]).await;
             let [empty, schema, again] = match sides {
@@ -199,6 +214,16 @@ async fn states<const N: usize>(bench: &Bench, scripts: [&[&str]; N]) -> Result<
         }
     }
     Ok(list.try_into().unwrap_or_else(|_| unreachable!()))
+}
+
+/// A database that holds what one file declares, in whatever order.
+async fn from_files(bench: &Bench, name: &str, sql: &str) -> Result<Side, Failure> {
+    let database = bench.create().await;
+    let session = server::session(&database).await;
+    let loaded = load_statements(&session.client, None, &Files::text(name, sql), &Policy::default()).await;
+    session.close().await;
+    loaded.map_err(|e| Failure::new("files do not load", e.to_string()))?;
+    Side::of(database).await
 }
 
 /// All units, on several threads; items in the order of the units.

@@ -1,4 +1,6 @@
-//! Whether rows survive: count and content of every table, over the columns that exist on both sides.
+//! Whether rows survive: count and content of every table, over the columns that exist on both sides. Where a column has another
+//! type afterwards, the old text is read as a value of that type first (`10.0.0.1` is `10.0.0.1/32` as inet); where the server
+//! knows no such reading, only what was NULL has to be NULL still.
 
 use super::server::{message, session};
 use plumb::pg::Session;
@@ -10,13 +12,15 @@ use std::collections::BTreeMap;
 pub struct Table {
     sql: String,
     columns: Vec<String>,
+    types: Vec<String>,
     rows: Vec<Vec<Option<String>>>,
 }
 
 pub type Tables = BTreeMap<String, Table>;
 
 const TABLES: &str = "SELECT n.nspname::text, c.relname::text, \
-     coalesce(array_agg(a.attname::text ORDER BY a.attname) FILTER (WHERE a.attname IS NOT NULL), '{}') \
+     coalesce(array_agg(a.attname::text ORDER BY a.attname) FILTER (WHERE a.attname IS NOT NULL), '{}'), \
+     coalesce(array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY a.attname) FILTER (WHERE a.attname IS NOT NULL), '{}') \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
      WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'plumb') \
@@ -29,10 +33,11 @@ pub async fn read(database: &str) -> Tables {
     session.client.batch_execute("SET TimeZone = 'UTC'; SET row_security = off; SET search_path = pg_catalog").await.unwrap();
     let mut tables = Tables::new();
     for row in session.client.query(TABLES, &[]).await.unwrap_or_else(|e| panic!("{}", message(&e))) {
-        let (schema, name, columns): (String, String, Vec<String>) = (row.get(0), row.get(1), row.get(2));
+        let (schema, name, columns, types): (String, String, Vec<String>, Vec<String>) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
         let sql = format!("{}.{}", ident(&schema), ident(&name));
         let rows = rows(&session, &sql, &columns).await;
-        tables.insert(sql.clone(), Table { sql, columns, rows });
+        tables.insert(sql.clone(), Table { sql, columns, types, rows });
     }
     session.close().await;
     tables
@@ -46,30 +51,63 @@ async fn rows(session: &Session, table: &str, columns: &[String]) -> Vec<Vec<Opt
 }
 
 impl Table {
-    /// The rows, cut to some columns, in an order of their own.
-    fn over(&self, columns: &[&String]) -> Vec<Vec<&Option<String>>> {
-        let places: Vec<usize> = columns.iter().filter_map(|c| self.columns.iter().position(|own| own == *c)).collect();
-        let mut list: Vec<Vec<_>> = self.rows.iter().map(|r| places.iter().map(|p| &r[*p]).collect()).collect();
+    fn place(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|own| own == column)
+    }
+
+    /// The values of a column.
+    fn values(&self, place: usize) -> Vec<Option<String>> {
+        self.rows.iter().map(|r| r[place].clone()).collect()
+    }
+
+    /// Rows cut to some columns, in an order of their own.
+    fn over(&self, columns: &[Vec<Option<String>>]) -> Vec<Vec<Option<String>>> {
+        let mut list: Vec<Vec<_>> = (0..self.rows.len()).map(|i| columns.iter().map(|c| c[i].clone()).collect()).collect();
         list.sort();
         list
     }
 }
 
+/// Texts as values of a type, written again; none when the server cannot read one of them so.
+async fn converted(session: &Session, values: &[Option<String>], to: &str) -> Option<Vec<Option<String>>> {
+    let sql = format!(
+        "SELECT coalesce(array_agg(v::{to}::text ORDER BY i), '{{}}') FROM unnest($1::text[]) WITH ORDINALITY AS u (v, i)"
+    );
+    session.client.query_one(&sql, &[&values]).await.ok().map(|r| r.get(0))
+}
+
 /// That the rows of the tables that exist on both sides are those that were there before.
 pub async fn survive(database: &str, before: &Tables) -> Result<(), String> {
     let after = read(database).await;
+    let session = session(database).await;
+    session.client.batch_execute("SET TimeZone = 'UTC'; SET search_path = pg_catalog").await.unwrap();
     let mut bad = Vec::new();
     for (name, old) in before {
         let Some(new) = after.get(name) else { continue };
-        let common: Vec<&String> = old.columns.iter().filter(|c| new.columns.contains(c)).collect();
         if old.rows.len() != new.rows.len() {
             bad.push(format!("{}: {} rows before, {} after", old.sql, old.rows.len(), new.rows.len()));
             continue;
         }
-        let (a, b) = (old.over(&common), new.over(&common));
+        let (mut left, mut right, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        for (o, column) in old.columns.iter().enumerate() {
+            let Some(n) = new.place(column) else { continue };
+            let (mut a, mut b) = (old.values(o), new.values(n));
+            if old.types[o] != new.types[n] {
+                let null = |v: &Vec<Option<String>>| v.iter().map(|v| v.as_ref().map(|_| "set".to_owned())).collect();
+                match converted(&session, &a, &new.types[n]).await {
+                    Some(values) => a = values,
+                    None => (a, b) = (null(&a), null(&b)),
+                }
+            }
+            left.push(a);
+            right.push(b);
+            names.push(column);
+        }
+        let (a, b) = (old.over(&left), new.over(&right));
         if let Some((x, y)) = a.iter().zip(&b).find(|(x, y)| x != y) {
-            bad.push(format!("{} over {common:?}: {x:?} became {y:?}", old.sql));
+            bad.push(format!("{} over {names:?}: {x:?} became {y:?}", old.sql));
         }
     }
+    session.close().await;
     if bad.is_empty() { Ok(()) } else { Err(bad.join("\n")) }
 }
