@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::Outcome;
 use super::arguments::{PlanFormat, PlanOptions, Wanted};
 use super::failure::Failure;
 use super::side::{self, Side};
 use super::workspace::Workspace;
-use super::Outcome;
 use crate::exit_code::{DIFFERENCES, DONE};
 use crate::kind;
 use crate::plan::{self, Made, Plan, Proof, Sides, make};
@@ -31,9 +31,8 @@ pub async fn planned(
     wanted: &Wanted,
     proven: bool,
 ) -> Result<Planned, Failure> {
-    let live = side::live(workspace, database).await?;
     let schema = workspace.schema(wanted, database.env.as_deref())?;
-    let desired = side::any(workspace, &schema, wanted, Some(&live)).await?;
+    let (live, desired) = side::both(workspace, database, &schema, wanted).await?;
     let sides = side::between(workspace, &live, &desired, wanted).await?;
     workspace.progress.stage("comparing and ordering");
     let warnings = workspace_warnings(&live, &desired);

@@ -36,8 +36,20 @@ fn is_connection(text: &str) -> bool {
     text.starts_with("postgres://") || text.starts_with("postgresql://") || text.contains('=') && !Path::new(text).exists()
 }
 
+/// Reads both sides; two databases at once.
+pub async fn both(workspace: &mut Workspace, options: &Database, schema: &str, wanted: &Wanted) -> Result<(Side, Side), Failure> {
+    if is_connection(schema) {
+        let workspace = &*workspace;
+        let (live, desired) = tokio::join!(live(workspace, options), async { database(workspace, Target::parse(schema)?).await });
+        return Ok((live?, desired?));
+    }
+    let live = live(workspace, options).await?;
+    let desired = any(workspace, schema, wanted, Some(&live)).await?;
+    Ok((live, desired))
+}
+
 /// Reads the live side.
-pub async fn live(workspace: &mut Workspace, options: &Database) -> Result<Side, Failure> {
+pub async fn live(workspace: &Workspace, options: &Database) -> Result<Side, Failure> {
     match workspace.database(options)? {
         Some(text) if !is_connection(&text) => snapshot(&text),
         Some(text) => database(workspace, Target::parse(&text)?).await,
@@ -60,22 +72,25 @@ pub async fn any(workspace: &mut Workspace, text: &str, wanted: &Wanted, beside:
     files(workspace, text, wanted, beside).await
 }
 
-async fn database(workspace: &mut Workspace, target: Target) -> Result<Side, Failure> {
-    workspace.progress.stage(format!("connecting to {target}"));
+async fn database(workspace: &Workspace, target: Target) -> Result<Side, Failure> {
+    workspace.progress.stage(format!("reading the catalog of {target}"));
     for warning in &target.warnings {
         workspace.progress.line(&format!("warning: {warning}"));
     }
     let session = pg::connect(&target).await?;
     let properties = Properties::read(&session).await.map_err(|e| Failure::from_server("connect::other", &e))?;
-    workspace.progress.stage(format!("reading the catalog of {target}"));
     let catalog = introspect(&session).await?;
     Ok(Side { catalog, name: target.to_string(), session: Some(session), properties, scratch: None, places: None })
 }
 
 fn snapshot(path: &str) -> Result<Side, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Failure::new("snapshot::unreadable", format!("{path} cannot be read: {e}")).help("a snapshot is what `plumb snapshot --out FILE` writes"))?;
-    let wrong = |message: String| Failure::new("snapshot::form", format!("{path}: {message}")).help("make a new one with `plumb snapshot`");
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Failure::new("snapshot::unreadable", format!("{path} cannot be read: {e}"))
+            .help("a snapshot is what `plumb snapshot --out FILE` writes")
+    })?;
+    let wrong = |message: String| {
+        Failure::new("snapshot::form", format!("{path}: {message}")).help("make a new one with `plumb snapshot`")
+    };
     let catalog = read_snapshot(&text).map_err(|e| wrong(e.to_string()))?;
     for object in catalog.objects() {
         kind::check(object).map_err(wrong)?;
