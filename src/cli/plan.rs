@@ -114,7 +114,7 @@ fn text_options(workspace: &Workspace, planned: &Planned, options: &PlanOptions,
         schema: planned.wanted.name.clone(),
         environment: options.database.env.clone(),
         saved: saved.map(|p| p.display().to_string()),
-        verbose: false,
+        verbose: workspace.progress.verbose(),
     }
 }
 

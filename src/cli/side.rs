@@ -29,6 +29,8 @@ pub struct Side {
     pub scratch: Option<Scratch>,
     /// Where the objects stand, for files.
     pub places: Option<(Files, Loaded)>,
+    /// The bytes at which the lines of each file end.
+    pub line_ends: Vec<Vec<usize>>,
 }
 
 /// Whether this text is a connection string rather than a path.
@@ -80,7 +82,15 @@ async fn database(workspace: &Workspace, target: Target) -> Result<Side, Failure
     let session = pg::connect(&target).await?;
     let properties = Properties::read(&session).await.map_err(|e| Failure::from_server("connect::other", &e))?;
     let catalog = introspect(&session).await?;
-    Ok(Side { catalog, name: target.to_string(), session: Some(session), properties, scratch: None, places: None })
+    Ok(Side {
+        catalog,
+        name: target.to_string(),
+        session: Some(session),
+        properties,
+        scratch: None,
+        places: None,
+        line_ends: Vec::new(),
+    })
 }
 
 fn snapshot(path: &str) -> Result<Side, Failure> {
@@ -96,7 +106,7 @@ fn snapshot(path: &str) -> Result<Side, Failure> {
         kind::check(object).map_err(wrong)?;
     }
     let properties = Properties { major: catalog.server / 10000, ..Properties::default() };
-    Ok(Side { catalog, name: path.to_owned(), session: None, properties, scratch: None, places: None })
+    Ok(Side { catalog, name: path.to_owned(), session: None, properties, scratch: None, places: None, line_ends: Vec::new() })
 }
 
 /// Loads files into a scratch database whose loading role has the name of the default owner.
@@ -124,7 +134,16 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
     }
     workspace.progress.stage("reading the wanted catalog");
     let catalog = introspect(&scratch.session).await?;
-    Ok(Side { catalog, name: path.to_owned(), session: None, properties, scratch: Some(scratch), places: Some((files, loaded)) })
+    let line_ends = files.0.iter().map(|f| f.text.match_indices('\n').map(|(i, _)| i).collect()).collect();
+    Ok(Side {
+        catalog,
+        name: path.to_owned(),
+        session: None,
+        properties,
+        scratch: Some(scratch),
+        places: Some((files, loaded)),
+        line_ends,
+    })
 }
 
 /// The class of name that an object's statement defines.
@@ -152,7 +171,7 @@ impl Side {
         let id = id.of().unwrap_or(id);
         let (files, loaded) = self.places.as_ref()?;
         let place = loaded.place_of(class(id.class()), id.name())?;
-        let (line, _) = files.line_column(place);
+        let line = self.line_ends.get(place.file)?.partition_point(|end| *end < place.span.start) + 1;
         Some(Source { file: files.0.get(place.file)?.path.clone(), line })
     }
 }
