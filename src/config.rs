@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
@@ -31,48 +30,35 @@ pub struct ConfigError {
     pub help: Option<String>,
 }
 
-/// The file as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(default = "default_schema")]
-    schema: String,
-    #[serde(default = "default_plans")]
-    plans: String,
-    owner: Option<String>,
-    shadow: Option<String>,
-    #[serde(default, deserialize_with = "optional_duration")]
-    lock_timeout: Option<Duration>,
-    #[serde(default)]
-    scope: Scope,
-    #[serde(default)]
-    screen: Screen,
-    #[serde(default)]
-    env: BTreeMap<String, Stated>,
-}
-
 /// The whole configuration, with its defaults.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
     /// The wanted schema: a folder, a file, a snapshot or a URL. Paths are taken from the folder of the configuration.
+    #[serde(default = "default_schema")]
     pub schema: String,
     /// The folder that plans are saved in.
+    #[serde(default = "default_plans")]
     pub plans: String,
     /// The owner of objects whose owner the files do not state.
     pub owner: Option<String>,
     /// Where scratch databases are made: `auto`, `target` or a URL.
     pub shadow: Option<String>,
     /// How long a statement waits for a lock: `2s`, `500ms`.
+    #[serde(default, deserialize_with = "optional_duration")]
     pub lock_timeout: Option<Duration>,
     /// What may be touched.
+    #[serde(default)]
     pub scope: Scope,
     /// What the files may hold.
+    #[serde(default)]
     pub screen: Screen,
-    /// The environments by name; [`Config::environment`] tells what is wrong with one.
-    pub env: BTreeMap<String, Environment>,
-    /// Environments that name a variable which is not set: an error for whoever uses them, not for the others.
-    unset: BTreeMap<String, ConfigError>,
+    #[serde(default, rename = "env")]
+    environments: BTreeMap<String, Stated>,
+    #[serde(skip)]
     path: String,
+    #[serde(skip)]
+    text: String,
 }
 
 /// `[scope]`.
@@ -107,7 +93,7 @@ struct Stated {
     owner: Option<String>,
 }
 
-/// One environment with its variables filled in. It may hold a password: `Debug` shows none of it.
+/// One environment with its variables filled in. It may hold a password: it has no `Debug`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     /// The live database.
@@ -130,9 +116,20 @@ fn default_plans() -> String {
     "plans".to_owned()
 }
 
-impl fmt::Debug for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environment").finish_non_exhaustive()
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            schema: default_schema(),
+            plans: default_plans(),
+            owner: None,
+            shadow: None,
+            lock_timeout: None,
+            scope: Scope::default(),
+            screen: Screen::default(),
+            environments: BTreeMap::new(),
+            path: DEFAULT.to_owned(),
+            text: String::new(),
+        }
     }
 }
 
@@ -144,7 +141,7 @@ pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
     let shown = path.unwrap_or(Path::new(DEFAULT));
     match std::fs::read_to_string(shown) {
         Ok(text) => read(&shown.display().to_string(), &text),
-        Err(e) if path.is_none() && e.kind() == std::io::ErrorKind::NotFound => read(DEFAULT, ""),
+        Err(e) if path.is_none() && e.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
         Err(e) => Err(ConfigError {
             code: "config::unreadable",
             message: format!("cannot read {}: {e}", shown.display()),
@@ -157,41 +154,20 @@ pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
     }
 }
 
-/// Reads the text of a configuration that stands at `path`, with this process's variables.
+/// Reads the text of a configuration that stands at `path`.
 ///
 /// # Errors
 /// As [`load`].
 pub fn read(path: &str, text: &str) -> Result<Config, ConfigError> {
-    read_with(path, text, &|variable| std::env::var(variable).ok())
-}
-
-/// [`read`] with variables given as a function.
-///
-/// # Errors
-/// As [`load`].
-pub fn read_with(path: &str, text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
-    let document: Document = toml::from_str(text).map_err(|e| understood(path, text, &e))?;
+    let config: Config = toml::from_str(text).map_err(|e| understood(path, text, &e))?;
     let folder = Path::new(path).parent().unwrap_or(Path::new(""));
-    let mut config = Config {
-        schema: beside(folder, &document.schema),
-        plans: beside(folder, &document.plans),
-        owner: document.owner,
-        shadow: document.shadow,
-        lock_timeout: document.lock_timeout,
-        scope: document.scope,
-        screen: document.screen,
-        env: BTreeMap::new(),
-        unset: BTreeMap::new(),
+    Ok(Config {
+        schema: beside(folder, &config.schema),
+        plans: beside(folder, &config.plans),
         path: path.to_owned(),
-    };
-    let reading = Reading { path, text, folder, variable };
-    for (name, stated) in document.env {
-        match reading.environment(stated) {
-            Ok(environment) => drop(config.env.insert(name, environment)),
-            Err(error) => drop(config.unset.insert(name, error)),
-        }
-    }
-    Ok(config)
+        text: text.to_owned(),
+        ..config
+    })
 }
 
 /// A path of the configuration as seen from the current folder; URLs stay.
@@ -200,83 +176,74 @@ fn beside(folder: &Path, path: &str) -> String {
 }
 
 impl Config {
-    /// The environment of this name.
+    /// The names of all environments.
+    pub fn environments(&self) -> Vec<&str> {
+        self.environments.keys().map(String::as_str).collect()
+    }
+
+    /// The environment of this name, its `${NAME}` filled in from this process's variables.
     ///
     /// # Errors
-    /// When there is none of this name, or it names a variable that is not set.
-    pub fn environment(&self, name: &str) -> Result<&Environment, ConfigError> {
-        match (self.env.get(name), self.unset.get(name)) {
-            (Some(environment), _) => Ok(environment),
-            (None, Some(unset)) => Err(unset.clone()),
-            (None, None) => Err(self.no_environment(name)),
-        }
+    /// When there is none of this name, or a variable is not set.
+    pub fn environment(&self, name: &str) -> Result<Environment, ConfigError> {
+        self.environment_in(name, &|variable| std::env::var(variable).ok())
+    }
+
+    /// [`Config::environment`] with variables given as a function.
+    ///
+    /// # Errors
+    /// As [`Config::environment`].
+    pub fn environment_in(&self, name: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Environment, ConfigError> {
+        let stated = self.environments.get(name).ok_or_else(|| self.no_environment(name))?;
+        let expanded = |value: &Option<Spanned<String>>| value.as_ref().map(|v| self.expand(v, variable)).transpose();
+        let folder = Path::new(&self.path).parent().unwrap_or(Path::new(""));
+        Ok(Environment {
+            url: expanded(&stated.url)?,
+            direct_url: expanded(&stated.direct_url)?,
+            schema: expanded(&stated.schema)?.map(|s| beside(folder, &s)),
+            shadow: expanded(&stated.shadow)?,
+            owner: stated.owner.clone(),
+        })
     }
 
     fn no_environment(&self, name: &str) -> ConfigError {
-        let known: Vec<&str> = self.env.keys().chain(self.unset.keys()).map(String::as_str).collect();
+        let known = self.environments();
         let help = match (nearest(name, &known), known.is_empty()) {
             (Some(near), _) => format!("did you mean \"{near}\"?"),
             (None, true) => format!("there is none: add [env.{name}] with url = \"...\" to {}", self.path),
             (None, false) => format!("there are: {}", known.join(", ")),
         };
-        ConfigError {
-            code: "config::environment",
-            message: format!("{} has no environment \"{name}\"", self.path),
-            path: self.path.clone(),
-            text: String::new(),
-            span: None,
-            label: String::new(),
-            help: Some(help),
-        }
+        let message = format!("{} has no environment \"{name}\"", self.path);
+        ConfigError { help: Some(help), ..self.error("config::environment", message, None) }
     }
-}
 
-/// What the values of environments are read with.
-struct Reading<'a> {
-    path: &'a str,
-    text: &'a str,
-    folder: &'a Path,
-    variable: &'a dyn Fn(&str) -> Option<String>,
-}
-
-impl Reading<'_> {
-    fn environment(&self, stated: Stated) -> Result<Environment, ConfigError> {
-        let expanded = |value: &Option<Spanned<String>>| value.as_ref().map(|v| self.expand(v)).transpose();
-        Ok(Environment {
-            url: expanded(&stated.url)?,
-            direct_url: expanded(&stated.direct_url)?,
-            schema: expanded(&stated.schema)?.map(|s| beside(self.folder, &s)),
-            shadow: expanded(&stated.shadow)?,
-            owner: stated.owner,
-        })
+    fn error(&self, code: &'static str, message: String, span: Option<Range<usize>>) -> ConfigError {
+        let (path, text) = (self.path.clone(), self.text.clone());
+        ConfigError { code, message, path, text, span, label: String::new(), help: None }
     }
 
     /// `${NAME}` in a value becomes what the variable holds; any other `$` stays.
-    fn expand(&self, value: &Spanned<String>) -> Result<String, ConfigError> {
+    fn expand(&self, value: &Spanned<String>, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
         let mut expanded = String::new();
         let mut rest = value.as_ref().as_str();
         while let Some(start) = rest.find("${") {
             let Some(end) = rest[start..].find('}') else { break };
             let name = &rest[start + 2..start + end];
             expanded += &rest[..start];
-            expanded += &(self.variable)(name).ok_or_else(|| self.unset(name, value.span()))?;
+            expanded += &variable(name).ok_or_else(|| self.not_set(name, value.span()))?;
             rest = &rest[start + end + 1..];
         }
         Ok(expanded + rest)
     }
 
-    fn unset(&self, name: &str, span: Range<usize>) -> ConfigError {
+    fn not_set(&self, name: &str, span: Range<usize>) -> ConfigError {
         // The place of the name inside the value, where it is written plainly.
         let found = self.text.get(span.clone()).and_then(|t| t.find(&format!("${{{name}}}")));
         let span = found.map_or(span.clone(), |at| span.start + at..span.start + at + name.len() + 3);
         ConfigError {
-            code: "config::variable",
-            message: format!("environment variable {name} is not set"),
-            path: self.path.to_owned(),
-            text: self.text.to_owned(),
-            span: Some(span),
             label: "not set".to_owned(),
             help: Some(format!("set it where plumb runs: export {name}=...")),
+            ..self.error("config::variable", format!("environment variable {name} is not set"), Some(span))
         }
     }
 }
@@ -376,18 +343,19 @@ owner = "prod_owner"
 
     #[test]
     fn everything_is_read() {
-        let config = read_with("team/plumb.toml", FULL, &|name| Some(name.to_lowercase())).expect("reads");
+        let config = read("team/plumb.toml", FULL).expect("reads");
         assert_eq!((config.schema.as_str(), config.plans.as_str()), ("team/db/schema", "team/db/plans"));
         assert_eq!(config.lock_timeout, Some(Duration::from_millis(500)));
         assert_eq!(config.scope.schemas, ["public", "billing"]);
         assert!(config.screen.allow_do);
         assert_eq!(config.screen.allow_languages, ["plpython3u"]);
-        let production = config.environment("production").expect("an environment");
+        assert_eq!(config.environments(), ["local", "production"]);
+        let variable = |name: &str| Some(name.to_lowercase());
+        let production = config.environment_in("production", &variable).ok().expect("an environment");
         assert_eq!(production.url.as_deref(), Some("postgresql://deploy:deploy_password@db.internal/app?x=$y"));
         assert_eq!(production.direct_url.as_deref(), Some("direct"));
         assert_eq!(production.schema.as_deref(), Some("team/db/production"));
-        assert_eq!(config.environment("local"), Ok(&Environment::default()));
-        assert!(!format!("{config:?}").contains("deploy_password"));
+        assert!(config.environment_in("local", &variable).ok() == Some(Environment::default()));
     }
 
     #[test]
@@ -421,13 +389,12 @@ owner = "prod_owner"
 
     #[test]
     fn variables_and_environments_that_are_missing_are_named() {
-        let config = read_with("plumb.toml", FULL, &|_| None).expect("an unset variable hurts only who uses it");
-        let unset = config.environment("production").expect_err("an error");
+        let config = read("plumb.toml", FULL).expect("reads");
+        let Err(unset) = config.environment_in("production", &|_| None) else { panic!("an error") };
         assert_eq!((unset.code, underlined(&unset)), ("config::variable", "${DEPLOY_PASSWORD}"));
         assert!(unset.message.contains("DEPLOY_PASSWORD"));
-        let unknown = config.environment("prodction").expect_err("an error");
+        let Err(unknown) = config.environment_in("prodction", &|_| None) else { panic!("an error") };
         assert_eq!(unknown.help.as_deref(), Some("did you mean \"production\"?"));
-        assert!(config.environment("local").is_ok());
     }
 
     #[test]

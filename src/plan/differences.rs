@@ -16,6 +16,16 @@ const STATEMENTS: usize = 8;
 /// Where the text below a difference stands.
 const COLUMN: usize = 6;
 
+/// From where the two sides are looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// What became of the live side: `+` is there and should not be.
+    #[default]
+    Drift,
+    /// What leads from the first side to the second: `+` is only in the second.
+    Diff,
+}
+
 /// How differences are shown.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -23,29 +33,17 @@ pub struct Options {
     pub color: bool,
     /// Columns of the terminal; at most 100 are used.
     pub width: usize,
-    /// The first word: `Drift`, `Diff`.
-    pub title: String,
+    /// From where the two sides are looked at.
+    pub mode: Mode,
     /// The live side, or the first one: `app on db.internal`.
     pub target: String,
     /// The wanted side, or the second one: `schema/`.
     pub schema: String,
     /// How many objects were compared.
     pub objects: usize,
+    /// Whether comparisons and statements are shown whole.
+    pub verbose: bool,
 }
-
-/// From where the two sides are looked at, and the words for it.
-struct View {
-    /// Whether `+` stands for what is live and should not be; else for what is only on the second side.
-    drift: bool,
-    /// What stands before the statements that lead to the wanted side, and before those back.
-    there: &'static str,
-    back: &'static str,
-    /// What stands over changed lines.
-    legend: &'static str,
-}
-
-const DRIFT: View = View { drift: true, there: "repair     ", back: "reproduce  ", legend: "(- wanted, + live)" };
-const DIFF: View = View { drift: false, there: "there  ", back: "back   ", legend: "(- first, + second)" };
 
 /// How many objects differ, those included that are not managed and stand on one side only.
 pub fn count(plan: &Plan) -> usize {
@@ -56,17 +54,8 @@ fn one_sided(plan: &Plan) -> impl Iterator<Item = &UnmanagedDifference> {
     plan.unmanaged.iter().filter(|u| u.side != "both")
 }
 
-/// What became of the live side, ending with a line break: `+` is there and should not be.
+/// The differences as text, ending with a line break.
 pub fn render(plan: &Plan, options: &Options) -> String {
-    render_from(plan, options, &DRIFT)
-}
-
-/// What leads from the first side to the second, ending with a line break: `+` is only in the second.
-pub fn render_diff(plan: &Plan, options: &Options) -> String {
-    render_from(plan, options, &DIFF)
-}
-
-fn render_from(plan: &Plan, options: &Options, view: &View) -> String {
     let mut page = Page::new(options.width, options.color);
     let (list, carried) = differences(plan);
     page.say(&head(plan, options));
@@ -78,7 +67,7 @@ fn render_from(plan: &Plan, options: &Options, view: &View) -> String {
         page.blank();
         page.say(words);
         let class = of.iter().map(|d| d.object.class().len()).max().unwrap_or_default();
-        of.into_iter().for_each(|d| one(&mut page, d, class, options, view));
+        of.into_iter().for_each(|d| one(&mut page, d, class, options));
     }
     page.blank();
     if !carried.is_empty() {
@@ -90,6 +79,10 @@ fn render_from(plan: &Plan, options: &Options, view: &View) -> String {
 }
 
 fn head(plan: &Plan, options: &Options) -> String {
+    let (word, none) = match options.mode {
+        Mode::Drift => ("Drift", "No drift"),
+        Mode::Diff => ("Diff", "No differences"),
+    };
     let unmanaged = match one_sided(plan).count() {
         0 => String::new(),
         n => format!(", {} of them not managed by plumb", facts::thousands(n as u64)),
@@ -97,42 +90,39 @@ fn head(plan: &Plan, options: &Options) -> String {
     match count(plan) {
         0 => {
             let objects = facts::count(options.objects, "object");
-            format!("No {}: {} equals {} ({objects}).", options.title.to_lowercase(), options.target, options.schema)
+            format!("{none}: {} equals {} ({objects}).", options.target, options.schema)
         }
-        n => {
-            let words = facts::count(n, "difference");
-            format!("{}: {words} between {} and {}{unmanaged}.", options.title, options.target, options.schema)
-        }
+        n => format!("{word}: {} between {} and {}{unmanaged}.", facts::count(n, "difference"), options.target, options.schema),
     }
 }
 
-fn one(page: &mut Page, difference: &Difference, class: usize, options: &Options, view: &View) {
-    let (mark, words) = match (difference.state, view.drift) {
+fn one(page: &mut Page, difference: &Difference, class: usize, options: &Options) {
+    let drift = options.mode == Mode::Drift;
+    let (mark, words) = match (difference.state, drift) {
         (State::Extra, true) => (Mark::Plus, format!("not in {}", options.schema)),
         (State::Missing, true) => (Mark::Minus, format!("missing, {} wants it", options.schema)),
         (State::Extra, false) => (Mark::Minus, format!("only in {}", options.target)),
         (State::Missing, false) => (Mark::Plus, format!("only in {}", options.schema)),
-        (State::Differs, _) => (Mark::Tilde, switched(difference, view.drift)),
+        (State::Differs, _) => (Mark::Tilde, switched(difference, drift)),
     };
     let words = if words.is_empty() { words } else { format!(": {words}") };
     let source = difference.source.as_ref().map_or(String::new(), |s| format!("{}:{}", s.file, s.line));
     let name = format!("{:class$} {}{words}", difference.object.class(), facts::name(&difference.object));
     page.titled("  ", mark, &name, &source);
     if difference.state == State::Differs && beyond_switches(difference) {
-        changed(page, difference, view);
+        changed(page, difference, options);
     }
     for hazard in &difference.hazards {
         page.marked(COLUMN - 2, Mark::Bang, &format!("{}: {}", hazard.code, hazard.message));
     }
-    statements(page, view.there, &difference.repair);
+    let (there, back) = if drift { ("repair     ", "reproduce  ") } else { ("there  ", "back   ") };
+    statements(page, there, &difference.repair, options);
     match (&difference.reproduce, &difference.note) {
         (Some(sql), note) => {
-            statements(page, view.back, sql);
-            note.iter().for_each(|note| page.note(COLUMN + view.back.len(), &format!("({note})")));
+            statements(page, back, sql, options);
+            note.iter().for_each(|note| page.note(COLUMN + back.len(), &format!("({note})")));
         }
-        (None, note) => {
-            page.labelled(COLUMN, &view.back[..view.back.len() - 2], note.as_deref().unwrap_or("there is no statement for it"))
-        }
+        (None, note) => page.labelled(COLUMN, &back[..back.len() - 2], note.as_deref().unwrap_or("there is no statement for it")),
     }
 }
 
@@ -147,14 +137,17 @@ fn switched(difference: &Difference, drift: bool) -> String {
 }
 
 /// What differs; for drift from wanted to live, since that is what happened.
-fn changed(page: &mut Page, difference: &Difference, view: &View) {
+fn changed(page: &mut Page, difference: &Difference, options: &Options) {
+    let drift = options.mode == Mode::Drift;
     let fields = difference.fields.join(", ").replace('_', " ");
-    match compared(difference, view.drift) {
-        Compared::None => {}
-        Compared::Words { old, new } => words(page, &fields, (&old, &new), view.drift),
+    match compared(difference, drift) {
+        Compared::None if fields.is_empty() => {}
+        Compared::None => page.note(COLUMN, &fields),
+        Compared::Words { old, new } => words(page, &fields, (&old, &new), drift),
         Compared::Lines(lines) => {
-            page.note(COLUMN, format!("{fields} {}", view.legend).trim_start());
-            listed(page, COLUMN, &lines, COMPARED, "--format json has all");
+            let legend = if drift { "(- wanted, + live)" } else { "(- first, + second)" };
+            page.note(COLUMN, format!("{fields} {legend}").trim_start());
+            listed(page, COLUMN, &lines, if options.verbose { usize::MAX } else { COMPARED });
         }
     }
 }
@@ -173,27 +166,28 @@ fn words(page: &mut Page, fields: &str, (old, new): (&str, &str), drift: bool) {
     labels.iter().for_each(|(label, text)| page.labelled(COLUMN, label, text));
 }
 
-fn statements(page: &mut Page, label: &str, sql: &[String]) {
+fn statements(page: &mut Page, label: &str, sql: &[String], options: &Options) {
     let lead = format!("{}{label}", " ".repeat(COLUMN));
     let rest = " ".repeat(lead.len());
     for (i, statement) in sql.iter().enumerate() {
         let lead = if i == 0 { &lead } else { &rest };
         let lines: Vec<&str> = statement.lines().collect();
-        if lines.len() <= STATEMENTS {
+        if options.verbose || lines.len() <= STATEMENTS {
             page.code(lead, &format!("{statement};"));
         } else {
             page.code(lead, &lines[..STATEMENTS - 1].join("\n"));
             let left = facts::count(lines.len() - STATEMENTS + 1, "more line");
-            page.note(rest.len(), &format!("… {left} (--format json has all)"));
+            page.note(rest.len(), &format!("… {left} (--verbose shows all, --format json has it)"));
         }
     }
 }
 
 fn leftovers(page: &mut Page, plan: &Plan, options: &Options) {
-    facts::unmanaged_sentences(plan, &options.target, &options.schema, false).iter().for_each(|s| page.say(s));
+    facts::unmanaged_sentences(plan, &options.target, &options.schema, options.verbose).iter().for_each(|s| page.say(s));
     if !plan.outside_scope.is_empty() {
+        let most = if options.verbose { usize::MAX } else { 3 };
         let words = facts::count(plan.outside_scope.len(), "object");
-        page.say(&format!("Outside scope: {words} ({}).", facts::some_of(&plan.outside_scope, 3)));
+        page.say(&format!("Outside scope: {words} ({}).", facts::some_of(&plan.outside_scope, most)));
     }
     plan.warnings.iter().for_each(|w| page.say(&format!("Warning: {w}")));
 }

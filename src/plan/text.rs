@@ -161,7 +161,7 @@ fn changed(page: &mut Page, step: &PlanStep, at: usize, options: &Options) {
         Difference::Words { old, new } => words(page, &facts::fields(step), at, (&old, &new)),
         Difference::Lines(lines) => {
             page.note(at, &facts::fields(step));
-            listed(page, at, &lines, most, "--verbose shows all");
+            listed(page, at, &lines, most);
         }
         Difference::None if step.change == "alter" && !options.verbose => statements(page, step, at, most),
         Difference::None => {}
@@ -182,11 +182,11 @@ fn words(page: &mut Page, fields: &str, at: usize, (old, new): (&str, &str)) {
 }
 
 /// Changed lines, at most so many of them.
-pub(super) fn listed(page: &mut Page, at: usize, lines: &[(Option<Mark>, String)], most: usize, more: &str) {
+pub(super) fn listed(page: &mut Page, at: usize, lines: &[(Option<Mark>, String)], most: usize) {
     let mut used = 0;
     for (i, (mark, line)) in lines.iter().enumerate() {
         if used >= most && lines.len() - i > 1 {
-            return page.note(at, &format!("… {} more lines ({more})", lines.len() - i));
+            return page.note(at, &format!("… {} more lines (--verbose shows all)", lines.len() - i));
         }
         used += page.compared(&" ".repeat(at), *mark, line);
     }
