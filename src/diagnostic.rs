@@ -106,8 +106,9 @@ fn harmless(text: &str) -> String {
 
 /// A span that lies inside the text, between characters, and on one line: a statement of many lines is marked by its first.
 fn fitting(text: &str, span: Range<usize>) -> Range<usize> {
-    let start = text.floor_char_boundary(span.start.min(text.len()));
-    let end = text.ceil_char_boundary(span.end.clamp(start, text.len()));
+    let boundary = |at: usize| (at.min(text.len())..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    let start = boundary(span.start);
+    let end = boundary(span.end).max(start);
     let line = text[start..end].find('\n').map_or(end, |at| start + at);
     start..line
 }
@@ -164,7 +165,7 @@ pub fn count(problems: &Problems) -> String {
 pub fn config(error: &ConfigError) -> Report {
     let bare = Diagnostic::new(error.code, &without_passwords(&error.message), error.help.as_deref());
     let Some(span) = error.span.clone() else { return bare.into() };
-    bare.within(&error.path, &without_passwords(&error.text), vec![(span, error.label.clone())]).into()
+    bare.within(&error.path, &without_passwords(&error.text), vec![(span, error.label.to_owned())]).into()
 }
 
 /// The same text, byte for byte as long, with `*` for the passwords of its URLs and keyword strings; rather too many than too few.
