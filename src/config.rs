@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
@@ -17,21 +18,21 @@ pub struct ConfigError {
     /// The stable code: `config::unknown_key`.
     pub code: &'static str,
     /// What is wrong.
-    pub message: String,
+    pub message: Box<str>,
     /// The file as it was named.
-    pub path: String,
+    pub path: Box<str>,
     /// What stands in it.
-    pub text: String,
+    pub text: Box<str>,
     /// Where in the text; none when it is about the file as a whole.
     pub span: Option<Range<usize>>,
     /// The words under the underlined text.
-    pub label: String,
+    pub label: &'static str,
     /// What to do about it.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
 }
 
-/// The whole configuration, with its defaults.
-#[derive(Clone, Debug, Deserialize)]
+/// The whole configuration, with its defaults. It may hold passwords: `Debug` shows none of it.
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The wanted schema: a folder, a file, a snapshot or a URL. Paths are taken from the folder of the configuration.
@@ -116,6 +117,12 @@ fn default_plans() -> String {
     "plans".to_owned()
 }
 
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").finish_non_exhaustive()
+    }
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -144,12 +151,13 @@ pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
         Err(e) if path.is_none() && e.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
         Err(e) => Err(ConfigError {
             code: "config::unreadable",
-            message: format!("cannot read {}: {e}", shown.display()),
-            path: shown.display().to_string(),
-            text: String::new(),
+            message: format!("cannot read {}: {e}", shown.display()).into(),
+            path: shown.display().to_string().into(),
+            text: "".into(),
             span: None,
-            label: String::new(),
-            help: path.map(|_| format!("--config names a file that must be there; without it {DEFAULT} is read if it exists")),
+            label: "",
+            help: path
+                .map(|_| format!("--config names a file that must be there; without it {DEFAULT} is read if it exists").into()),
         }),
     }
 }
@@ -214,12 +222,12 @@ impl Config {
             (None, false) => format!("there are: {}", known.join(", ")),
         };
         let message = format!("{} has no environment \"{name}\"", self.path);
-        ConfigError { help: Some(help), ..self.error("config::environment", message, None) }
+        ConfigError { help: Some(help.into()), ..self.error("config::environment", message, None) }
     }
 
     fn error(&self, code: &'static str, message: String, span: Option<Range<usize>>) -> ConfigError {
-        let (path, text) = (self.path.clone(), self.text.clone());
-        ConfigError { code, message, path, text, span, label: String::new(), help: None }
+        let (path, text) = (self.path.as_str().into(), self.text.as_str().into());
+        ConfigError { code, message: message.into(), path, text, span, label: "", help: None }
     }
 
     /// `${NAME}` in a value becomes what the variable holds; any other `$` stays.
@@ -241,8 +249,8 @@ impl Config {
         let found = self.text.get(span.clone()).and_then(|t| t.find(&format!("${{{name}}}")));
         let span = found.map_or(span.clone(), |at| span.start + at..span.start + at + name.len() + 3);
         ConfigError {
-            label: "not set".to_owned(),
-            help: Some(format!("set it where plumb runs: export {name}=...")),
+            label: "not set",
+            help: Some(format!("set it where plumb runs: export {name}=...").into()),
             ..self.error("config::variable", format!("environment variable {name} is not set"), Some(span))
         }
     }
@@ -276,11 +284,11 @@ fn understood(path: &str, text: &str, error: &toml::de::Error) -> ConfigError {
     let said = error.message();
     let bare = ConfigError {
         code: "config::syntax",
-        message: said.lines().next().unwrap_or_default().to_owned(),
-        path: path.to_owned(),
-        text: text.to_owned(),
+        message: said.lines().next().unwrap_or_default().into(),
+        path: path.into(),
+        text: text.into(),
         span: error.span(),
-        label: "here".to_owned(),
+        label: "here",
         help: None,
     };
     if said.starts_with("unknown field") {
@@ -290,11 +298,11 @@ fn understood(path: &str, text: &str, error: &toml::de::Error) -> ConfigError {
         let known: Vec<&str> = words.collect();
         let help =
             nearest(key, &known).map_or_else(|| format!("known here: {}", known.join(", ")), |n| format!("did you mean `{n}`?"));
-        let message = format!("unknown key `{key}`");
-        return ConfigError { code: "config::unknown_key", message, label: "no such key".to_owned(), help: Some(help), ..bare };
+        let message = format!("unknown key `{key}`").into();
+        return ConfigError { code: "config::unknown_key", message, label: "no such key", help: Some(help.into()), ..bare };
     }
     if said.starts_with("invalid") || said.contains("is no duration") {
-        return ConfigError { code: "config::value", label: "this value".to_owned(), ..bare };
+        return ConfigError { code: "config::value", label: "this value", ..bare };
     }
     bare
 }
@@ -306,102 +314,5 @@ fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FULL: &str = r#"
-schema = "db/schema"
-plans = "db/plans"
-owner = "app_owner"
-shadow = "auto"
-lock_timeout = "500ms"
-
-[scope]
-schemas = ["public", "billing"]
-
-[screen]
-allow_do = true
-allow_languages = ["plpython3u"]
-
-[env.production]
-url = "postgresql://deploy:${DEPLOY_PASSWORD}@db.internal/app?x=$y"
-direct_url = "${DIRECT}"
-schema = "db/production"
-shadow = "target"
-owner = "prod_owner"
-
-[env.local]
-"#;
-
-    fn failed(text: &str) -> ConfigError {
-        read("plumb.toml", text).expect_err("an error")
-    }
-
-    fn underlined(error: &ConfigError) -> &str {
-        &error.text[error.span.clone().expect("a span")]
-    }
-
-    #[test]
-    fn everything_is_read() {
-        let config = read("team/plumb.toml", FULL).expect("reads");
-        assert_eq!((config.schema.as_str(), config.plans.as_str()), ("team/db/schema", "team/db/plans"));
-        assert_eq!(config.lock_timeout, Some(Duration::from_millis(500)));
-        assert_eq!(config.scope.schemas, ["public", "billing"]);
-        assert!(config.screen.allow_do);
-        assert_eq!(config.screen.allow_languages, ["plpython3u"]);
-        assert_eq!(config.environments(), ["local", "production"]);
-        let variable = |name: &str| Some(name.to_lowercase());
-        let production = config.environment_in("production", &variable).ok().expect("an environment");
-        assert_eq!(production.url.as_deref(), Some("postgresql://deploy:deploy_password@db.internal/app?x=$y"));
-        assert_eq!(production.direct_url.as_deref(), Some("direct"));
-        assert_eq!(production.schema.as_deref(), Some("team/db/production"));
-        assert!(config.environment_in("local", &variable).ok() == Some(Environment::default()));
-    }
-
-    #[test]
-    fn an_absent_default_is_no_error() {
-        let config = read("plumb.toml", "").expect("reads");
-        assert_eq!((config.schema.as_str(), config.plans.as_str()), ("schema", "plans"));
-        assert_eq!(load(Some(Path::new("/nowhere/plumb.toml"))).expect_err("an error").code, "config::unreadable");
-    }
-
-    #[test]
-    fn a_misspelt_key_is_underlined_with_a_suggestion() {
-        let top = failed("schma = \"x\"\n");
-        assert_eq!((top.code, top.message.as_str(), underlined(&top)), ("config::unknown_key", "unknown key `schma`", "schma"));
-        assert_eq!(top.help.as_deref(), Some("did you mean `schema`?"));
-        let inner = failed("[env.prod]\nurl = \"x\"\ndirekt_url = \"y\"\n");
-        assert_eq!((underlined(&inner), inner.help.as_deref()), ("direkt_url", Some("did you mean `direct_url`?")));
-        let table = failed("[scopes]\nschemas = []\n");
-        assert_eq!((underlined(&table), table.help.as_deref()), ("scopes", Some("did you mean `scope`?")));
-        let far = failed("[scope]\nzzzzzz = 1\n");
-        assert_eq!(far.help.as_deref(), Some("known here: schemas"));
-    }
-
-    #[test]
-    fn wrong_values_and_syntax_have_their_place() {
-        let value = failed("[screen]\nallow_do = \"yes\"\n");
-        assert_eq!((value.code, underlined(&value)), ("config::value", "\"yes\""));
-        let timeout = failed("lock_timeout = \"soon\"\n");
-        assert_eq!((timeout.code, underlined(&timeout)), ("config::value", "\"soon\""));
-        assert_eq!(failed("schema = \n").code, "config::syntax");
-    }
-
-    #[test]
-    fn variables_and_environments_that_are_missing_are_named() {
-        let config = read("plumb.toml", FULL).expect("reads");
-        let Err(unset) = config.environment_in("production", &|_| None) else { panic!("an error") };
-        assert_eq!((unset.code, underlined(&unset)), ("config::variable", "${DEPLOY_PASSWORD}"));
-        assert!(unset.message.contains("DEPLOY_PASSWORD"));
-        let Err(unknown) = config.environment_in("prodction", &|_| None) else { panic!("an error") };
-        assert_eq!(unknown.help.as_deref(), Some("did you mean \"production\"?"));
-    }
-
-    #[test]
-    fn durations_have_units() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
-        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
-        assert!(duration("soon").is_err() && duration("2 weeks").is_err());
-    }
-}
+#[path = "config_tests.rs"]
+mod tests;

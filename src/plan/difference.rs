@@ -122,11 +122,13 @@ fn single(step: &PlanStep) -> Difference {
 
 fn replaced(dropped: &PlanStep, made: &PlanStep) -> Difference {
     let back = dropped.reverse.sql.clone();
-    let (live, wanted) = (back.as_deref().and_then(joined), joined(&made.sql));
+    // Owner, grants and comment follow in statements of their own, and only on one of the two sides.
+    let (live, wanted) = (back.as_ref().and_then(|b| b.first().cloned()), made.sql.first().cloned());
     let undo = made.reverse.sql.clone();
     Difference {
         topic: topic(made, live.as_deref(), wanted.as_deref()),
         state: State::Differs,
+        fields: named(&made.reason),
         live,
         wanted,
         repair: dropped.sql.iter().chain(&made.sql).cloned().collect(),
@@ -135,6 +137,11 @@ fn replaced(dropped: &PlanStep, made: &PlanStep) -> Difference {
         hazards: dropped.hazards.iter().chain(&made.hazards).cloned().collect(),
         ..single(made)
     }
+}
+
+/// The fields that the reason of a replacement names: `columns, query differs`.
+fn named(reason: &str) -> Vec<String> {
+    reason.strip_suffix(" differs").map_or(Vec::new(), |fields| fields.split(", ").map(str::to_owned).collect())
 }
 
 fn topic(step: &PlanStep, live: Option<&str>, wanted: Option<&str>) -> Topic {

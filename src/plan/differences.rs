@@ -141,7 +141,8 @@ fn changed(page: &mut Page, difference: &Difference, options: &Options) {
     let drift = options.mode == Mode::Drift;
     let fields = difference.fields.join(", ").replace('_', " ");
     match compared(difference, drift) {
-        Compared::None => {}
+        Compared::None if fields.is_empty() => {}
+        Compared::None => page.note(COLUMN, &fields),
         Compared::Words { old, new } => words(page, &fields, (&old, &new), drift),
         Compared::Lines(lines) => {
             let legend = if drift { "(- wanted, + live)" } else { "(- first, + second)" };

@@ -86,6 +86,7 @@ pub fn plan(steps: Vec<PlanStep>, alone: &[u32]) -> Plan {
         id: String::new(),
         database: "app".into(),
         role: "deploy".into(),
+        roles: Vec::new(),
         from: Fingerprints { scope: "a1".repeat(32), closure: "b2".repeat(32) },
         to: "c3".repeat(32),
         scope: Scope::new(&Catalog::default(), &["billing".into(), "public".into()]),
