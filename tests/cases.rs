@@ -12,7 +12,8 @@
 //! - `proof`: the plan is proven on a copy
 //!
 //! `make bless CASE=kind/case` writes `plan.sql`, only when `converges` and `dump` pass. `case.toml` may hold `roles`,
-//! `min_version`, `back = false` with `back_reason`, `loses = true`, and `pins = [{check, reason}]` of checks known to fail; a pin
+//! `min_version`, `back = false` with `back_reason`, `loses = true`, `rows_except = ["public.t.column"]` of values that
+//! are meant to change, and `pins = [{check, reason}]` of checks known to fail; a pin
 //! that passes fails the run.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -40,6 +41,7 @@ struct Settings {
     back: Option<bool>,
     back_reason: Option<String>,
     loses: bool,
+    rows_except: Vec<String>,
     pins: Vec<Pin>,
 }
 
@@ -169,7 +171,7 @@ impl Case {
             let missing = || Failure::new("rows", "the case loses rows or values, and no hazard of the plan says so");
             return if hazard { Ok(()) } else { Err(missing()) };
         }
-        rows::survive(&database, &found).await.map_err(|e| Failure::new("rows", e))
+        rows::survive(&database, &found, &self.settings.rows_except).await.map_err(|e| Failure::new("rows", e))
     }
 
     /// The result of a check, turned round when the check is known to fail.
@@ -228,7 +230,7 @@ async fn proof(before: &Side, sides: &Sides, made: &Made) -> Result<(), Failure>
     session.close().await;
     let mut roles = kind::roles(&sides.whole);
     roles.extend(kind::roles(&sides.desired));
-    let scratch = server::shadow().scratch(&properties, &sides.whole.role, &roles).await.map_err(|e| failed(e.to_string()))?;
+    let scratch = server::scratch(&properties, &sides.whole.role, &roles).await;
     let outcome = prove(&scratch, sides, made).await;
     scratch.drop().await.map_err(|e| failed(e.to_string()))?;
     match outcome.map_err(|e| failed(e.to_string()))?.proof {

@@ -1,6 +1,7 @@
 //! Whether rows survive: count and content of every table, over the columns that exist on both sides. Where a column has another
 //! type afterwards, the old text is read as a value of that type first (`10.0.0.1` is `10.0.0.1/32` as inet); where the server
-//! knows no such reading, only what was NULL has to be NULL still.
+//! knows no such reading, only what was NULL has to be NULL still. Generated columns are left out, and so are partitioned tables:
+//! a table's rows are its own, wherever it is attached.
 
 use super::server::{message, session};
 use plumb::pg::Session;
@@ -22,8 +23,8 @@ const TABLES: &str = "SELECT n.nspname::text, c.relname::text, \
      coalesce(array_agg(a.attname::text ORDER BY a.attname) FILTER (WHERE a.attname IS NOT NULL), '{}'), \
      coalesce(array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY a.attname) FILTER (WHERE a.attname IS NOT NULL), '{}') \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-     WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'plumb') \
+     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' \
+     WHERE c.relkind = 'r' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'plumb') \
      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e') \
      GROUP BY 1, 2";
 
@@ -45,7 +46,7 @@ pub async fn read(database: &str) -> Tables {
 
 async fn rows(session: &Session, table: &str, columns: &[String]) -> Vec<Vec<Option<String>>> {
     let list: Vec<String> = columns.iter().map(|c| format!("{}::text", ident(c))).collect();
-    let sql = format!("SELECT ARRAY[{}]::text[] FROM {table}", list.join(", "));
+    let sql = format!("SELECT ARRAY[{}]::text[] FROM ONLY {table}", list.join(", "));
     let rows = session.client.query(&sql, &[]).await.unwrap_or_else(|e| panic!("{sql}: {}", message(&e)));
     rows.iter().map(|r| r.get(0)).collect()
 }
@@ -76,8 +77,9 @@ async fn converted(session: &Session, values: &[Option<String>], to: &str) -> Op
     session.client.query_one(&sql, &[&values]).await.ok().map(|r| r.get(0))
 }
 
-/// That the rows of the tables that exist on both sides are those that were there before.
-pub async fn survive(database: &str, before: &Tables) -> Result<(), String> {
+/// That the rows of the tables that exist on both sides are those that were there before; `except` names columns
+/// (`public.t.a`) whose values are meant to change.
+pub async fn survive(database: &str, before: &Tables, except: &[String]) -> Result<(), String> {
     let after = read(database).await;
     let session = session(database).await;
     session.client.batch_execute("SET TimeZone = 'UTC'; SET search_path = pg_catalog").await.unwrap();
@@ -91,6 +93,9 @@ pub async fn survive(database: &str, before: &Tables) -> Result<(), String> {
         let (mut left, mut right, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for (o, column) in old.columns.iter().enumerate() {
             let Some(n) = new.place(column) else { continue };
+            if except.contains(&format!("{}.{column}", old.sql)) {
+                continue;
+            }
             let (mut a, mut b) = (old.values(o), new.values(n));
             if old.types[o] != new.types[n] {
                 let null = |v: &Vec<Option<String>>| v.iter().map(|v| v.as_ref().map(|_| "set".to_owned())).collect();

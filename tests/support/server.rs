@@ -4,7 +4,8 @@
 //! whatever way. A missing program fails the test; it never skips it.
 
 use plumb::pg::{self, Session, Target};
-use plumb::shadow::{self, Binaries, Cluster, Shadow};
+use plumb::shadow::{self, Binaries, Cluster, Properties, Scratch, Shadow};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -87,6 +88,13 @@ pub fn shadow() -> &'static Shadow {
         });
         receive.recv().unwrap().unwrap_or_else(|e| panic!("the shadow: {e}"))
     })
+}
+
+/// A scratch database in it, one at a time: what makes it looks for roles and then makes those that are missing.
+pub async fn scratch(properties: &Properties, owner: &str, roles: &BTreeSet<String>) -> Scratch {
+    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _one = ONE.lock().await;
+    shadow().scratch(properties, owner, roles).await.unwrap_or_else(|e| panic!("a scratch database: {e}"))
 }
 
 /// Takes everything away; to be called at the end of `main`. Without it the watchdogs do the same a moment later.
