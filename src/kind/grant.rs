@@ -46,12 +46,33 @@ fn target(catalog: &Catalog, object: &Object) -> Option<Target> {
     Some(Target { on: format!("{word} {}", owned.sql()), columns, owner, all })
 }
 
+/// A REVOKE on a table takes the grantee's privileges on its columns along: those that stay are given again.
+fn columns_again(catalog: &Catalog, object: &Object, old: &Privileges, new: &Privileges) -> Vec<Statement> {
+    let Some(of) = object.id.of() else { return Vec::new() };
+    let loses =
+        |grantee: &String| old.get(grantee).is_some_and(|before| !new.get(grantee).is_some_and(|after| before.is_subset(after)));
+    let mut statements = Vec::new();
+    for column in catalog.children(of).filter(|c| matches!(c.id.class(), "column" | "view column")) {
+        let Some(grant) = catalog.get(&Id::satellite("grant", &column.id)) else { continue };
+        let mut kept = grant.read::<Grant>().privileges;
+        kept.retain(|grantee, _| loses(grantee));
+        statements.extend(between(catalog, grant, &Privileges::new(), &kept));
+    }
+    statements
+}
+
 fn between(catalog: &Catalog, object: &Object, old: &Privileges, new: &Privileges) -> Vec<Statement> {
     target(catalog, object).map(|t| changes(old, new, &t)).unwrap_or_default().into_iter().map(Statement::new).collect()
 }
 
+fn change(context: &Context, object: &Object, old: &Privileges, new: &Privileges) -> Vec<Statement> {
+    let mut statements = between(context.desired, object, old, new);
+    statements.extend(columns_again(context.desired, object, old, new));
+    statements
+}
+
 fn create(context: &Context, object: &Object) -> Vec<Statement> {
-    between(context.desired, object, &default(object), &object.read::<Grant>().privileges)
+    change(context, object, &default(object), &object.read::<Grant>().privileges)
 }
 
 /// The kind.
@@ -61,7 +82,7 @@ pub static KIND: Kind = Kind {
     fields: &[field("privileges", Cost::Alter)],
     create,
     alter: |context, old, new, _| between(context.desired, new, &old.read::<Grant>().privileges, &new.read::<Grant>().privileges),
-    drop: |context, o| between(context.desired, o, &o.read::<Grant>().privileges, &default(o)),
+    drop: |context, o| change(context, o, &o.read::<Grant>().privileges, &default(o)),
     absorbed: Absorbed::After,
     carried: Carried::Always,
     roles: |o| o.read::<Grant>().privileges.into_keys().collect(),
