@@ -74,6 +74,21 @@ fn vanished(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|e| e.code().code() == "XX000" && e.message().contains("cache lookup failed"))
 }
 
+/// Reads the definition of one object, if it exists; for objects whose kind has a query of its own.
+///
+/// # Errors
+/// When the query fails.
+pub async fn read_one(session: &pg::Session, id: &Id) -> Result<Option<Map<String, Value>>, IntrospectError> {
+    let Some(query) = kind::of(id).query else { return Ok(None) };
+    let sql = format!(
+        "SELECT d FROM ({}) q(c, o, s, n, a, pc, po, ps, w, acl, acld, d, x) WHERE n = $1 AND coalesce(a, '{{}}') = $2",
+        query(session.version.0).sql()
+    );
+    let row = session.client.query_opt(&sql, &[&id.name(), &id.args()]).await;
+    let row = row.map_err(|source| IntrospectError::Query { what: id.to_string(), source })?;
+    Ok(row.map(|r| map(r.get(0))))
+}
+
 async fn attempt(session: &pg::Session) -> Result<Option<Catalog>, IntrospectError> {
     let client = &session.client;
     let failed = |what: &str| {

@@ -11,6 +11,7 @@ pub mod kind;
 pub mod order;
 pub mod pg;
 pub mod plan;
+pub mod prove;
 pub mod shadow;
 pub mod source;
 pub mod sql;

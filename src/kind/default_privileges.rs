@@ -85,6 +85,10 @@ pub static KIND: Kind = Kind {
         let (d, role) = (o.read::<DefaultPrivileges>(), o.id.name()[1].as_str());
         between(o, &d.base(role), &d.privileges(role))
     },
+    roles: |o| {
+        let role = o.id.name()[1].clone();
+        o.read::<DefaultPrivileges>().privileges(&role).into_keys().chain([role]).collect()
+    },
     alter: |_, old, new, _| {
         let role = new.id.name()[1].as_str();
         between(new, &old.read::<DefaultPrivileges>().privileges(role), &new.read::<DefaultPrivileges>().privileges(role))

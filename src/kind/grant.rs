@@ -64,6 +64,7 @@ pub static KIND: Kind = Kind {
     drop: |context, o| between(context.desired, o, &o.read::<Grant>().privileges, &default(o)),
     absorbed: Absorbed::After,
     carried: Carried::Always,
+    roles: |o| o.read::<Grant>().privileges.into_keys().collect(),
     // Default privileges in force give a new object grants that nobody wrote.
     state: Some(|live, target| {
         let default: Privileges = serde_json::from_value(target.detail.get("acl_default")?.clone()).ok()?;

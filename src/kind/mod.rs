@@ -247,6 +247,8 @@ pub struct Kind {
     /// A query for dependencies that `pg_depend` does not hold: members that a child table has from its parent. Two
     /// addresses by catalog, OID and number: the child's and the parent's.
     pub inherited: Option<&'static str>,
+    /// The roles that the definition names.
+    pub roles: fn(&Object) -> Vec<String>,
 }
 
 /// The defaults of a kind: everything that most kinds leave as it is.
@@ -267,6 +269,7 @@ pub const BASE: Kind = Kind {
     ties_parent: false,
     made_by_parent: false,
     inherited: None,
+    roles: |_| Vec::new(),
 };
 
 /// The kind of a class.
@@ -280,6 +283,12 @@ pub fn find(class: &str) -> Option<&'static Kind> {
 /// When the class is in no list; [`check`] has refused such objects before.
 pub fn of(id: &Id) -> &'static Kind {
     find(id.class()).unwrap_or_else(|| panic!("{id} is of no kind that plumb knows"))
+}
+
+/// Every role that a catalog names: owners, grantees, those of policies and default privileges.
+pub fn roles(catalog: &Catalog) -> BTreeSet<String> {
+    let named = catalog.objects().flat_map(|o| (of(&o.id).roles)(o));
+    named.filter(|r| !r.is_empty() && r != privileges::PUBLIC && !r.starts_with("pg_")).collect()
 }
 
 /// The place of a class in [`KINDS`]; unknown ones come last.

@@ -48,6 +48,7 @@ pub static KIND: Kind = Kind {
     },
     absorbed: Absorbed::After,
     carried: Carried::Always,
+    roles: |o| vec![o.text("role").to_owned()],
     // Whoever runs the plan owns what it creates.
     state: Some(|live, target| Some(object(&target.id, &live.role))),
     ..BASE

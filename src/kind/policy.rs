@@ -92,6 +92,7 @@ pub static KIND: Kind = Kind {
         expression("using", Cost::AlterOrReplace(keeps_expressions)),
         expression("check", Cost::AlterOrReplace(keeps_expressions)),
     ],
+    roles: |o| o.read::<Policy>().roles,
     create: |_, o| vec![create(o)],
     alter: |_, _, new, changed| vec![alter(new, changed)],
     drop: |_, o| {

@@ -1,1 +1,36 @@
-//! (being written)
+//! SQL files -> statements -> a scratch database that holds what they say.
+//!
+//! ```text
+//! files ──lexer, split──▶ statements ──screen──▶ admitted ──hints, order──▶ ordered ──load──▶ scratch database
+//! ```
+//!
+//! pg_query splits, locates, screens and gives hints for the order; only the server says what a statement means.
+
+pub mod bodies;
+pub mod files;
+pub mod hints;
+pub mod lexer;
+pub mod load;
+pub mod name;
+pub mod order;
+pub mod policy;
+pub mod problem;
+pub mod read;
+pub mod report;
+pub mod rewrite;
+pub mod rights;
+pub mod roles;
+pub mod run;
+pub mod screen;
+pub mod split;
+pub mod walk;
+
+#[cfg(test)]
+mod tests;
+
+pub use files::{File, Files, Place};
+pub use load::{Loaded, load_statements};
+pub use name::{Class, Defined, Name};
+pub use policy::Policy;
+pub use problem::{Problem, Problems};
+pub use read::{Statement, read};

@@ -1,0 +1,115 @@
+//! A schema-only copy of a catalog in an empty scratch database, made by plumb's own plan from nothing.
+
+use crate::apply::run::{StepFailed, run_group_fast, server_message};
+use crate::catalog::Catalog;
+use crate::introspect::{IntrospectError, introspect};
+use crate::plan::{Group, MakeError, PlanStep, Sides, make};
+use crate::shadow::Scratch;
+
+/// Why no copy could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// No plan leads there from nothing.
+    #[error(transparent)]
+    Make(#[from] MakeError),
+    /// The server refused a step; most often something rests on an object that plumb does not manage.
+    #[error("{object} cannot be built: {message}")]
+    Step {
+        /// The object.
+        object: String,
+        /// The server's words.
+        message: String,
+    },
+}
+
+/// Builds `catalog` in the scratch database.
+///
+/// # Errors
+/// The outer error when the scratch database cannot be read; the inner one when the catalog cannot be built.
+pub async fn copy(scratch: &Scratch, catalog: &Catalog) -> Result<Result<(), CopyError>, IntrospectError> {
+    let empty = introspect(&scratch.session).await?;
+    let sides = Sides::new(empty, catalog, &["*".to_owned()]);
+    let made = match make(&sides, &|_| None, Vec::new()) {
+        Ok(made) => made,
+        Err(e) => return Ok(Err(e.into())),
+    };
+    for group in &made.plan.groups {
+        if let Err(failed) = run_as(scratch, group).await {
+            return Ok(Err(CopyError::Step { object: failed.object, message: failed.message }));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Statements that a superuser has to run where the live database has run them as one: plumb writes all of them itself.
+fn needs_administrator(sql: &str) -> bool {
+    const WORDS: &[&str] = &["CREATE EXTENSION", "ALTER EXTENSION", "DROP EXTENSION", "CREATE EVENT TRIGGER", "ALTER EVENT TRIGGER", "DROP EVENT TRIGGER"];
+    WORDS.iter().any(|w| sql.starts_with(w)) || sql.starts_with("ALTER ") && sql.contains(" OWNER TO ")
+}
+
+/// Runs a group as the loading role, and as the administrator what only one may do; those statements cut the group.
+pub async fn run_as(scratch: &Scratch, group: &Group) -> Result<(), StepFailed> {
+    if !group.steps.iter().flat_map(|s| &s.sql).any(|sql| needs_administrator(sql)) {
+        return match run_group_fast(&scratch.session.client, group).await {
+            Err(e) if e.code == "42501" => one_by_one(scratch, group).await,
+            other => other,
+        };
+    }
+    one_by_one(scratch, group).await
+}
+
+async fn one_by_one(scratch: &Scratch, group: &Group) -> Result<(), StepFailed> {
+    let mut pending = Group { id: group.id, transactional: group.transactional, after: None, steps: Vec::new() };
+    for step in &group.steps {
+        let mut part = PlanStep { sql: Vec::new(), ..step.clone() };
+        for sql in &step.sql {
+            if !needs_administrator(sql) {
+                part.sql.push(sql.clone());
+                continue;
+            }
+            pending.steps.push(part.clone());
+            part.sql.clear();
+            flush(scratch, &mut pending).await?;
+            as_administrator(scratch, step, sql).await?;
+        }
+        pending.steps.push(part);
+    }
+    flush(scratch, &mut pending).await
+}
+
+/// Runs what has gathered; a routine in a language that only a superuser may use is made by the administrator.
+async fn flush(scratch: &Scratch, pending: &mut Group) -> Result<(), StepFailed> {
+    loop {
+        pending.steps.retain(|s| !s.sql.is_empty());
+        if pending.steps.is_empty() {
+            return Ok(());
+        }
+        match run_group_fast(&scratch.session.client, pending).await {
+            Ok(()) => return Ok(pending.steps.clear()),
+            Err(e) if e.code == "42501" && e.sql.starts_with("CREATE OR REPLACE ") => {
+                let at = pending.steps.iter().position(|s| s.id == e.step).unwrap_or(0);
+                let rest = pending.steps.split_off(at);
+                let before = Group { steps: std::mem::take(&mut pending.steps), ..pending.clone() };
+                run_group_fast(&scratch.session.client, &before).await?;
+                pending.steps = rest;
+                let Some(step) = pending.steps.first_mut() else { return Err(e) };
+                step.sql.retain(|sql| *sql != e.sql);
+                let step = step.clone();
+                as_administrator(scratch, &step, &e.sql).await?;
+            }
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+async fn as_administrator(scratch: &Scratch, step: &PlanStep, sql: &str) -> Result<(), StepFailed> {
+    let owned = sql.starts_with("CREATE OR REPLACE ").then(|| {
+        let word = if step.object.class() == "procedure" { "PROCEDURE" } else { "FUNCTION" };
+        format!("; ALTER {word} {} OWNER TO {}", step.object.sql(), crate::sql::ident(&scratch.session.user))
+    });
+    let batch = format!("SET search_path = pg_catalog; SET check_function_bodies = off; {sql}{}", owned.unwrap_or_default());
+    scratch.administrator.client.batch_execute(&batch).await.map_err(|e| {
+        let (message, code) = server_message(&e);
+        StepFailed { step: step.id, object: step.object.to_string(), sql: sql.to_owned(), message, code }
+    })
+}

@@ -1,0 +1,9 @@
+//! Running a plan on a schema-only copy of the live database before anybody reads it, and settling what deparsing writes in two ways.
+
+mod copy;
+mod run;
+mod settle;
+
+pub use copy::{CopyError, copy};
+pub use run::{Outcome, prove};
+pub use settle::{Pair, candidates, settle};

@@ -1,0 +1,76 @@
+//! The proof: a copy of the live schema, the plan's groups on it, and the question whether it ends where the plan says.
+
+use std::collections::BTreeSet;
+
+use super::copy::{copy, run_as};
+use super::settle::{candidates, settle};
+use crate::apply::run::StepFailed;
+use crate::catalog::{Catalog, Id, fingerprint};
+use crate::change::compare;
+use crate::introspect::{IntrospectError, introspect};
+use crate::plan::{Made, Proof, Sides};
+use crate::shadow::Scratch;
+
+/// What the proof found.
+pub struct Outcome {
+    /// The verdict for the plan document.
+    pub proof: Proof,
+    /// The fingerprint that the live database will have after the plan; none when it was not proven.
+    pub to: Option<String>,
+}
+
+fn unproven(reason: String) -> Outcome {
+    Outcome { proof: Proof::Unproven { reason }, to: None }
+}
+
+/// Proves a plan in an empty scratch database.
+///
+/// # Errors
+/// When the scratch database cannot be read; everything that is wrong with the plan is an [`Outcome`].
+pub async fn prove(scratch: &Scratch, sides: &Sides, made: &Made) -> Result<Outcome, IntrospectError> {
+    if let Err(e) = copy(scratch, &sides.whole).await? {
+        return Ok(unproven(format!("no copy of the live schema could be made: {e}")));
+    }
+    let before = introspect(&scratch.session).await?;
+    if let Some(text) = differences(scratch, &before, &sides.whole).await? {
+        return Ok(unproven(format!("the copy of the live schema differs from it: {text}")));
+    }
+    for group in &made.plan.groups {
+        if let Err(failed) = run_as(scratch, group).await {
+            return Ok(unproven(refused(&failed)));
+        }
+    }
+    let after = sides.scope.of(&introspect(&scratch.session).await?);
+    if let Some(text) = differences(scratch, &after, &sides.desired).await? {
+        return Ok(unproven(format!("run on a copy, the plan does not end in the wanted schema: {text}")));
+    }
+    let touched: BTreeSet<&Id> = made.changes.list.keys().collect();
+    let mut to = sides.desired.clone();
+    for object in after.objects().filter(|o| touched.contains(&o.id)) {
+        to.put(object.clone());
+    }
+    let proof = Proof::Equal { server: scratch.session.version.0, copy: "built from the live catalog in an empty database".to_owned() };
+    Ok(Outcome { proof, to: Some(fingerprint(&to)) })
+}
+
+fn refused(failed: &StepFailed) -> String {
+    format!("on the copy, step {} ({}) fails: {}", failed.step, failed.object, failed.message)
+}
+
+/// The objects that differ in more than how the server writes an expression; none when there is no such.
+async fn differences(scratch: &Scratch, found: &Catalog, wanted: &Catalog) -> Result<Option<String>, IntrospectError> {
+    let pairs = candidates(found, wanted);
+    let equal = settle(&scratch.session, found, &pairs).await?;
+    let mut wanted = wanted.clone();
+    for object in found.objects().filter(|o| equal.contains(&o.id)) {
+        wanted.put(object.clone());
+    }
+    let changes = compare(found, &wanted, found);
+    let mut names: Vec<String> = changes.list.values().map(|c| format!("{} ({})", c.id, c.reason)).collect();
+    let more = names.len().saturating_sub(5);
+    names.truncate(5);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    Ok((!names.is_empty()).then(|| names.join("; ")))
+}

@@ -1,0 +1,93 @@
+//! Deparsing is not a fixed point: `x IN ('a', 'b')` over varchar is written in one way, read again, and written in another. Two
+//! definitions that differ only in such text are settled: each is made in a scratch database, read back, and compared then.
+
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+use crate::catalog::{Catalog, Id, Object};
+use crate::introspect::{IntrospectError, read_one};
+use crate::kind::{self, Context};
+use crate::pg::Session;
+
+/// Two texts of what may be one definition.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// As one side has it.
+    pub left: Object,
+    /// As the other has it.
+    pub right: Object,
+}
+
+/// The objects that both sides have and that differ in nothing but expressions.
+pub fn candidates(left: &Catalog, right: &Catalog) -> Vec<Pair> {
+    let differs_in_text = |l: &Object, r: &Object| {
+        let fields = l.changed_fields(r);
+        let both = |f: &String| l.definition.contains_key(f) && r.definition.contains_key(f);
+        let expression = |f: &String| kind::of(&l.id).fields.iter().any(|k| k.name == f && k.expression);
+        !fields.is_empty() && fields.iter().all(|f| both(f) && expression(f))
+    };
+    let pairs = left.objects().filter_map(|l| right.get(&l.id).map(|r| (l, r)));
+    pairs.filter(|(l, r)| differs_in_text(l, r)).map(|(l, r)| Pair { left: l.clone(), right: r.clone() }).collect()
+}
+
+/// The pairs that mean the same. The session is connected to a scratch database that holds `around` or something like it;
+/// nothing that is done there stays.
+///
+/// # Errors
+/// When the scratch database cannot be read.
+pub async fn settle(session: &Session, around: &Catalog, pairs: &[Pair]) -> Result<BTreeSet<Id>, IntrospectError> {
+    let mut equal = BTreeSet::new();
+    for pair in pairs {
+        let mut texts = (vec![pair.left.definition.clone()], vec![pair.right.definition.clone()]);
+        for _ in 0..2 {
+            again(session, around, &pair.left, &mut texts.0).await?;
+            again(session, around, &pair.right, &mut texts.1).await?;
+            if texts.0.iter().any(|l| texts.1.contains(l)) {
+                equal.insert(pair.left.id.clone());
+                break;
+            }
+        }
+    }
+    Ok(equal)
+}
+
+/// Adds what the last text reads as after it has been made once more.
+async fn again(
+    session: &Session,
+    around: &Catalog,
+    object: &Object,
+    texts: &mut Vec<Map<String, Value>>,
+) -> Result<(), IntrospectError> {
+    let Some(last) = texts.last() else { return Ok(()) };
+    let object = Object { definition: last.clone(), ..object.clone() };
+    let next = replayed(session, around, &object).await?;
+    texts.extend(next);
+    Ok(())
+}
+
+async fn replayed(session: &Session, around: &Catalog, object: &Object) -> Result<Option<Map<String, Value>>, IntrospectError> {
+    let client = &session.client;
+    let nothing = BTreeSet::new();
+    let mut with = around.clone();
+    with.put(object.clone());
+    let context = Context { live: around, desired: &with, absorbed: &nothing };
+    let kind = kind::of(&object.id);
+    client.batch_execute("BEGIN; SET LOCAL check_function_bodies = off").await.ok();
+    for statement in (kind.drop)(&context, object) {
+        // Whatever rests on it goes along; the transaction is rolled back.
+        for sql in [statement.sql.clone(), format!("{} CASCADE", statement.sql)] {
+            client.batch_execute("SAVEPOINT settle").await.ok();
+            if client.batch_execute(&sql).await.is_ok() {
+                break;
+            }
+            client.batch_execute("ROLLBACK TO settle").await.ok();
+        }
+    }
+    let mut made = true;
+    for statement in (kind.create)(&context, object) {
+        made = made && client.batch_execute(&statement.sql).await.is_ok();
+    }
+    let read = if made { read_one(session, &object.id).await } else { Ok(None) };
+    client.batch_execute("ROLLBACK").await.ok();
+    read
+}

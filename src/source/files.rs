@@ -1,0 +1,174 @@
+//! Finding and reading the files of a schema.
+
+use super::problem::{Problem, Problems};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A file of the schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// The path as shown to the user, relative to the current directory where possible.
+    pub path: String,
+    /// What stands in it.
+    pub text: String,
+}
+
+/// A stretch of text in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Index into [`Files`].
+    pub file: usize,
+    /// Bytes of the file's text.
+    pub span: Range<usize>,
+}
+
+impl Place {
+    /// The bytes `span` of the file with this index.
+    pub fn new(file: usize, span: Range<usize>) -> Place {
+        Place { file, span }
+    }
+}
+
+/// The files of a schema, sorted by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files(pub Vec<File>);
+
+impl Files {
+    /// One file that exists only in memory.
+    pub fn text(path: &str, text: &str) -> Files {
+        Files(vec![File { path: path.to_owned(), text: text.to_owned() }])
+    }
+
+    /// Reads one file, or every `*.sql` below a directory, sorted by path. Hidden files and directories are skipped; a directory
+    /// without files is an empty schema.
+    pub fn read(path: &Path) -> Result<Files, Problems> {
+        let mut found = Vec::new();
+        let listed = if path.is_dir() {
+            list(path, &mut Vec::new(), &mut found)
+        } else {
+            found.push(path.to_owned());
+            Ok(())
+        };
+        let mut files = Files::default();
+        let mut list: Vec<Problem> = listed.err().map(|(p, e)| unreadable(&p, &e)).into_iter().collect();
+        found.sort();
+        for path in found {
+            match std::fs::read(&path) {
+                Err(e) => list.push(unreadable(&path, &e)),
+                Ok(bytes) => files.add(&path, bytes, &mut list),
+            }
+        }
+        if list.is_empty() { Ok(files) } else { Err(Problems::new(&files, list)) }
+    }
+
+    fn add(&mut self, path: &Path, bytes: Vec<u8>, list: &mut Vec<Problem>) {
+        let file = self.0.len();
+        let (text, bad) = match String::from_utf8(bytes) {
+            Ok(text) => (text, None),
+            Err(e) => (String::from_utf8_lossy(e.as_bytes()).into_owned(), Some(e.utf8_error().valid_up_to())),
+        };
+        if let Some(at) = bad {
+            // U+FFFD takes three bytes; the text before it is unchanged, so that `at` is right
+            let place = Place::new(file, at..at + 3);
+            let p = Problem::at(
+                "source::encoding",
+                place,
+                format!("{} is not UTF-8", shown(path)),
+                "this byte is not valid in UTF-8",
+            );
+            list.push(p.help("save the file as UTF-8, for instance with: iconv -f latin1 -t utf-8"));
+        } else if let Some(at) = text.find('\0') {
+            let place = Place::new(file, at..at + 1);
+            list.push(Problem::at("source::encoding", place, format!("{} holds a null byte", shown(path)), "a null byte"));
+        }
+        self.0.push(File { path: shown(path), text });
+    }
+
+    /// Line and column, both from 1, of a place's start. A column is a character, not a byte.
+    pub fn line_column(&self, place: &Place) -> (usize, usize) {
+        let text = self.0.get(place.file).map_or("", |f| f.text.as_str());
+        let before = text.get(..place.span.start).unwrap_or(text);
+        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        (line, column)
+    }
+
+    /// The text of a place.
+    pub fn at(&self, place: &Place) -> &str {
+        self.0.get(place.file).and_then(|f| f.text.get(place.span.clone())).unwrap_or("")
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::general("source::unreadable", format!("cannot read {}: {error}", shown(path)))
+}
+
+/// All `*.sql` below `dir`. `above` holds the real paths on the way down, so that a loop of symlinks ends.
+fn list(dir: &Path, above: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>) -> Result<(), (PathBuf, std::io::Error)> {
+    let real = dir.canonicalize().map_err(|e| (dir.to_owned(), e))?;
+    if above.contains(&real) {
+        return Ok(());
+    }
+    above.push(real);
+    for entry in std::fs::read_dir(dir).map_err(|e| (dir.to_owned(), e))? {
+        let path = entry.map_err(|e| (dir.to_owned(), e))?.path();
+        if path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.')) {
+            continue;
+        }
+        if path.is_dir() {
+            list(&path, above, found)?;
+        } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("sql")) {
+            found.push(path);
+        }
+    }
+    above.pop();
+    Ok(())
+}
+
+/// The path relative to the current directory where it lies below it.
+fn shown(path: &Path) -> String {
+    let current = std::env::current_dir().unwrap_or_default();
+    let short = path.strip_prefix(&current).unwrap_or(path);
+    let short = short.strip_prefix(".").unwrap_or(short);
+    short.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("plumb-files-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(dir.join("b/.git")).expect("makes a directory");
+        dir
+    }
+
+    #[test]
+    fn directories_are_read_sorted_and_loops_end() {
+        let dir = directory("sorted");
+        for (name, text) in [("z.sql", "z"), ("b/a.SQL", "a"), ("b/.git/x.sql", "x"), ("b/readme.md", "r")] {
+            std::fs::write(dir.join(name), text).expect("writes");
+        }
+        std::os::unix::fs::symlink(&dir, dir.join("b/loop")).expect("links");
+        let files = Files::read(&dir).expect("reads");
+        assert_eq!(files.0.iter().map(|f| f.text.as_str()).collect::<Vec<_>>(), ["a", "z"]);
+        std::fs::remove_dir_all(dir).expect("removes");
+    }
+
+    #[test]
+    fn latin1_is_an_error_at_its_byte() {
+        let dir = directory("latin1");
+        std::fs::write(dir.join("a.sql"), b"-- ok\n-- caf\xe9\n").expect("writes");
+        let problems = Files::read(&dir).expect_err("is not UTF-8");
+        assert_eq!(problems.list[0].code, "source::encoding");
+        assert_eq!(problems.files.line_column(problems.list[0].place.as_ref().expect("a place")), (2, 7));
+        std::fs::remove_dir_all(dir).expect("removes");
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        let files = Files::text("a.sql", "é\r\néx");
+        assert_eq!(files.line_column(&Place::new(0, 6..7)), (2, 2));
+    }
+}

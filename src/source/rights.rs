@@ -1,0 +1,86 @@
+//! Owners and rights. Owners are set as administrator, since a new owner needs no right to create in the schema; what that could
+//! be misused for is checked here.
+
+use super::files::Files;
+use super::name::Class;
+use super::problem::{Problem, Problems};
+use super::read::Statement;
+use super::roles;
+use super::run::{Failure, Runner};
+use super::screen::Action;
+use std::collections::BTreeSet;
+use tokio_postgres::Client;
+
+/// Objects of a superuser would run their code with its rights; nothing in a schema may do that.
+pub async fn superuser_owners(statements: &[Statement], administrator: Option<&Client>) -> Result<Vec<Problem>, Problem> {
+    let Some(client) = administrator else { return Ok(Vec::new()) };
+    let rows = client.query("SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolsuper", &[]).await;
+    let rows = rows.map_err(|e| Problem::general("source::connection", roles::text(&e)))?;
+    let superusers: BTreeSet<String> = rows.iter().map(|r| r.get(0)).collect();
+    let owners = statements.iter().filter(|s| s.action == Action::Owner);
+    let named = owners.filter_map(|s| {
+        let role = roles::roles(std::slice::from_ref(s)).intersection(&superusers).next()?.clone();
+        Some((s, role))
+    });
+    let problem = |(s, role): (&Statement, String)| {
+        Problem::at("source::refused", s.place.clone(), format!("owner {role} is refused"), "a superuser of the shadow server")
+            .help("let plumb start its own shadow (--shadow auto), where this role is an ordinary one")
+    };
+    Ok(named.map(problem).collect())
+}
+
+/// Objects of the server or of an extension that somebody else owns now. The schema public and the language plpgsql are everybody's.
+const FOREIGN: &str = "
+SELECT pg_catalog.pg_describe_object(s.classid, s.objid, s.objsubid)
+FROM pg_catalog.pg_shdepend s
+WHERE s.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) AND s.deptype = 'o'
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = s.refobjid AND (r.rolsuper OR r.rolname = current_user))
+  AND NOT (s.classid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND s.objid = 2200)
+  AND s.classid <> 'pg_catalog.pg_language'::pg_catalog.regclass
+  AND (s.objid < 16384 OR EXISTS (SELECT FROM pg_catalog.pg_depend d
+                                  WHERE d.classid = s.classid AND d.objid = s.objid AND d.deptype = 'e'))
+ORDER BY 1";
+
+/// An ALTER ... OWNER that took an object of the server or of an extension: refused.
+pub async fn no_foreign_owner(runner: &Runner<'_>, files: &Files) -> Result<(), Problems> {
+    if runner.administrator.is_none() || runner.policy.script {
+        return Ok(());
+    }
+    let rows = runner.loader.query(FOREIGN, &[]).await;
+    let rows = rows.map_err(|e| Problems::new(files, vec![Problem::general("source::connection", roles::text(&e))]))?;
+    let problem = |what: String| {
+        Problem::general("source::refused", format!("the files give {what} an owner"))
+            .help("it belongs to the server or to an extension: remove its ALTER ... OWNER TO")
+    };
+    let list: Vec<Problem> = rows.iter().map(|r| problem(r.get(0))).collect();
+    if list.is_empty() { Ok(()) } else { Err(Problems::new(files, list)) }
+}
+
+const MEMBERS: &str = "
+SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_depend d ON d.classid = 1259 AND d.objid = c.oid WHERE d.deptype = 'e'
+UNION SELECT p.proname FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_depend d ON d.classid = 1255 AND d.objid = p.oid WHERE d.deptype = 'e'
+UNION SELECT t.typname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_depend d ON d.classid = 1247 AND d.objid = t.oid WHERE d.deptype = 'e'";
+
+/// Rights on objects of extensions, which the loading role does not own: a notice, since plumb does not manage these. Returns the
+/// other failures.
+pub async fn of_extensions(
+    runner: &Runner<'_>,
+    failures: Vec<Failure>,
+    notices: &mut Vec<String>,
+) -> Result<Vec<Failure>, Problem> {
+    if !failures.iter().any(|f| f.error.code == "42501") {
+        return Ok(failures);
+    }
+    let rows = runner.loader.query(MEMBERS, &[]).await.map_err(|e| Problem::general("source::connection", roles::text(&e)))?;
+    let members: BTreeSet<String> = rows.iter().map(|r| r.get(0)).collect();
+    let of_extension = |f: &Failure| {
+        let requires = &runner.statements[f.item.statement].hints.requires;
+        let objects: Vec<_> = requires.iter().filter(|m| matches!(m.name.class, Class::Relation | Class::Routine)).collect();
+        f.error.code == "42501" && !objects.is_empty() && objects.iter().all(|m| members.contains(m.name.base()))
+    };
+    let (skipped, rest): (Vec<_>, Vec<_>) = failures.into_iter().partition(of_extension);
+    if !skipped.is_empty() {
+        notices.push(format!("not run: rights on objects of extensions ({})", skipped.len()));
+    }
+    Ok(rest)
+}
