@@ -43,7 +43,14 @@ pub async fn copy(scratch: &Scratch, catalog: &Catalog) -> Result<Result<(), Cop
 
 /// Statements that a superuser has to run where the live database has run them as one: plumb writes all of them itself.
 fn needs_administrator(sql: &str) -> bool {
-    const WORDS: &[&str] = &["CREATE EXTENSION", "ALTER EXTENSION", "DROP EXTENSION", "CREATE EVENT TRIGGER", "ALTER EVENT TRIGGER", "DROP EVENT TRIGGER"];
+    const WORDS: &[&str] = &[
+        "CREATE EXTENSION",
+        "ALTER EXTENSION",
+        "DROP EXTENSION",
+        "CREATE EVENT TRIGGER",
+        "ALTER EVENT TRIGGER",
+        "DROP EVENT TRIGGER",
+    ];
     WORDS.iter().any(|w| sql.starts_with(w)) || sql.starts_with("ALTER ") && sql.contains(" OWNER TO ")
 }
 

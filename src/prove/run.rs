@@ -49,7 +49,8 @@ pub async fn prove(scratch: &Scratch, sides: &Sides, made: &Made) -> Result<Outc
     for object in after.objects().filter(|o| touched.contains(&o.id)) {
         to.put(object.clone());
     }
-    let proof = Proof::Equal { server: scratch.session.version.0, copy: "built from the live catalog in an empty database".to_owned() };
+    let proof =
+        Proof::Equal { server: scratch.session.version.0, copy: "built from the live catalog in an empty database".to_owned() };
     Ok(Outcome { proof, to: Some(fingerprint(&to)) })
 }
 
