@@ -1,6 +1,7 @@
 //! What a plan may touch: by default the schemas that the files create or put objects in, and nothing that belongs to the whole
 //! cluster. Everything else is outside scope: listed, never dropped.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, Id, Object};
@@ -9,10 +10,13 @@ use crate::catalog::{Catalog, Id, Object};
 const DATABASE_WIDE: &[&str] = &["extension", "event trigger"];
 
 /// The schemas and database-wide classes that a plan may touch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scope {
     schemas: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     classes: BTreeSet<String>,
+    #[serde(default)]
     everything: bool,
 }
 
@@ -33,7 +37,7 @@ impl Scope {
         Scope { schemas, classes, everything: stated.iter().any(|s| s == "*") }
     }
 
-    /// The schemas, for a person and for the plan.
+    /// The schemas, for a person.
     pub fn schemas(&self) -> Vec<String> {
         if self.everything { vec!["*".to_owned()] } else { self.schemas.iter().cloned().collect() }
     }

@@ -175,8 +175,18 @@ impl Target {
     }
 
     /// The same server and role, another database. The password is looked up anew when it comes from `.pgpass`.
+    #[must_use]
     pub fn with_database(&self, name: &str) -> Target {
         Target { database: name.to_owned(), ..self.clone() }
+    }
+
+    /// The same target, whose sessions start with `name` set to `value`, so that RESET returns to it (manual: 20.1.4
+    /// "Parameter Interaction via the Shell", `options`).
+    #[must_use]
+    pub fn with_setting(&self, name: &str, value: &str) -> Target {
+        let escaped = value.replace('\\', "\\\\").replace(char::is_whitespace, "\\ ");
+        let before = self.options.as_ref().map(|options| format!("{options} ")).unwrap_or_default();
+        Target { options: Some(format!("{before}-c {name}={escaped}")), ..self.clone() }
     }
 
     /// The password to send to `endpoint`: the given one, else the one of `.pgpass`.

@@ -137,3 +137,9 @@ fn ssl_settings_are_checked_together() {
     assert!(message("sslnegotiation=direct sslmode=prefer").contains("require"));
     target("sslrootcert=system");
 }
+
+#[test]
+fn settings_travel_as_options() {
+    let target = target("host=h options='-c a=b'").with_setting("role", r"odd \ name").with_setting("TimeZone", "UTC");
+    assert_eq!(target.options.as_deref(), Some(r"-c a=b -c role=odd\ \\\ name -c TimeZone=UTC"));
+}

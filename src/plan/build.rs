@@ -44,7 +44,7 @@ pub fn build(context: &Context, steps: &[Step]) -> Plan {
         role: context.whole.role.clone(),
         from: Fingerprints { scope: fingerprint(context.live), closure: closure(context, steps) },
         to: fingerprint(context.desired),
-        scope: context.scope.schemas(),
+        scope: context.scope.clone(),
         groups,
         pending: Vec::new(),
         unmanaged: unmanaged_in_scope(context),

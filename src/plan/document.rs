@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::catalog::{Id, Unmanaged, digest};
+use crate::change::Scope;
 use crate::hazard::Hazard;
 use crate::statement::LockMode;
 
@@ -50,7 +51,7 @@ pub struct Plan {
     /// The fingerprint that the scope has afterwards.
     pub to: String,
     /// The schemas that the plan may touch.
-    pub scope: Vec<String>,
+    pub scope: Scope,
     /// The steps, cut into transactions.
     pub groups: Vec<Group>,
     /// Steps of phases that were not selected.

@@ -54,6 +54,17 @@ fn needs_administrator(sql: &str) -> bool {
     WORDS.iter().any(|w| sql.starts_with(w)) || sql.starts_with("ALTER ") && sql.contains(" OWNER TO ")
 }
 
+/// Runs groups one after another.
+///
+/// # Errors
+/// The step that failed.
+pub async fn run_groups(scratch: &Scratch, groups: &[Group]) -> Result<(), StepFailed> {
+    for group in groups {
+        run_as(scratch, group).await?;
+    }
+    Ok(())
+}
+
 /// Runs a group as the loading role, and as the administrator what only one may do; those statements cut the group.
 pub async fn run_as(scratch: &Scratch, group: &Group) -> Result<(), StepFailed> {
     if !group.steps.iter().flat_map(|s| &s.sql).any(|sql| needs_administrator(sql)) {

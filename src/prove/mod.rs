@@ -4,6 +4,6 @@ mod copy;
 mod run;
 mod settle;
 
-pub use copy::{CopyError, copy};
+pub use copy::{CopyError, copy, run_groups};
 pub use run::{Outcome, prove};
 pub use settle::{Pair, candidates, settle};

@@ -225,7 +225,8 @@ fn language(name: &str, policy: &Policy) -> Option<Verdict> {
 
 fn function(statement: &protobuf::CreateFunctionStmt, policy: &Policy) -> Verdict {
     let name = option(&statement.options, "language").and_then(word).unwrap_or("sql");
-    language(name, policy).unwrap_or_else(|| Verdict::Run(Action::Define, !TRUSTED_LANGUAGES.contains(&name)))
+    let leakproof = option(&statement.options, "leakproof").and_then(word) == Some("true");
+    language(name, policy).unwrap_or_else(|| Verdict::Run(Action::Define, leakproof || !TRUSTED_LANGUAGES.contains(&name)))
 }
 
 fn define(statement: &protobuf::DefineStmt) -> Verdict {

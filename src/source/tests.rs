@@ -178,17 +178,6 @@ async fn extensions_owners_and_rights_load_without_a_superuser() {
     drop_roles("owners").await;
 }
 
-#[test]
-fn reading_is_fast() {
-    let path = format!("{SHARED}/corpora/inaturalist/schema.sql");
-    let Ok(files) = Files::read(Path::new(&path)) else { return };
-    let started = std::time::Instant::now();
-    let statements = read(&files, &Policy::default()).unwrap_or_else(|p| panic!("{p}"));
-    let split = started.elapsed();
-    let order = order::order(&statements, &Policy::default());
-    eprintln!("{} statements read in {split:?}, ordered in {:?}", order.len(), started.elapsed() - split);
-}
-
 #[tokio::test]
 async fn a_missing_extension_names_the_ways_out() {
     let p = problems("missing_extension", "CREATE EXTENSION nosuch;\n").await;

@@ -1,0 +1,297 @@
+//! Commands and flags, each stated once; clap makes parser and help of them.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Your PostgreSQL schema, true to its source.
+#[derive(Parser, Debug)]
+#[command(name = "plumb", version, about, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// The configuration [default: plumb.toml, if it is there].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Say what is done and where the time goes; twice for more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Only the result and errors.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Colour.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 nothing to do or done, 1 error, 2 differences found, 3 refused or busy, 4 applied in part, \
+130 interrupted before anything was applied.";
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Show what has to change, proven on a copy; exit 2 when something does.
+    Plan(PlanOptions),
+    /// Run a plan.
+    Apply(ApplyOptions),
+    /// Compare the live database with the files; exit 2 when they differ.
+    Drift(DriftOptions),
+    /// Compare any two: database, directory, file, snapshot.
+    Diff(DiffOptions),
+    /// Write a live database as declarative SQL.
+    Dump(DumpOptions),
+    /// Write the catalog of a live database as JSON.
+    Snapshot(SnapshotOptions),
+    /// Load the files into the shadow and report every error.
+    Check(CheckOptions),
+    /// Prove a stored plan again.
+    Prove(ProveOptions),
+    /// Write a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The live database.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Database {
+    /// The live database: a URL, a keyword string, or a snapshot file [default: the environment of the configuration,
+    /// then DATABASE_URL, then PG*].
+    #[arg(long, value_name = "URL|SNAPSHOT")]
+    pub db: Option<String>,
+    /// The environment of the configuration.
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+}
+
+/// The wanted schema.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Wanted {
+    /// The wanted schema [default: the configuration's, then schema/].
+    #[arg(long, value_name = "DIR|FILE|SNAPSHOT|URL")]
+    pub schema: Option<String>,
+    /// Where scratch databases are made: auto (a private server of this machine), target (the live server), or a URL.
+    #[arg(long, value_name = "auto|target|URL")]
+    pub shadow: Option<String>,
+    /// The schemas that may be touched, instead of those that the files create or put objects in; `*` for all.
+    #[arg(long, value_name = "SCHEMA", value_delimiter = ',')]
+    pub scope: Vec<String>,
+}
+
+/// `plumb plan`.
+#[derive(Args, Debug)]
+pub struct PlanOptions {
+    #[command(flatten)]
+    pub database: Database,
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// Where to write the plan [default: plans/ID.json; `-` writes nothing].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<String>,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub format: PlanFormat,
+    /// Do not prove the plan.
+    #[arg(long)]
+    pub no_prove: bool,
+    /// Exit 0 even when there are differences.
+    #[arg(long)]
+    pub exit_zero: bool,
+}
+
+/// The forms of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For a person.
+    Text,
+    /// For psql.
+    Sql,
+    /// The document.
+    Json,
+}
+
+/// `plumb apply`.
+#[derive(Args, Debug)]
+pub struct ApplyOptions {
+    /// The plan; without one, a plan is made and applied.
+    pub plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub database: Database,
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// A hazard to allow, by its code; `all` for every one, `unproven` for a plan that was not proven.
+    #[arg(long, value_name = "CODE")]
+    pub allow: Vec<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// How long a statement waits for a lock before it gives way and tries again.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2s")]
+    pub lock_timeout: Duration,
+}
+
+/// `plumb drift`.
+#[derive(Args, Debug)]
+pub struct DriftOptions {
+    #[command(flatten)]
+    pub database: Database,
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+    /// Exit 0 even when there are differences.
+    #[arg(long)]
+    pub exit_zero: bool,
+}
+
+/// The forms of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For a person.
+    Text,
+    /// For a machine.
+    Json,
+}
+
+/// `plumb diff`.
+#[derive(Args, Debug)]
+pub struct DiffOptions {
+    /// What there is: URL, directory, file or snapshot.
+    pub from: String,
+    /// What is wanted: URL, directory, file or snapshot.
+    pub to: String,
+    /// Where scratch databases are made.
+    #[arg(long, value_name = "auto|URL")]
+    pub shadow: Option<String>,
+    /// The schemas to compare; `*` for all.
+    #[arg(long, value_name = "SCHEMA", value_delimiter = ',')]
+    pub scope: Vec<String>,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    pub format: DiffFormat,
+    /// Exit 0 even when there are differences.
+    #[arg(long)]
+    pub exit_zero: bool,
+}
+
+/// The forms of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    /// For a person.
+    Text,
+    /// For a machine.
+    Json,
+    /// The statements that lead from one to the other.
+    Sql,
+}
+
+/// `plumb dump`.
+#[derive(Args, Debug)]
+pub struct DumpOptions {
+    #[command(flatten)]
+    pub database: Database,
+    /// A directory (one file per object; it must be new or empty) or a `.sql` file [default: standard output].
+    #[arg(long, value_name = "DIR|FILE")]
+    pub out: Option<PathBuf>,
+    /// Only these schemas.
+    #[arg(long, value_name = "SCHEMA", value_delimiter = ',')]
+    pub scope: Vec<String>,
+}
+
+/// `plumb snapshot`.
+#[derive(Args, Debug)]
+pub struct SnapshotOptions {
+    #[command(flatten)]
+    pub database: Database,
+    /// The file [default: standard output].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `plumb check`.
+#[derive(Args, Debug)]
+pub struct CheckOptions {
+    #[command(flatten)]
+    pub wanted: Wanted,
+}
+
+/// `plumb prove`.
+#[derive(Args, Debug)]
+pub struct ProveOptions {
+    /// The plan.
+    pub plan: PathBuf,
+    #[command(flatten)]
+    pub database: Database,
+    /// Where scratch databases are made.
+    #[arg(long, value_name = "auto|target|URL")]
+    pub shadow: Option<String>,
+}
+
+/// `2s`, `500ms`, `1m`, or seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| format!("\"{text}\" is no duration: write 2s, 500ms or 1m"))?;
+    let seconds = match unit.trim() {
+        "ms" => number / 1000.0,
+        "" | "s" => number,
+        "m" | "min" => number * 60.0,
+        _ => return Err(format!("\"{unit}\" is no unit of time: write ms, s or m")),
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|_| format!("\"{text}\" is no duration"))
+}
+
+impl Arguments {
+    /// Whether to colour what goes to standard output.
+    pub fn color(&self) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        }
+    }
+
+    /// Whether differences are no reason for exit code 2.
+    pub fn exit_zero(&self) -> bool {
+        match &self.command {
+            Command::Plan(o) => o.exit_zero,
+            Command::Drift(o) => o.exit_zero,
+            Command::Diff(o) => o.exit_zero,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
+        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        assert!(duration("soon").is_err() && duration("2 weeks").is_err());
+    }
+}

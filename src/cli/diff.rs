@@ -1,0 +1,39 @@
+//! `plumb diff FROM TO`: any two of database, directory, file and snapshot.
+
+use super::arguments::{DiffFormat, DiffOptions, Wanted};
+use super::workspace::Workspace;
+use super::{Outcome, failure, side};
+use crate::exit_code::{DIFFERENCES, DONE};
+use crate::plan::{self, differences, make};
+
+/// The command.
+pub async fn run(options: &DiffOptions, workspace: &mut Workspace) -> Outcome {
+    let wanted = Wanted { schema: None, shadow: options.shadow.clone(), scope: options.scope.clone() };
+    let to_first = !options.to.ends_with(".sql") && !std::path::Path::new(&options.to).is_dir();
+    // Files take encoding, locale and owner from the side that is a database.
+    let (from, to) = if to_first {
+        let to = side::any(workspace, &options.to, &wanted, None).await?;
+        (side::any(workspace, &options.from, &wanted, Some(&to)).await?, to)
+    } else {
+        let from = side::any(workspace, &options.from, &wanted, None).await?;
+        let to = side::any(workspace, &options.to, &wanted, Some(&from)).await?;
+        (from, to)
+    };
+    let sides = side::between(workspace, &from, &to, &wanted).await?;
+    let made = make(&sides, &|id| to.source(id), Vec::new())?;
+    workspace.progress.clear();
+    let text_options = differences::Options {
+        color: workspace.color,
+        width: 100,
+        title: "Diff".to_owned(),
+        target: from.name.clone(),
+        schema: to.name.clone(),
+        objects: sides.live.len(),
+    };
+    failure::print(&match options.format {
+        DiffFormat::Text => differences::render(&made.plan, &text_options),
+        DiffFormat::Json => differences::json(&made.plan),
+        DiffFormat::Sql => plan::sql::render(&made.plan),
+    })?;
+    Ok(if made.plan.is_empty() { DONE } else { DIFFERENCES })
+}

@@ -1,0 +1,94 @@
+//! The command line: one file per command, and what they share.
+
+mod apply;
+mod arguments;
+mod check;
+mod diff;
+mod drift;
+mod dump;
+mod failure;
+mod plan;
+mod progress;
+mod prove;
+mod side;
+mod snapshot;
+mod workspace;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+use workspace::Workspace;
+
+use crate::exit_code::{DIFFERENCES, DONE, IN_PART, INTERRUPTED};
+use crate::shadow;
+
+/// What a command ends with: an exit code, or everything that is wrong.
+type Outcome = Result<u8, Failure>;
+
+/// Runs the command line and gives the exit code.
+pub fn run() -> u8 {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(e) => return Failure::new("system::runtime", format!("the runtime does not start: {e}")).show(false),
+    };
+    let code = runtime.block_on(async {
+        let mut workspace = match Workspace::new(&arguments) {
+            Ok(workspace) => workspace,
+            Err(failure) => return failure.show(arguments.color()),
+        };
+        let applied = workspace.applied.clone();
+        let outcome = tokio::select! {
+            outcome = command(&arguments, &mut workspace) => outcome,
+            signal = interrupted() => {
+                workspace.progress.clear();
+                eprintln!("plumb: {signal}; stopped.");
+                Ok(if applied.get() { IN_PART } else { INTERRUPTED })
+            }
+        };
+        let code = match outcome {
+            Ok(code) => code,
+            Err(failure) => {
+                workspace.progress.clear();
+                failure.show(arguments.color())
+            }
+        };
+        workspace.close().await;
+        if arguments.exit_zero() && code == DIFFERENCES { DONE } else { code }
+    });
+    shadow::cleanup_all();
+    code
+}
+
+async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
+    match &arguments.command {
+        Command::Plan(options) => plan::run(options, workspace).await,
+        Command::Apply(options) => apply::run(options, workspace).await,
+        Command::Drift(options) => drift::run(options, workspace).await,
+        Command::Diff(options) => diff::run(options, workspace).await,
+        Command::Dump(options) => dump::run(options, workspace).await,
+        Command::Snapshot(options) => snapshot::run(options, workspace).await,
+        Command::Check(options) => check::run(options, workspace).await,
+        Command::Prove(options) => prove::run(options, workspace).await,
+        Command::Completions { shell } => {
+            use clap::CommandFactory;
+            clap_complete::generate(*shell, &mut Arguments::command(), "plumb", &mut std::io::stdout());
+            Ok(DONE)
+        }
+    }
+}
+
+/// Waits for Ctrl-C, SIGTERM or SIGHUP.
+async fn interrupted() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => "interrupted",
+        _ = term.recv() => "terminated",
+        _ = hangup.recv() => "hung up",
+    }
+}

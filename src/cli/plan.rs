@@ -1,0 +1,131 @@
+//! `plumb plan`.
+
+use std::path::PathBuf;
+
+use super::arguments::{PlanFormat, PlanOptions, Wanted};
+use super::failure::Failure;
+use super::side::{self, Side};
+use super::workspace::Workspace;
+use super::Outcome;
+use crate::exit_code::{DIFFERENCES, DONE};
+use crate::kind;
+use crate::plan::{self, Made, Plan, Proof, Sides, make};
+use crate::prove::prove;
+
+/// Both sides, a plan between them, and its proof.
+pub struct Planned {
+    /// The live side.
+    pub live: Side,
+    /// The wanted side.
+    pub wanted: Side,
+    /// Cut to the scope.
+    pub sides: Sides,
+    /// The document.
+    pub plan: Plan,
+}
+
+/// Reads both sides and plans; proves unless told not to.
+pub async fn planned(
+    workspace: &mut Workspace,
+    database: &super::arguments::Database,
+    wanted: &Wanted,
+    proven: bool,
+) -> Result<Planned, Failure> {
+    let live = side::live(workspace, database).await?;
+    let schema = workspace.schema(wanted, database.env.as_deref())?;
+    let desired = side::any(workspace, &schema, wanted, Some(&live)).await?;
+    let sides = side::between(workspace, &live, &desired, wanted).await?;
+    workspace.progress.stage("comparing and ordering");
+    let warnings = workspace_warnings(&live, &desired);
+    let made = make(&sides, &|id| desired.source(id), warnings)?;
+    let plan = if proven && !made.plan.is_empty() {
+        proof(workspace, &live, wanted, &sides, &made).await?
+    } else if made.plan.is_empty() {
+        let proof = Proof::Equal { server: sides.whole.server, copy: "nothing to do".to_owned() };
+        Plan { proof, ..made.plan.clone() }.seal()
+    } else {
+        made.plan.clone()
+    };
+    Ok(Planned { live, wanted: desired, sides, plan })
+}
+
+fn workspace_warnings(live: &Side, desired: &Side) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if live.catalog.role != live.catalog.owner {
+        warnings.push(format!(
+            "the plan is made as {}, and the database belongs to {}: apply it as {}",
+            live.catalog.role, live.catalog.owner, live.catalog.role
+        ));
+    }
+    if let Some((_, loaded)) = &desired.places
+        && loaded.skipped_data > 0
+    {
+        warnings.push(format!("{} statements on rows in the files were not run", loaded.skipped_data));
+    }
+    warnings
+}
+
+/// Proves the plan on a copy; the verdict becomes part of the document.
+async fn proof(workspace: &mut Workspace, live: &Side, wanted: &Wanted, sides: &Sides, made: &Made) -> Result<Plan, Failure> {
+    workspace.progress.stage("proving the plan on a copy");
+    let started = std::time::Instant::now();
+    let mut roles = kind::roles(&sides.whole);
+    roles.extend(kind::roles(&sides.desired));
+    let target = live.session.as_ref().map(|s| s.target.clone());
+    let owner = &sides.whole.role;
+    let scratch = workspace.scratch(wanted.shadow.as_deref(), &live.properties, target.as_ref(), owner, &roles).await?;
+    let outcome = prove(&scratch, sides, made).await?;
+    scratch.drop().await?;
+    let mut plan = made.plan.clone();
+    plan.proof = outcome.proof;
+    plan.to = outcome.to.unwrap_or(plan.to);
+    plan.observed.insert("proof_seconds".to_owned(), started.elapsed().as_secs_f64().into());
+    Ok(plan.seal())
+}
+
+/// The command.
+pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
+    let planned = planned(workspace, &options.database, &options.wanted, !options.no_prove).await?;
+    workspace.progress.clear();
+    let plan = &planned.plan;
+    let saved = match options.out.as_deref() {
+        _ if plan.is_empty() => None,
+        Some("-") => None,
+        Some(path) => Some(PathBuf::from(path)),
+        None => Some(PathBuf::from(&workspace.config.plans).join(format!("{}.json", plan.short_id()))),
+    };
+    if let Some(path) = &saved {
+        write_file(path, &plan::write(plan))?;
+    }
+    let text = match options.format {
+        PlanFormat::Json => plan::write(plan),
+        PlanFormat::Sql => plan::sql::render(plan),
+        PlanFormat::Text => plan::text::render(plan, &text_options(workspace, &planned, options, saved)),
+    };
+    super::failure::print(&text)?;
+    Ok(if plan.is_empty() { DONE } else { DIFFERENCES })
+}
+
+fn text_options(workspace: &Workspace, planned: &Planned, options: &PlanOptions, saved: Option<PathBuf>) -> plan::text::Options {
+    plan::text::Options {
+        color: workspace.color,
+        width: 100,
+        target: planned.live.name.clone(),
+        server: crate::pg::Version(planned.sides.whole.server).to_string(),
+        schema: planned.wanted.name.clone(),
+        environment: options.database.env.clone(),
+        saved: saved.map(|p| p.display().to_string()),
+        verbose: false,
+    }
+}
+
+/// Writes a file and the folders above it; a half-written file is never left.
+pub fn write_file(path: &std::path::Path, text: &str) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| Failure::new("system::write", format!("{} cannot be written: {e}", path.display()));
+    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let aside = path.with_extension(format!("tmp{}", std::process::id()));
+    std::fs::write(&aside, text).map_err(failed)?;
+    std::fs::rename(&aside, path).map_err(failed)
+}

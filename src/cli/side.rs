@@ -1,0 +1,176 @@
+//! The two sides of a comparison: a database, a snapshot, or files.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::arguments::{Database, Wanted};
+use super::failure::Failure;
+use super::workspace::Workspace;
+use crate::catalog::{Catalog, Id, read_snapshot};
+use crate::introspect::introspect;
+use crate::kind;
+use crate::pg::{self, Session, Target};
+use crate::plan::{Sides, Source};
+use crate::prove::{candidates, settle};
+use crate::shadow::{Properties, Scratch};
+use crate::source::{Class, Files, Loaded, Policy, load_statements, read};
+
+/// One side.
+pub struct Side {
+    /// What it holds.
+    pub catalog: Catalog,
+    /// What it is called: `app on db.internal`, `schema/`.
+    pub name: String,
+    /// The connection, for a live database.
+    pub session: Option<Session>,
+    /// What a scratch database takes over from it.
+    pub properties: Properties,
+    /// The scratch database that holds it, for files.
+    pub scratch: Option<Scratch>,
+    /// Where the objects stand, for files.
+    pub places: Option<(Files, Loaded)>,
+}
+
+/// Whether this text is a connection string rather than a path.
+fn is_connection(text: &str) -> bool {
+    text.starts_with("postgres://") || text.starts_with("postgresql://") || text.contains('=') && !Path::new(text).exists()
+}
+
+/// Reads the live side.
+pub async fn live(workspace: &mut Workspace, options: &Database) -> Result<Side, Failure> {
+    match workspace.database(options)? {
+        Some(text) if !is_connection(&text) => snapshot(&text),
+        Some(text) => database(workspace, Target::parse(&text)?).await,
+        None => match Target::from_environment()? {
+            Some(target) => database(workspace, target).await,
+            None => Err(Failure::new("connect::no_database", "no database is named")
+                .help("give --db URL, --env NAME, or set DATABASE_URL or PGHOST and PGDATABASE")),
+        },
+    }
+}
+
+/// Reads any side by what its text looks like; files are loaded into a scratch database like `beside`.
+pub async fn any(workspace: &mut Workspace, text: &str, wanted: &Wanted, beside: Option<&Side>) -> Result<Side, Failure> {
+    if is_connection(text) {
+        return database(workspace, Target::parse(text)?).await;
+    }
+    if text.ends_with(".json") {
+        return snapshot(text);
+    }
+    files(workspace, text, wanted, beside).await
+}
+
+async fn database(workspace: &mut Workspace, target: Target) -> Result<Side, Failure> {
+    workspace.progress.stage(format!("connecting to {target}"));
+    for warning in &target.warnings {
+        workspace.progress.line(&format!("warning: {warning}"));
+    }
+    let session = pg::connect(&target).await?;
+    let properties = Properties::read(&session).await.map_err(|e| Failure::from_server("connect::other", &e))?;
+    workspace.progress.stage(format!("reading the catalog of {target}"));
+    let catalog = introspect(&session).await?;
+    Ok(Side { catalog, name: target.to_string(), session: Some(session), properties, scratch: None, places: None })
+}
+
+fn snapshot(path: &str) -> Result<Side, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Failure::new("snapshot::unreadable", format!("{path} cannot be read: {e}")).help("a snapshot is what `plumb snapshot --out FILE` writes"))?;
+    let wrong = |message: String| Failure::new("snapshot::form", format!("{path}: {message}")).help("make a new one with `plumb snapshot`");
+    let catalog = read_snapshot(&text).map_err(|e| wrong(e.to_string()))?;
+    for object in catalog.objects() {
+        kind::check(object).map_err(wrong)?;
+    }
+    let properties = Properties { major: catalog.server / 10000, ..Properties::default() };
+    Ok(Side { catalog, name: path.to_owned(), session: None, properties, scratch: None, places: None })
+}
+
+/// Loads files into a scratch database whose loading role has the name of the default owner.
+async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: Option<&Side>) -> Result<Side, Failure> {
+    workspace.progress.stage(format!("reading {path}"));
+    let files = Files::read(Path::new(path))?;
+    let policy = Policy {
+        allow_do: workspace.config.screen.allow_do,
+        allow_languages: workspace.config.screen.allow_languages.clone(),
+        ..Policy::default()
+    };
+    // Errors that need no server come without waiting for one.
+    let _ = read(&files, &policy)?;
+    let properties = beside.map_or_else(Properties::default, |b| b.properties.clone());
+    let owner = workspace.config.owner.clone().or_else(|| beside.map(|b| b.catalog.owner.clone()));
+    let owner = owner.unwrap_or_else(|| "owner".to_owned());
+    let roles = beside.map_or_else(BTreeSet::new, |b| kind::roles(&b.catalog));
+    let target = beside.and_then(|b| b.session.as_ref()).map(|s| s.target.clone());
+    workspace.progress.stage("starting the shadow");
+    let scratch = workspace.scratch(wanted.shadow.as_deref(), &properties, target.as_ref(), &owner, &roles).await?;
+    workspace.progress.stage(format!("loading {path} into the shadow"));
+    let loaded = load_statements(&scratch.session.client, Some(&scratch.administrator.client), &files, &policy).await?;
+    for notice in &loaded.notices {
+        workspace.progress.line(&format!("note: {notice}"));
+    }
+    workspace.progress.stage("reading the wanted catalog");
+    let catalog = introspect(&scratch.session).await?;
+    Ok(Side { catalog, name: path.to_owned(), session: None, properties, scratch: Some(scratch), places: Some((files, loaded)) })
+}
+
+/// The class of name that an object's statement defines.
+fn class(class: &str) -> Class {
+    match class {
+        "schema" => Class::Schema,
+        "extension" => Class::Extension,
+        "enum" | "domain" | "composite type" | "range type" => Class::Type,
+        "function" | "procedure" | "aggregate" => Class::Routine,
+        "column" | "default" => Class::Column,
+        "primary key" | "unique" | "check" | "foreign key" | "exclusion" | "domain constraint" => Class::Constraint,
+        "trigger" => Class::Trigger,
+        "policy" => Class::Policy,
+        "rule" => Class::Rule,
+        "collation" => Class::Collation,
+        "event trigger" => Class::EventTrigger,
+        "statistics" => Class::Statistics,
+        _ => Class::Relation,
+    }
+}
+
+impl Side {
+    /// Where the files define an object; for a satellite, where its object stands.
+    pub fn source(&self, id: &Id) -> Option<Source> {
+        let id = id.of().unwrap_or(id);
+        let (files, loaded) = self.places.as_ref()?;
+        let place = loaded.place_of(class(id.class()), id.name())?;
+        let (line, _) = files.line_column(place);
+        Some(Source { file: files.0.get(place.file)?.path.clone(), line })
+    }
+}
+
+/// Both sides cut to the scope, with what only deparsing writes in two ways settled.
+pub async fn between(workspace: &mut Workspace, from: &Side, to: &Side, wanted: &Wanted) -> Result<Sides, Failure> {
+    let stated = if wanted.scope.is_empty() { workspace.config.scope.schemas.clone() } else { wanted.scope.clone() };
+    let mut sides = Sides::new(from.catalog.clone(), &to.catalog, &stated);
+    let pairs = candidates(&sides.live, &sides.desired);
+    if pairs.is_empty() {
+        return Ok(sides);
+    }
+    workspace.progress.stage(format!("settling {} expressions", pairs.len()));
+    let made;
+    let scratch = match (&to.scratch, &from.scratch) {
+        (Some(scratch), _) | (None, Some(scratch)) => Some(scratch),
+        (None, None) => {
+            made = copy_of(workspace, to, wanted).await?;
+            made.as_ref()
+        }
+    };
+    if let Some(scratch) = scratch {
+        let equal = settle(&scratch.session, &to.catalog, &pairs).await?;
+        for pair in pairs.into_iter().filter(|p| equal.contains(&p.left.id)) {
+            sides.desired.put(pair.left);
+        }
+    }
+    Ok(sides)
+}
+
+/// A scratch database with a copy of one side, for settling; none when it cannot be built.
+async fn copy_of(workspace: &mut Workspace, side: &Side, wanted: &Wanted) -> Result<Option<Scratch>, Failure> {
+    let roles = kind::roles(&side.catalog);
+    let scratch = workspace.scratch(wanted.shadow.as_deref(), &side.properties, None, &side.catalog.owner, &roles).await?;
+    Ok(crate::prove::copy(&scratch, &side.catalog).await?.is_ok().then_some(scratch))
+}

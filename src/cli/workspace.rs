@@ -1,0 +1,107 @@
+//! What a command works with: configuration, progress, and a shadow that is opened when it is first needed.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::arguments::{Arguments, Database, Wanted};
+use super::failure::Failure;
+use super::progress::Progress;
+use crate::config::{self, Config};
+use crate::pg::Target;
+use crate::shadow::{Choice, Properties, Scratch, Shadow};
+
+/// The state of one command.
+pub struct Workspace {
+    /// plumb.toml.
+    pub config: Config,
+    /// What is shown of the work.
+    pub progress: Progress,
+    /// Whether to colour.
+    pub color: bool,
+    /// Set as soon as something was committed in the live database.
+    pub applied: Rc<Cell<bool>>,
+    shadow: Option<Shadow>,
+}
+
+impl Workspace {
+    /// Reads the configuration.
+    pub fn new(arguments: &Arguments) -> Result<Workspace, Failure> {
+        Ok(Workspace {
+            config: config::load(arguments.config.as_deref())?,
+            progress: Progress::new(arguments.verbose, arguments.quiet),
+            color: arguments.color(),
+            applied: Rc::default(),
+            shadow: None,
+        })
+    }
+
+    /// The text that says where the live database is: `--db`, the environment, `DATABASE_URL`.
+    pub fn database(&self, options: &Database) -> Result<Option<String>, Failure> {
+        if options.db.is_some() {
+            return Ok(options.db.clone());
+        }
+        let named = self.environment(options.env.as_deref())?;
+        if let Some(url) = named.and_then(|e| e.url.clone()) {
+            return Ok(Some(url));
+        }
+        Ok(std::env::var("DATABASE_URL").ok().filter(|u| !u.is_empty()))
+    }
+
+    /// The environment of the configuration with this name.
+    pub fn environment(&self, name: Option<&str>) -> Result<Option<&config::Environment>, Failure> {
+        let Some(name) = name else { return Ok(None) };
+        let known: Vec<&str> = self.config.env.keys().map(String::as_str).collect();
+        self.config.env.get(name).map(Some).ok_or_else(|| {
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Failure::new("config::environment", format!("the configuration has no environment \"{name}\""))
+                .help(format!("it has: {known}. Add [env.{name}] with url = \"...\" to plumb.toml"))
+        })
+    }
+
+    /// The wanted schema's place: `--schema`, the environment's, the configuration's, `schema/`.
+    pub fn schema(&self, wanted: &Wanted, env: Option<&str>) -> Result<String, Failure> {
+        let environment = self.environment(env)?.and_then(|e| e.schema.clone());
+        Ok(wanted.schema.clone().or(environment).unwrap_or_else(|| self.config.schema.clone()))
+    }
+
+    /// A scratch database whose loading role is called `owner`.
+    pub async fn scratch(
+        &mut self,
+        choice: Option<&str>,
+        properties: &Properties,
+        target: Option<&Target>,
+        owner: &str,
+        roles: &BTreeSet<String>,
+    ) -> Result<Scratch, Failure> {
+        let text = choice.map(str::to_owned).or_else(|| self.config.shadow.clone());
+        let choice = text.map_or(Choice::Auto, |t| Choice::parse(&t));
+        let shadow = match self.shadow.take() {
+            Some(shadow) => shadow,
+            None => Shadow::open(&choice, properties, target).await?,
+        };
+        let scratch = shadow.scratch(properties, owner, roles).await;
+        self.shadow = Some(shadow);
+        Ok(scratch?)
+    }
+
+    /// Opens the private shadow ahead of its first use, so that it starts while the catalog is read.
+    pub async fn open_shadow(&mut self, choice: Option<&str>, properties: &Properties, target: Option<&Target>) -> Result<(), Failure> {
+        if self.shadow.is_none() {
+            let text = choice.map(str::to_owned).or_else(|| self.config.shadow.clone());
+            let choice = text.map_or(Choice::Auto, |t| Choice::parse(&t));
+            self.shadow = Some(Shadow::open(&choice, properties, target).await?);
+        }
+        Ok(())
+    }
+
+    /// Stops what was started.
+    pub async fn close(self) {
+        self.progress.report();
+        if let Some(shadow) = self.shadow
+            && let Err(e) = shadow.close().await
+        {
+            eprintln!("plumb: {e}");
+        }
+    }
+}

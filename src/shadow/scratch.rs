@@ -1,0 +1,113 @@
+//! A scratch database.
+
+use super::error::ShadowError;
+use super::properties::Properties;
+use super::server;
+use crate::pg::{self, Session, Target};
+use crate::sql::ident;
+use std::sync::Arc;
+
+/// A new database in a shadow, with its two sessions. Gone with the shadow at the latest.
+pub struct Scratch {
+    /// Connected as the loading role: in a private cluster an ordinary role with the owner's name, so that SQL of a stranger
+    /// can do no harm outside this database.
+    pub session: Session,
+    /// Connected as the role that rules the shadow's server (in a private cluster its superuser), for extensions that need it.
+    pub administrator: Session,
+    /// Its name.
+    pub name: String,
+    pub(super) maintenance: Arc<Session>,
+    pub(super) id: Option<u64>,
+}
+
+impl Scratch {
+    /// Drops the database now.
+    ///
+    /// # Errors
+    /// What the server refuses.
+    pub async fn drop(self) -> Result<(), ShadowError> {
+        self.session.close().await;
+        self.administrator.close().await;
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.name));
+        let doing = ShadowError::sql(format!("drop scratch database {}", self.name));
+        self.maintenance.client.batch_execute(&sql).await.map_err(doing)?;
+        if let Some(id) = self.id {
+            server::note(id, |leftovers| leftovers.databases.remove(&self.name));
+        }
+        Ok(())
+    }
+}
+
+/// Makes the database with `properties`, or with the nearest ones that the server has, and says so.
+///
+/// # Errors
+/// When the server refuses even the plainest.
+pub(super) async fn create(
+    maintenance: &Session,
+    properties: &Properties,
+    name: &str,
+    owner: &str,
+    strategy: Option<&str>,
+) -> Result<(), ShadowError> {
+    let mut first_error = None;
+    for candidate in properties.with_fallbacks() {
+        match maintenance.client.batch_execute(&candidate.create_database(name, owner, strategy)).await {
+            Ok(()) => {
+                if let Some(error) = &first_error {
+                    let Properties { collate, provider, icu_locale, .. } = properties;
+                    let asked = icu_locale.as_deref().filter(|_| *provider != 'c').unwrap_or(collate);
+                    let used = &candidate.collate;
+                    tracing::warn!(
+                        "the shadow does not have the target's locale {asked} ({error}); it uses {used}, so text may sort differently"
+                    );
+                }
+                return Ok(());
+            }
+            Err(error) => {
+                first_error.get_or_insert(words(&error));
+                if !is_about_locale(&error) {
+                    return Err(ShadowError::sql("create a scratch database")(error));
+                }
+            }
+        }
+    }
+    Err(ShadowError::File { path: "scratch database".into(), reason: first_error.unwrap_or_default() })
+}
+
+/// True for errors that another locale may avoid: everything but a missing right, a name or role problem, or a full machine.
+fn is_about_locale(error: &tokio_postgres::Error) -> bool {
+    let class = error.code().map(|code| code.code().get(..2).unwrap_or_default().to_owned());
+    let spared = error.code().is_some_and(|code| ["42501", "42P04", "42704"].contains(&code.code()));
+    !spared && class.is_some_and(|class| ["22", "42", "0A", "55", "XX"].contains(&class.as_str()))
+}
+
+/// Those settings of `properties` that the server accepts; the others are told.
+///
+/// # Errors
+/// When the line is lost.
+pub(super) async fn accepted_settings(session: &Session, properties: &Properties) -> Result<Vec<(String, String)>, ShadowError> {
+    let mut accepted = Vec::new();
+    for (name, value) in &properties.settings {
+        match session.client.query("SELECT pg_catalog.set_config($1, $2, true)", &[name, value]).await {
+            Ok(_) => accepted.push((name.clone(), value.clone())),
+            Err(error) if error.as_db_error().is_some() => {
+                tracing::warn!("the shadow does not take over {name} = {value}: {}", words(&error));
+            }
+            Err(error) => return Err(ShadowError::sql("check the target's settings")(error)),
+        }
+    }
+    Ok(accepted)
+}
+
+fn words(error: &tokio_postgres::Error) -> String {
+    error.as_db_error().map_or_else(|| error.to_string(), |server| server.message().to_owned())
+}
+
+/// A session at `target` that starts with `settings`.
+///
+/// # Errors
+/// See [`pg::ConnectError`].
+pub(super) async fn connect(target: &Target, settings: &[(String, String)]) -> Result<Session, ShadowError> {
+    let target = settings.iter().fold(target.clone(), |target, (name, value)| target.with_setting(name, value));
+    Ok(pg::connect(&target).await?)
+}

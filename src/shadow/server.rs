@@ -1,0 +1,130 @@
+//! A scratch database on a server that is not plumb's own: nothing may stay there.
+
+use super::error::ShadowError;
+use super::registry::{self, Live};
+use super::roles::{self, Rights};
+use crate::pg::{self, Session, Target};
+use crate::sql::ident;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long the last cleaning may take when plumb is on its way out.
+const LAST_CHANCE: Duration = Duration::from_secs(5);
+
+/// What plumb made on a server and must take away again.
+#[derive(Debug, Clone)]
+pub(super) struct Leftovers {
+    /// How to get there.
+    pub(super) target: Target,
+    /// Scratch databases.
+    pub(super) databases: BTreeSet<String>,
+    /// Roles that were missing.
+    pub(super) roles: BTreeSet<String>,
+}
+
+impl Leftovers {
+    /// Nothing yet, on the server of `target`.
+    pub(super) fn none(target: &Target) -> Leftovers {
+        Leftovers { target: target.clone(), databases: BTreeSet::new(), roles: BTreeSet::new() }
+    }
+
+    /// Drops it all. Goes on after an error and returns the first.
+    ///
+    /// # Errors
+    /// What the server refuses.
+    pub(super) async fn drop_all(&self, session: &Session) -> Result<(), ShadowError> {
+        let mut first = Ok(());
+        for name in &self.databases {
+            let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(name));
+            let result = session.client.batch_execute(&sql).await;
+            first = first.and(result.map_err(ShadowError::sql(format!("drop scratch database {name}"))));
+        }
+        for name in &self.roles {
+            let result = session.client.batch_execute(&format!("DROP ROLE IF EXISTS {}", ident(name))).await;
+            first = first.and(result.map_err(ShadowError::sql(format!("drop role {name}"))));
+        }
+        first
+    }
+}
+
+/// Drops `leftovers` over a connection of its own, from a place where nothing can be awaited.
+pub(super) fn drop_blocking(leftovers: Leftovers) {
+    if leftovers.databases.is_empty() && leftovers.roles.is_empty() {
+        return;
+    }
+    let shown = leftovers.target.to_string();
+    let work = move || -> Result<(), String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+        let work = async {
+            let session = pg::connect(&leftovers.target).await.map_err(|error| error.to_string())?;
+            leftovers.drop_all(&session).await.map_err(|error| error.to_string())
+        };
+        runtime.block_on(async { tokio::time::timeout(LAST_CHANCE, work).await.map_err(|_| "it takes too long".to_owned())? })
+    };
+    let result = std::thread::spawn(work).join().unwrap_or_else(|_| Err("it panicked".to_owned()));
+    if let Err(reason) = result {
+        tracing::warn!("scratch databases (plumb_scratch_...) may be left at {shown}: {reason}");
+    }
+}
+
+/// Whom SQL is loaded as on a given server, once the missing roles are there: the owner when we may become it, else ourselves.
+///
+/// # Errors
+/// [`ShadowError::MissingRight`] when roles are missing and we may not make them.
+pub(super) async fn prepare(
+    id: u64,
+    administrator: &Session,
+    rights: Rights,
+    owner: &str,
+    roles: &BTreeSet<String>,
+) -> Result<String, ShadowError> {
+    let missing = roles::missing(administrator, roles.iter().map(String::as_str).chain([owner])).await?;
+    if !missing.is_empty() && !rights.createrole {
+        return Err(ShadowError::MissingRight {
+            role: administrator.user.clone(),
+            right: "CREATEROLE",
+            purpose: format!("make the roles that the schema names ({})", missing.join(", ")),
+            place: administrator.target.to_string(),
+        });
+    }
+    for name in &missing {
+        let sql = format!("CREATE ROLE {} NOLOGIN", ident(name));
+        administrator.client.batch_execute(&sql).await.map_err(ShadowError::sql(format!("create role {name}")))?;
+        note(id, |leftovers| leftovers.roles.insert(name.clone()));
+    }
+    if missing.iter().any(|name| name == owner) && !rights.superuser {
+        roles::grant(administrator, &[owner.to_owned()], &administrator.user).await?;
+    }
+    let loader = if may_become(administrator, owner).await? { owner.to_owned() } else { administrator.user.clone() };
+    if loader != owner {
+        tracing::warn!("role {loader} may not become {owner} on the shadow's server; the schema is loaded as {loader}");
+    }
+    warn_of_superuser(administrator, &loader).await?;
+    let others: Vec<String> = missing.into_iter().filter(|name| *name != loader).collect();
+    roles::grant(administrator, &others, &loader).await?;
+    Ok(loader)
+}
+
+/// On a given server the wall between a stranger's SQL and the machine is the loading role's lack of rights.
+async fn warn_of_superuser(session: &Session, loader: &str) -> Result<(), ShadowError> {
+    let query = "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1 AND rolsuper";
+    let found =
+        session.client.query_opt(query, &[&loader]).await.map_err(ShadowError::sql("read the rights of the loading role"))?;
+    if found.is_some() {
+        tracing::warn!("the schema is loaded as superuser {loader} on {}; load only SQL that you trust", session.target);
+    }
+    Ok(())
+}
+
+/// True when the session may SET ROLE to `role`.
+async fn may_become(session: &Session, role: &str) -> Result<bool, ShadowError> {
+    let kind = if session.version.major() >= 16 { "SET" } else { "MEMBER" };
+    let query = "SELECT pg_catalog.pg_has_role(current_user, $1::name, $2)";
+    let row = session.client.query_one(query, &[&role, &kind]).await.map_err(ShadowError::sql("read role memberships"))?;
+    Ok(row.get(0))
+}
+
+/// Writes down what was made, or what was taken away, under registry entry `id`.
+pub(super) fn note(id: u64, change: impl FnOnce(&mut Leftovers) -> bool) {
+    registry::with(id, |live| if let Live::Server(leftovers) = live { change(leftovers) } else { false });
+}

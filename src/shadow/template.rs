@@ -1,0 +1,102 @@
+//! A cluster that was initdb'ed once and is copied for every run.
+
+use super::BOOTSTRAP;
+use super::binaries::Binaries;
+use super::error::ShadowError;
+use super::{cache, privileges};
+use sha2::{Digest, Sha256};
+use std::fs::DirBuilder;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Changes when what plumb puts into a template changes, so that old templates are not used.
+const LAYOUT: &str = "1";
+
+/// The locales to initdb with: the first that this machine has.
+const LOCALES: &[&str] = &["C.UTF-8", "C"];
+
+/// The template of `binaries`, made now if it is not there yet. Other plumbs wait meanwhile.
+///
+/// # Errors
+/// An initdb that fails, a cache that cannot be written.
+pub(super) fn ensure(binaries: &Binaries) -> Result<PathBuf, ShadowError> {
+    let folder = cache::directory()?.join("template");
+    cache::make(&folder)?;
+    let name = name(binaries)?;
+    let template = folder.join(&name);
+    if template.exists() {
+        return Ok(template);
+    }
+    let _lock = cache::lock(&folder.join(".lock"))?;
+    if template.exists() {
+        return Ok(template);
+    }
+    tracing::info!("preparing a PostgreSQL {} cluster in {} (once)", binaries.major, folder.display());
+    let working = folder.join(format!(".{name}.new"));
+    let _ = std::fs::remove_dir_all(&working); // of a plumb that was killed while it held the lock
+    let result = build(binaries, &working).and_then(|()| {
+        privileges::take_back(&working).map_err(|error| ShadowError::file(&working, &error))?;
+        std::fs::rename(&working, &template).map_err(|error| ShadowError::file(&template, &error))
+    });
+    if result.is_err() {
+        let _ = std::fs::remove_dir_all(&working);
+    }
+    result.map(|()| template)
+}
+
+/// A name that differs whenever the programs do.
+fn name(binaries: &Binaries) -> Result<String, ShadowError> {
+    let program = binaries.program("postgres");
+    let metadata = program.metadata().map_err(|error| ShadowError::file(&program, &error))?;
+    let facts = format!("{LAYOUT}\n{}\n{}\n{}\n{}", program.display(), binaries.version, metadata.mtime(), metadata.len());
+    let digest = Sha256::digest(facts.as_bytes());
+    let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{}-{hex}", binaries.major))
+}
+
+fn build(binaries: &Binaries, working: &Path) -> Result<(), ShadowError> {
+    let mut result = Ok(());
+    for locale in LOCALES {
+        let _ = std::fs::remove_dir_all(working);
+        let made = DirBuilder::new().mode(0o700).create(working).and_then(|()| privileges::hand_over(working));
+        made.map_err(|error| ShadowError::file(working, &error))?;
+        result = run(binaries, &mut initdb(binaries, working, locale), "");
+        if result.is_ok() {
+            break;
+        }
+    }
+    result?;
+    // template1 is enough to connect to; a third of the copying is saved.
+    let mut single = privileges::command(&binaries.program("postgres"));
+    single.args(["--single", "-F", "-D"]).arg(working).arg("template1");
+    run(binaries, &mut single, "DROP DATABASE postgres;\n")
+}
+
+/// Small WAL segments, since every run copies one.
+fn initdb(binaries: &Binaries, working: &Path, locale: &str) -> Command {
+    let mut command = privileges::command(&binaries.program("initdb"));
+    command.args(["--no-sync", "--no-instructions", "--encoding=UTF8", "--auth=trust", "--wal-segsize=1"]);
+    command.arg(format!("--locale={locale}")).arg(format!("--username={BOOTSTRAP}"));
+    if binaries.major >= 18 {
+        command.arg("--no-data-checksums");
+    }
+    command.arg("-D").arg(working);
+    command
+}
+
+/// Runs `command` with `input`; its last words become the error.
+fn run(binaries: &Binaries, command: &mut Command, input: &str) -> Result<(), ShadowError> {
+    let failed = |reason: String| ShadowError::Initdb { binaries: binaries.directory.clone(), reason };
+    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = spawned.map_err(|error| failed(error.to_string()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        let _ = stdin.write_all(input.as_bytes()); // a program that is gone already says why below
+    }
+    let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}
