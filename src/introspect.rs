@@ -338,6 +338,10 @@ impl Resolver {
         let mut more = Vec::new();
         for edge in edges.iter().filter(|e| e.dependency == Dependency::Inherited) {
             let (Some(child), Some(parent)) = (parents.get(&edge.dependent), parents.get(&edge.referenced)) else { continue };
+            if edge.dependent.class() == "index" {
+                let joined = Id::new("index partition", edge.dependent.name().iter().cloned());
+                more.push(normal(&joined, &edge.referenced));
+            }
             let Some(partition) = partitions.get(child) else { continue };
             more.push(normal(partition, parent));
             if edge.dependent.class() != "trigger" {

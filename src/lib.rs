@@ -5,6 +5,10 @@
 pub mod apply;
 pub mod catalog;
 pub mod change;
+pub mod cli;
+pub mod config;
+pub mod diagnostic;
+pub mod exit_code;
 pub mod hazard;
 pub mod introspect;
 pub mod kind;

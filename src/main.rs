@@ -1,1 +1,5 @@
-fn main() {}
+//! plumb: your PostgreSQL schema, true to its source.
+
+fn main() -> std::process::ExitCode {
+    plumb::cli::run().into()
+}

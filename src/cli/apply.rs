@@ -34,7 +34,9 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
     };
     workspace.progress.clear();
     let Some(session) = &live.session else {
-        return Err(Failure::new("apply::snapshot", "a snapshot is no database that a plan can be applied to").help("give --db URL"));
+        return Err(
+            Failure::new("apply::snapshot", "a snapshot is no database that a plan can be applied to").help("give --db URL")
+        );
     };
     if plan.is_empty() {
         failure::print(&format!("Nothing to apply: {} is as it should be.\n", live.name))?;
@@ -95,7 +97,10 @@ fn fresh(plan: &Plan, live: &Side, scope: &str) -> Result<(), Failure> {
         return stale(format!("the plan is for database {}, this is {}", plan.database, live.catalog.database));
     }
     if live.catalog.role != plan.role {
-        return stale(format!("the plan was made as {}, and this is {}: new objects would have another owner", plan.role, live.catalog.role));
+        return stale(format!(
+            "the plan was made as {}, and this is {}: new objects would have another owner",
+            plan.role, live.catalog.role
+        ));
     }
     if scope == plan.to {
         return Ok(());
@@ -161,7 +166,7 @@ async fn with_retries(session: &Session, group: &Group, settings: Settings, work
         let mut since = Instant::now();
         let mut lines = Vec::new();
         let show = |step: &PlanStep| {
-            let line = format!("  {:>3} {} {}", step.id, sign(step), crate::plan::text::one_line(&step.object.to_string()));
+            let line = format!("  {:>3} {} {}", step.id, sign(step), super::dump::one_line(&step.object.to_string()));
             lines.push(format!("{line:<72} done {:>7} ms", since.elapsed().as_millis()));
             since = Instant::now();
         };
@@ -169,7 +174,12 @@ async fn with_retries(session: &Session, group: &Group, settings: Settings, work
         let lock_wait = |e: &StepFailed| matches!(e.code.as_str(), "55P03" | "40P01");
         match outcome {
             Err(e) if lock_wait(&e) && started.elapsed() < RETRY_BUDGET => {
-                workspace.progress.line(&format!("  {:>3} waits for a lock: {}; next try in {:.1} s", e.step, e.message, pause.as_secs_f64()));
+                workspace.progress.line(&format!(
+                    "  {:>3} waits for a lock: {}; next try in {:.1} s",
+                    e.step,
+                    e.message,
+                    pause.as_secs_f64()
+                ));
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(16));
             }
@@ -206,7 +216,9 @@ async fn verify(plan: &Plan, session: &Session) -> Outcome {
         return Ok(DONE);
     }
     if matches!(plan.proof, Proof::Unproven { .. }) {
-        failure::print("Done. The plan was not proven, and the live schema is not byte for byte what it said: `plumb drift` tells.\n")?;
+        failure::print(
+            "Done. The plan was not proven, and the live schema is not byte for byte what it said: `plumb drift` tells.\n",
+        )?;
         return Ok(DONE);
     }
     Err(Failure::new("apply::differs", "every step ran, and the live schema is not what the plan says")

@@ -26,7 +26,11 @@ pub async fn run(options: &DumpOptions, workspace: &mut Workspace) -> Outcome {
     let made = make(&sides, &|_| None, Vec::new())?;
     let head = format!("-- {} as declarative SQL, written by plumb {}.\n", live.catalog.database, env!("CARGO_PKG_VERSION"));
     let steps: Vec<&PlanStep> = made.plan.steps().collect();
-    let unmanaged = live.catalog.unmanaged.iter().map(|u| format!("-- Not managed by plumb and not in this dump: {} {}\n", u.class, one_line(&u.identity)));
+    let unmanaged = live
+        .catalog
+        .unmanaged
+        .iter()
+        .map(|u| format!("-- Not managed by plumb and not in this dump: {} {}\n", u.class, one_line(&u.identity)));
     let head = head + &unmanaged.collect::<String>();
     workspace.progress.clear();
     match &options.out {
@@ -37,7 +41,7 @@ pub async fn run(options: &DumpOptions, workspace: &mut Workspace) -> Outcome {
     Ok(DONE)
 }
 
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
 }
 
@@ -69,11 +73,14 @@ fn file_name(text: &str) -> String {
 }
 
 fn path_of(id: &Id) -> PathBuf {
-    let folder = format!("{}s", id.class().replace(' ', "_")).replace("privilegess", "privileges").replace("statisticss", "statistics");
+    let folder =
+        format!("{}s", id.class().replace(' ', "_")).replace("privilegess", "privileges").replace("statisticss", "statistics");
     let folder = folder.strip_suffix("indexs").map_or(folder.clone(), |_| "indexes".to_owned());
     match id.name() {
         [name] => Path::new(&folder).join(format!("{}.sql", file_name(name))),
-        [schema, name, ..] if !schema.is_empty() => Path::new(&file_name(schema)).join(folder).join(format!("{}.sql", file_name(name))),
+        [schema, name, ..] if !schema.is_empty() => {
+            Path::new(&file_name(schema)).join(folder).join(format!("{}.sql", file_name(name)))
+        }
         _ => Path::new("default_privileges.sql").to_path_buf(),
     }
 }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::Outcome;
 use super::arguments::{PlanFormat, PlanOptions, Wanted};
 use super::failure::Failure;
 use super::side::{self, Side};
 use super::workspace::Workspace;
-use super::Outcome;
 use crate::exit_code::{DIFFERENCES, DONE};
 use crate::kind;
 use crate::plan::{self, Made, Plan, Proof, Sides, make};

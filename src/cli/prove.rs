@@ -37,7 +37,9 @@ pub async fn run(options: &ProveOptions, workspace: &mut Workspace) -> Outcome {
     };
     workspace.progress.clear();
     match verdict {
-        Ok(()) => failure::print(&format!("Plan {} is proven: run on a copy it ends in its `to`.\n", plan.short_id())).map(|()| DONE),
+        Ok(()) => {
+            failure::print(&format!("Plan {} is proven: run on a copy it ends in its `to`.\n", plan.short_id())).map(|()| DONE)
+        }
         Err(reason) => failure::print(&format!("Plan {} is not proven: {reason}.\n", plan.short_id())).map(|()| ERROR),
     }
 }

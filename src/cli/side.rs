@@ -73,9 +73,13 @@ async fn database(workspace: &mut Workspace, target: Target) -> Result<Side, Fai
 }
 
 fn snapshot(path: &str) -> Result<Side, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Failure::new("snapshot::unreadable", format!("{path} cannot be read: {e}")).help("a snapshot is what `plumb snapshot --out FILE` writes"))?;
-    let wrong = |message: String| Failure::new("snapshot::form", format!("{path}: {message}")).help("make a new one with `plumb snapshot`");
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Failure::new("snapshot::unreadable", format!("{path} cannot be read: {e}"))
+            .help("a snapshot is what `plumb snapshot --out FILE` writes")
+    })?;
+    let wrong = |message: String| {
+        Failure::new("snapshot::form", format!("{path}: {message}")).help("make a new one with `plumb snapshot`")
+    };
     let catalog = read_snapshot(&text).map_err(|e| wrong(e.to_string()))?;
     for object in catalog.objects() {
         kind::check(object).map_err(wrong)?;

@@ -80,13 +80,19 @@ impl Workspace {
             Some(shadow) => shadow,
             None => Shadow::open(&choice, properties, target).await?,
         };
-        let scratch = shadow.scratch(properties, owner, roles).await;
+        let others: BTreeSet<String> = roles.iter().filter(|r| *r != owner).cloned().collect();
+        let scratch = shadow.scratch(properties, owner, &others).await;
         self.shadow = Some(shadow);
         Ok(scratch?)
     }
 
     /// Opens the private shadow ahead of its first use, so that it starts while the catalog is read.
-    pub async fn open_shadow(&mut self, choice: Option<&str>, properties: &Properties, target: Option<&Target>) -> Result<(), Failure> {
+    pub async fn open_shadow(
+        &mut self,
+        choice: Option<&str>,
+        properties: &Properties,
+        target: Option<&Target>,
+    ) -> Result<(), Failure> {
         if self.shadow.is_none() {
             let text = choice.map(str::to_owned).or_else(|| self.config.shadow.clone());
             let choice = text.map_or(Choice::Auto, |t| Choice::parse(&t));

@@ -5,7 +5,8 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Carried, Cost, Kind, Query, field, reads_as};
+use super::{BASE, Carried, Context, Cost, Kind, Query, field, reads_as};
+use crate::catalog::{Dependency, Id, Object};
 use crate::sql::qualified;
 use crate::statement::{LockMode, Statement};
 
@@ -14,6 +15,16 @@ use crate::statement::{LockMode, Statement};
 struct IndexPartition {
     /// The index of the partitioned table, as a SQL name.
     parent: String,
+}
+
+/// Whether the server joins the two by itself: the partition is attached, or the parent's index made, after this index stands.
+fn joined_by_server(context: &Context, object: &Object) -> bool {
+    let Some(index) = object.parent.as_ref() else { return false };
+    let table = context.desired.get(index).and_then(|i| i.parent.clone());
+    let attached = |t: &Id| context.live.contains(&Id::new("partition", t.name().iter().cloned()));
+    let parents_stand =
+        context.desired.uses(index).iter().filter(|(_, d)| *d == Dependency::Inherited).all(|(p, _)| context.live.contains(p));
+    !(parents_stand && table.as_ref().is_some_and(attached))
 }
 
 /// The kind.
@@ -33,7 +44,10 @@ pub static KIND: Kind = Kind {
     }),
     check: reads_as::<IndexPartition>,
     fields: &[field("parent", Cost::Replace)],
-    create: |_, o| {
+    create: |context, o| {
+        if joined_by_server(context, o) {
+            return Vec::new();
+        }
         let (parent, child) = (o.text("parent").to_owned(), qualified(o.id.name()));
         let sql = format!("ALTER INDEX {parent} ATTACH PARTITION {child}");
         vec![Statement::new(sql).lock(parent, LockMode::ShareUpdateExclusive).lock(child, LockMode::AccessExclusive)]

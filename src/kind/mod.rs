@@ -285,6 +285,17 @@ pub fn of(id: &Id) -> &'static Kind {
     find(id.class()).unwrap_or_else(|| panic!("{id} is of no kind that plumb knows"))
 }
 
+/// What a new database of this version holds: the schema `public` (`pg_namespace.dat`, `initdb`).
+pub fn fresh(version: u32) -> Vec<Object> {
+    let id = Id::new("schema", ["public"]);
+    let schema = Object { id: id.clone(), parent: None, definition: Default::default(), detail: Default::default() };
+    let owner = "pg_database_owner";
+    let acl = |public: &str| privileges::parse(&[format!("{owner}=UC/{owner}"), format!("={public}/{owner}")], Some(owner));
+    let given = acl(if version < 150_000 { "UC" } else { "U" });
+    let default = privileges::parse(&[format!("{owner}=UC/{owner}")], Some(owner));
+    vec![schema, owner_object(&id, owner), grant_object(&id, &given, &default), comment_object(&id, "standard public schema")]
+}
+
 /// Every role that a catalog names: owners, grantees, those of policies and default privileges.
 pub fn roles(catalog: &Catalog) -> BTreeSet<String> {
     let named = catalog.objects().flat_map(|o| (of(&o.id).roles)(o));

@@ -7,7 +7,7 @@ use super::document::{
     FORMAT, Fingerprints, Group, LockFact, Plan, PlanStep, Proof, Reverse, Source, UnmanagedDifference, unmanaged,
 };
 use crate::catalog::{Catalog, Id, fingerprint, fingerprint_of};
-use crate::change::{Changes, Scope};
+use crate::change::{Action, Changes, Scope};
 use crate::hazard;
 use crate::kind;
 use crate::order::{Op, Step};
@@ -81,6 +81,9 @@ fn closure(context: &Context, steps: &[Step]) -> String {
 fn groups(context: &Context, steps: &[Step]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut open: Option<Transaction> = None;
+    // What is made in the plan itself is nobody's to wait for: only relations that stand before count.
+    let relation = |id: &&Id| kind::of(id).spaces.contains(&kind::Space::Relation);
+    let relations: BTreeSet<String> = context.whole.objects().map(|o| &o.id).filter(relation).map(Id::sql).collect();
     for (place, step) in steps.iter().enumerate() {
         let rule = step.statements.iter().map(|s| s.transaction).max().unwrap_or(Transaction::Inside);
         let joins = match open {
@@ -88,7 +91,7 @@ fn groups(context: &Context, steps: &[Step]) -> Vec<Group> {
             Some(Transaction::CommitAfter) => rule == Transaction::CommitAfter,
             _ => false,
         };
-        let written = write_step(context, place, step);
+        let written = write_step(context, &relations, place, step);
         match groups.last_mut().filter(|_| joins) {
             Some(group) => group.steps.push(written),
             None => {
@@ -101,12 +104,14 @@ fn groups(context: &Context, steps: &[Step]) -> Vec<Group> {
     groups
 }
 
-fn write_step(context: &Context, place: usize, step: &Step) -> PlanStep {
+fn write_step(context: &Context, relations: &BTreeSet<String>, place: usize, step: &Step) -> PlanStep {
     let hazards = hazard::judge(step);
-    let scans: BTreeSet<String> = step.statements.iter().flat_map(|s| s.scans.iter().cloned()).collect();
-    let rewrites: BTreeSet<String> = step.statements.iter().flat_map(|s| s.rewrites.iter().cloned()).collect();
+    let known = |list: &[String]| list.iter().filter(|r| relations.contains(*r)).cloned().collect::<Vec<_>>();
+    let scans: BTreeSet<String> = step.statements.iter().flat_map(|s| known(&s.scans)).collect();
+    let rewrites: BTreeSet<String> = step.statements.iter().flat_map(|s| known(&s.rewrites)).collect();
     let mut locks: BTreeMap<String, _> = BTreeMap::new();
-    for (relation, mode) in step.statements.iter().flat_map(|s| &s.locks) {
+    let stands = |relation: &String| relations.contains(relation);
+    for (relation, mode) in step.statements.iter().flat_map(|s| &s.locks).filter(|(r, _)| stands(r)) {
         let strongest = locks.entry(relation.clone()).or_insert(*mode);
         *strongest = (*strongest).max(*mode);
     }
@@ -118,7 +123,7 @@ fn write_step(context: &Context, place: usize, step: &Step) -> PlanStep {
     };
     PlanStep {
         id: place as u32 + 1,
-        phase: phase(step).to_owned(),
+        phase: phase(context, step).to_owned(),
         sql: step.statements.iter().map(|s| s.sql.clone()).collect(),
         object: step.node.id.clone(),
         change: change.to_owned(),
@@ -154,14 +159,14 @@ fn sql_of(side: &Catalog, context: &Context, id: &Id) -> Option<String> {
 }
 
 /// Old code survives additions; removals and tightening come last.
-fn phase(step: &Step) -> &'static str {
+fn phase(context: &Context, step: &Step) -> &'static str {
     let tightens = step.fields.iter().any(|f| f == "not_null" || f == "type");
+    let rebuilt = context.changes.list.get(&step.node.id).is_some_and(|c| c.action == Action::Replace);
     match step.node.op {
-        Op::Create if step.reason.starts_with("it rests on") => "migrate",
+        _ if rebuilt => "migrate",
         Op::Create => "expand",
         Op::Alter if tightens => "migrate",
         Op::Alter => "expand",
-        Op::Drop if step.reason.starts_with("it rests on") => "migrate",
         Op::Drop => "contract",
     }
 }

@@ -1,10 +1,19 @@
 //! The plan: what will be done, in which groups, why, and what was proven of it. Pure.
 
 mod build;
+mod compared;
+pub mod differences;
 mod document;
+mod facts;
 mod make;
+mod page;
 pub mod sql;
 pub mod text;
+
+#[cfg(test)]
+mod render_tests;
+#[cfg(test)]
+mod samples;
 
 pub use build::{Context, build};
 pub use document::{

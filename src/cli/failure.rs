@@ -1,0 +1,127 @@
+//! Everything that can be wrong, on its way to the person: an exit code and one or more diagnostics.
+
+use std::io::Write;
+
+use crate::diagnostic;
+use crate::exit_code::{ERROR, REFUSED};
+use crate::introspect::IntrospectError;
+use crate::pg::{ConnectError, TargetError};
+use crate::plan::{MakeError, PlanError};
+use crate::shadow::ShadowError;
+use crate::source::Problems;
+
+/// A command that did not do what it was asked for.
+pub struct Failure {
+    exit: u8,
+    reports: Vec<miette::Report>,
+    tail: Option<String>,
+}
+
+impl Failure {
+    /// A failure with a code such as `apply::busy`.
+    pub fn new(code: &str, message: impl Into<String>) -> Failure {
+        Failure::from_report(diagnostic::general(code, message.into(), None))
+    }
+
+    fn from_report(report: miette::Report) -> Failure {
+        Failure { exit: ERROR, reports: vec![report], tail: None }
+    }
+
+    /// What the server answered.
+    pub fn from_server(code: &str, error: &tokio_postgres::Error) -> Failure {
+        let (message, _) = crate::apply::run::server_message(error);
+        Failure::new(code, message)
+    }
+
+    /// The same with advice.
+    pub fn help(mut self, help: impl Into<String>) -> Failure {
+        if let Some(report) = self.reports.pop() {
+            let code = report.code().map_or(String::new(), |c| c.to_string());
+            self.reports.push(diagnostic::general(&code, report.to_string(), Some(help.into())));
+        }
+        self
+    }
+
+    /// The same with another exit code.
+    pub fn exit(self, exit: u8) -> Failure {
+        Failure { exit, ..self }
+    }
+
+    /// Prints it on standard error and gives the exit code.
+    pub fn show(self, color: bool) -> u8 {
+        use std::io::IsTerminal;
+        let color = color && std::io::stderr().is_terminal();
+        for report in &self.reports {
+            eprintln!("{}", diagnostic::render(report, color, 100).trim_end());
+        }
+        if let Some(tail) = &self.tail {
+            eprintln!("\n{tail}");
+        }
+        self.exit
+    }
+}
+
+/// Prints a result on standard output; a reader that has gone away is no error.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new("system::output", format!("the result cannot be written: {e}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Failure {
+        let tail = diagnostic::count(&problems);
+        Failure { exit: ERROR, reports: diagnostic::source_problems(&problems), tail: Some(tail) }
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Failure {
+        Failure::from_report(diagnostic::connect(&error))
+    }
+}
+
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Failure {
+        Failure::from_report(diagnostic::target(&error))
+    }
+}
+
+impl From<ShadowError> for Failure {
+    fn from(error: ShadowError) -> Failure {
+        Failure::from_report(diagnostic::shadow(&error))
+    }
+}
+
+impl From<IntrospectError> for Failure {
+    fn from(error: IntrospectError) -> Failure {
+        let exit = if matches!(error, IntrospectError::Busy) { REFUSED } else { ERROR };
+        Failure::from_report(diagnostic::introspect(&error)).exit(exit)
+    }
+}
+
+impl From<MakeError> for Failure {
+    fn from(error: MakeError) -> Failure {
+        match &error {
+            MakeError::Cycle(cycle) => Failure::from_report(diagnostic::cycle(cycle)),
+            MakeError::Blocked(_) => Failure::new("change::blocked", error.to_string())
+                .help("bring that schema into the files, widen the scope with --scope, or change what rests on it first"),
+        }
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Failure {
+        Failure::from_report(diagnostic::plan(&error))
+    }
+}
+
+impl From<crate::config::ConfigError> for Failure {
+    fn from(error: crate::config::ConfigError) -> Failure {
+        Failure::from_report(diagnostic::config(&error))
+    }
+}

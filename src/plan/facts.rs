@@ -1,0 +1,202 @@
+//! What every renderer says about a plan, counted once: how many of what, what blocks whom, what has to be allowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::compared::{Difference, compare};
+use super::document::{Plan, PlanStep, Proof};
+use crate::catalog::Id;
+use crate::statement::LockMode;
+
+/// The beginning of the reason of what is only taken down and built up again.
+const RESTS: &str = "it rests on";
+
+/// The name of an object without its class: `tenant_isolation on public.documents`, `of table public.t` for an owner.
+pub fn name(id: &Id) -> String {
+    let whole = id.to_string();
+    whole.strip_prefix(id.class()).map(str::trim_start).unwrap_or(&whole).to_owned()
+}
+
+/// `1 column`, `2 columns`.
+pub fn count(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{} {one}s", thousands(n as u64)) }
+}
+
+/// A number with commas between its thousands.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(c);
+    }
+    text
+}
+
+/// `1, 2, 5-9`.
+pub fn numbers(list: &[u32]) -> String {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for n in list {
+        match ranges.last_mut() {
+            Some((_, end)) if *end + 1 == *n => *end = *n,
+            _ => ranges.push((*n, *n)),
+        }
+    }
+    let shown = ranges.iter().map(|(a, b)| match b - a {
+        0 => a.to_string(),
+        1 => format!("{a}, {b}"),
+        _ => format!("{a}-{b}"),
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// A list with at most `most` members, and how many there are when some are left out.
+pub fn some_of(list: &[String], most: usize) -> String {
+    let shown = list.iter().take(most).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if list.len() > most { format!("{shown}, ...") } else { shown }
+}
+
+/// A duration of the plan's observations in seconds: `1.8 s`.
+pub fn seconds(plan: &Plan, key: &str) -> Option<String> {
+    let ms = plan.observed.get(key)?.as_f64()?;
+    Some(if ms < 100.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) })
+}
+
+/// Objects that are dropped and made again, with the numbers of both steps.
+pub fn rebuilt(plan: &Plan) -> BTreeMap<&Id, (u32, u32)> {
+    let dropped: BTreeMap<&Id, u32> = plan.steps().filter(|s| s.change == "drop").map(|s| (&s.object, s.id)).collect();
+    let made = plan.steps().filter(|s| s.change == "create");
+    made.filter_map(|s| dropped.get(&s.object).map(|d| (&s.object, (*d, s.id)))).collect()
+}
+
+/// Whether the step is only there because something else changes.
+pub fn carried(step: &PlanStep) -> bool {
+    step.reason.starts_with(RESTS)
+}
+
+/// `3 to create, 2 to alter, 1 to rebuild, 1 to drop`.
+pub fn summary(plan: &Plan) -> String {
+    let rebuilt = rebuilt(plan);
+    let steps = |change: &str| plan.steps().filter(|s| s.change == change && !rebuilt.contains_key(&s.object)).count();
+    let parts = [("create", steps("create")), ("alter", steps("alter")), ("rebuild", rebuilt.len()), ("drop", steps("drop"))];
+    let parts = parts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{} to {word}", thousands(*n as u64)));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// `2 hazards` or `No hazards`.
+pub fn hazards(plan: &Plan) -> String {
+    match plan.steps().map(|s| s.hazards.len()).sum() {
+        0 => "No hazards".to_owned(),
+        n => count(n, "hazard"),
+    }
+}
+
+/// What was proven, as a sentence with its full stop; the same plan gives the same sentence.
+pub fn proof(plan: &Plan) -> String {
+    match &plan.proof {
+        Proof::Equal { .. } => "Proven on a copy.".to_owned(),
+        Proof::Unproven { reason } => format!("Not proven: {}.", reason.trim_end_matches('.')),
+    }
+}
+
+/// [`proof`] with the time that it took, where that is known.
+pub fn timed_proof(plan: &Plan) -> String {
+    match (&plan.proof, seconds(plan, "proof_ms")) {
+        (Proof::Equal { .. }, Some(time)) => format!("Proven on a copy in {time}."),
+        _ => proof(plan),
+    }
+}
+
+/// What `apply` refuses unless it is allowed by name, in order.
+pub fn refused(plan: &Plan) -> Vec<String> {
+    let hazards = plan.steps().flat_map(|s| &s.hazards).filter(|h| h.refused).map(|h| h.code.clone());
+    let unproven = matches!(plan.proof, Proof::Unproven { .. }).then(|| "unproven".to_owned());
+    hazards.chain(unproven).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Locks on one relation that make somebody wait.
+pub struct Blocking {
+    /// The relation as a SQL name.
+    pub relation: String,
+    /// The strongest mode.
+    pub mode: LockMode,
+    /// Whether only catalog work is done under all of them.
+    pub brief: bool,
+    /// The steps that take them.
+    pub steps: Vec<u32>,
+}
+
+impl Blocking {
+    /// Who waits, and for how long.
+    pub fn whom(&self) -> String {
+        let whom = if self.mode.blocks_reads() { "reads and writes" } else { "writes" };
+        format!("blocks {whom}{}", if self.brief { ", brief" } else { "" })
+    }
+}
+
+/// The relations whose readers or writers wait for some step, strongest lock first.
+pub fn blocking(plan: &Plan) -> Vec<Blocking> {
+    let mut by: BTreeMap<&str, Blocking> = BTreeMap::new();
+    for step in plan.steps() {
+        for lock in step.locks.iter().filter(|l| l.mode.blocks_writes()) {
+            let fresh = || Blocking { relation: lock.relation.clone(), mode: lock.mode, brief: true, steps: Vec::new() };
+            let entry = by.entry(&lock.relation).or_insert_with(fresh);
+            entry.mode = entry.mode.max(lock.mode);
+            entry.brief &= lock.brief;
+            entry.steps.push(step.id);
+        }
+    }
+    let mut list: Vec<Blocking> = by.into_values().collect();
+    list.sort_by_key(|b| (b.brief, std::cmp::Reverse(b.mode)));
+    list
+}
+
+/// What differs in the object of a step: by its definitions, or, where these say nothing, by its statement and the one back.
+pub fn difference(step: &PlanStep) -> Difference {
+    if let (Some(old), Some(new)) = (&step.before, &step.definition)
+        && old != new
+    {
+        return compare(old, new);
+    }
+    match (step.change.as_str(), step.sql.as_slice(), step.reverse.sql.as_deref()) {
+        ("alter", [new], Some([old])) if alike(old, new) => compare(old, new),
+        _ => Difference::None,
+    }
+}
+
+/// Whether two statements say the same thing of different values, so that a comparison by words reads well.
+fn alike(old: &str, new: &str) -> bool {
+    old.split(' ').zip(new.split(' ')).take_while(|(a, b)| a == b).count() >= 3
+}
+
+/// The names of changed fields for a person: `using, row security`.
+pub fn fields(step: &PlanStep) -> String {
+    step.fields.join(", ").replace('_', " ")
+}
+
+/// The objects that are not managed, by the side on which they stand, each with its name.
+pub fn unmanaged(plan: &Plan, side: &str) -> Vec<String> {
+    plan.unmanaged.iter().filter(|u| u.side == side).map(|u| format!("{} {}", u.class, u.identity)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(numbers(&[1, 2, 4, 6, 7, 8, 9]), "1, 2, 4, 6-9");
+        assert_eq!(thousands(1_204_551), "1,204,551");
+        assert_eq!(thousands(12), "12");
+        assert_eq!(count(2, "hazard"), "2 hazards");
+    }
+
+    #[test]
+    fn satellites_keep_their_preposition() {
+        let table = Id::new("table", ["public", "t"]);
+        assert_eq!(name(&table), "public.t");
+        assert_eq!(name(&Id::satellite("owner", &table)), "of table public.t");
+        assert_eq!(name(&Id::new("policy", ["public", "t", "p"])), "p on public.t");
+    }
+}
