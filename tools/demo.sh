@@ -76,7 +76,8 @@ run 2 plan --out "$place/plan.json"
 
 heading "3. Apply it: what it loses is allowed by name"
 allow=()
-for code in $(grep -oE '"code": *"[a-z-]+"' "$place/plan.json" | cut -d'"' -f4 | sort -u); do allow+=(--allow "$code"); done
+refused=$(awk -F'"' '$2 == "code" { code = $4 } $2 == "refused" && /true/ { print code }' "$place/plan.json" | sort -u)
+for code in $refused; do allow+=(--allow "$code"); done
 run 0 apply "$place/plan.json" "${allow[@]}" --yes
 
 heading "4. No drift"
@@ -99,8 +100,8 @@ run 2 drift
 
 heading "Done in $((SECONDS - begun)) s. The server and its folder are gone now. Three commands to try next:"
 cat <<'END'
-  plumb init --db postgresql://...     write plumb.toml and schema/ from a database that you have
-  plumb plan --db postgresql://...     after an edit in schema/: what would change, proven on a copy
-  plumb drift --db postgresql://...    what differs from schema/ by now
+  plumb dump --db postgresql://... --out schema    write schema/ from a database that you have
+  plumb plan --db postgresql://...                 after an edit in schema/: what would change, proven on a copy
+  plumb drift --db postgresql://...                what differs from schema/ by now
 END
 echo "(plumb is $plumb)"
