@@ -1,58 +1,407 @@
-//! stub until config lands
+//! `plumb.toml`: read strictly, so that a misspelt key is an error at its place and never a setting without effect.
+
+use serde::Deserialize;
 use std::collections::BTreeMap;
-/// Config
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// s
-    pub schema: String,
-    /// p
-    pub plans: String,
-    /// o
-    pub owner: Option<String>,
-    /// s
-    pub shadow: Option<String>,
-    /// s
-    pub scope: Scope,
-    /// s
-    pub screen: Screen,
-    /// e
-    pub env: BTreeMap<String, Environment>,
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+use toml::Spanned;
+
+/// The file that is read when none is named.
+pub const DEFAULT: &str = "plumb.toml";
+
+/// What is wrong with a configuration, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ConfigError {
+    /// The stable code: `config::unknown_key`.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// The file as it was named.
+    pub path: String,
+    /// What stands in it.
+    pub text: String,
+    /// Where in the text; none when it is about the file as a whole.
+    pub span: Option<Range<usize>>,
+    /// The words under the underlined text.
+    pub label: String,
+    /// What to do about it.
+    pub help: Option<String>,
 }
-/// S
-#[derive(Debug, Clone, Default)]
+
+/// The whole configuration, with its defaults.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The wanted schema: a folder, a file, a snapshot or a URL. Paths are taken from the folder of the configuration.
+    #[serde(default = "default_schema")]
+    pub schema: String,
+    /// The folder that plans are saved in.
+    #[serde(default = "default_plans")]
+    pub plans: String,
+    /// The owner of objects whose owner the files do not state.
+    pub owner: Option<String>,
+    /// Where scratch databases are made: `auto`, `target` or a URL.
+    pub shadow: Option<String>,
+    /// How long a statement waits for a lock: `2s`, `500ms`.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub lock_timeout: Option<Duration>,
+    /// What may be touched.
+    #[serde(default)]
+    pub scope: Scope,
+    /// What the files may hold.
+    #[serde(default)]
+    pub screen: Screen,
+    #[serde(default, rename = "env")]
+    environments: BTreeMap<String, Stated>,
+    #[serde(skip)]
+    path: String,
+    #[serde(skip)]
+    text: String,
+}
+
+/// `[scope]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scope {
-    /// s
+    /// The schemas that may be touched, instead of those that the files create or put objects in.
+    #[serde(default)]
     pub schemas: Vec<String>,
 }
-/// S
-#[derive(Debug, Clone, Default)]
+
+/// `[screen]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Screen {
-    /// a
+    /// Whether DO blocks are run.
+    #[serde(default)]
     pub allow_do: bool,
-    /// l
+    /// Untrusted languages that functions may be written in.
+    #[serde(default)]
     pub allow_languages: Vec<String>,
 }
-/// E
-#[derive(Debug, Clone, Default)]
-pub struct Environment {
-    /// u
-    pub url: Option<String>,
-    /// s
-    pub schema: Option<String>,
+
+/// `[env.NAME]` as it is written: variables stand in it by name.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stated {
+    url: Option<Spanned<String>>,
+    direct_url: Option<Spanned<String>>,
+    schema: Option<Spanned<String>>,
+    shadow: Option<Spanned<String>>,
+    owner: Option<String>,
 }
-/// E
-#[derive(Debug, thiserror::Error)]
-#[error("config")]
-pub struct ConfigError;
-/// l
-pub fn load(_: Option<&std::path::Path>) -> Result<Config, ConfigError> {
+
+/// One environment with its variables filled in. It may hold a password: it has no `Debug`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// The live database.
+    pub url: Option<String>,
+    /// The live database without a pooler in between, for what needs a session of its own.
+    pub direct_url: Option<String>,
+    /// The wanted schema, instead of the configuration's.
+    pub schema: Option<String>,
+    /// Where scratch databases are made, instead of the configuration's.
+    pub shadow: Option<String>,
+    /// The owner, instead of the configuration's.
+    pub owner: Option<String>,
+}
+
+fn default_schema() -> String {
+    "schema".to_owned()
+}
+
+fn default_plans() -> String {
+    "plans".to_owned()
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            schema: default_schema(),
+            plans: default_plans(),
+            owner: None,
+            shadow: None,
+            lock_timeout: None,
+            scope: Scope::default(),
+            screen: Screen::default(),
+            environments: BTreeMap::new(),
+            path: DEFAULT.to_owned(),
+            text: String::new(),
+        }
+    }
+}
+
+/// Reads the named file, which must be there, or `plumb.toml` of the current folder, which may be absent.
+///
+/// # Errors
+/// When the file cannot be read, is not TOML, or says something that plumb does not know.
+pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
+    let shown = path.unwrap_or(Path::new(DEFAULT));
+    match std::fs::read_to_string(shown) {
+        Ok(text) => read(&shown.display().to_string(), &text),
+        Err(e) if path.is_none() && e.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
+        Err(e) => Err(ConfigError {
+            code: "config::unreadable",
+            message: format!("cannot read {}: {e}", shown.display()),
+            path: shown.display().to_string(),
+            text: String::new(),
+            span: None,
+            label: String::new(),
+            help: path.map(|_| format!("--config names a file that must be there; without it {DEFAULT} is read if it exists")),
+        }),
+    }
+}
+
+/// Reads the text of a configuration that stands at `path`.
+///
+/// # Errors
+/// As [`load`].
+pub fn read(path: &str, text: &str) -> Result<Config, ConfigError> {
+    let config: Config = toml::from_str(text).map_err(|e| understood(path, text, &e))?;
+    let folder = Path::new(path).parent().unwrap_or(Path::new(""));
     Ok(Config {
-        schema: "schema".into(),
-        plans: "plans".into(),
-        owner: None,
-        shadow: None,
-        scope: Scope::default(),
-        screen: Screen::default(),
-        env: BTreeMap::new(),
+        schema: beside(folder, &config.schema),
+        plans: beside(folder, &config.plans),
+        path: path.to_owned(),
+        text: text.to_owned(),
+        ..config
     })
+}
+
+/// A path of the configuration as seen from the current folder; URLs stay.
+fn beside(folder: &Path, path: &str) -> String {
+    if path.contains("://") { path.to_owned() } else { folder.join(path).display().to_string() }
+}
+
+impl Config {
+    /// The names of all environments.
+    pub fn environments(&self) -> Vec<&str> {
+        self.environments.keys().map(String::as_str).collect()
+    }
+
+    /// The environment of this name, its `${NAME}` filled in from this process's variables.
+    ///
+    /// # Errors
+    /// When there is none of this name, or a variable is not set.
+    pub fn environment(&self, name: &str) -> Result<Environment, ConfigError> {
+        self.environment_in(name, &|variable| std::env::var(variable).ok())
+    }
+
+    /// [`Config::environment`] with variables given as a function.
+    ///
+    /// # Errors
+    /// As [`Config::environment`].
+    pub fn environment_in(&self, name: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Environment, ConfigError> {
+        let stated = self.environments.get(name).ok_or_else(|| self.no_environment(name))?;
+        let expanded = |value: &Option<Spanned<String>>| value.as_ref().map(|v| self.expand(v, variable)).transpose();
+        let folder = Path::new(&self.path).parent().unwrap_or(Path::new(""));
+        Ok(Environment {
+            url: expanded(&stated.url)?,
+            direct_url: expanded(&stated.direct_url)?,
+            schema: expanded(&stated.schema)?.map(|s| beside(folder, &s)),
+            shadow: expanded(&stated.shadow)?,
+            owner: stated.owner.clone(),
+        })
+    }
+
+    fn no_environment(&self, name: &str) -> ConfigError {
+        let known = self.environments();
+        let help = match (nearest(name, &known), known.is_empty()) {
+            (Some(near), _) => format!("did you mean \"{near}\"?"),
+            (None, true) => format!("there is none: add [env.{name}] with url = \"...\" to {}", self.path),
+            (None, false) => format!("there are: {}", known.join(", ")),
+        };
+        let message = format!("{} has no environment \"{name}\"", self.path);
+        ConfigError { help: Some(help), ..self.error("config::environment", message, None) }
+    }
+
+    fn error(&self, code: &'static str, message: String, span: Option<Range<usize>>) -> ConfigError {
+        let (path, text) = (self.path.clone(), self.text.clone());
+        ConfigError { code, message, path, text, span, label: String::new(), help: None }
+    }
+
+    /// `${NAME}` in a value becomes what the variable holds; any other `$` stays.
+    fn expand(&self, value: &Spanned<String>, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
+        let mut expanded = String::new();
+        let mut rest = value.as_ref().as_str();
+        while let Some(start) = rest.find("${") {
+            let Some(end) = rest[start..].find('}') else { break };
+            let name = &rest[start + 2..start + end];
+            expanded += &rest[..start];
+            expanded += &variable(name).ok_or_else(|| self.not_set(name, value.span()))?;
+            rest = &rest[start + end + 1..];
+        }
+        Ok(expanded + rest)
+    }
+
+    fn not_set(&self, name: &str, span: Range<usize>) -> ConfigError {
+        // The place of the name inside the value, where it is written plainly.
+        let found = self.text.get(span.clone()).and_then(|t| t.find(&format!("${{{name}}}")));
+        let span = found.map_or(span.clone(), |at| span.start + at..span.start + at + name.len() + 3);
+        ConfigError {
+            label: "not set".to_owned(),
+            help: Some(format!("set it where plumb runs: export {name}=...")),
+            ..self.error("config::variable", format!("environment variable {name} is not set"), Some(span))
+        }
+    }
+}
+
+/// A duration: `2s`, `500ms`, `1m`, or seconds.
+///
+/// # Errors
+/// A sentence that says how it is written.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("\"{text}\" is no duration: write 2s, 500ms or 1m");
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit.trim() {
+        "ms" => number / 1000.0,
+        "" | "s" => number,
+        "m" | "min" => number * 60.0,
+        _ => return Err(wrong()),
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}
+
+fn optional_duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    duration(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// The reader's error in plumb's words.
+fn understood(path: &str, text: &str, error: &toml::de::Error) -> ConfigError {
+    let said = error.message();
+    let bare = ConfigError {
+        code: "config::syntax",
+        message: said.lines().next().unwrap_or_default().to_owned(),
+        path: path.to_owned(),
+        text: text.to_owned(),
+        span: error.span(),
+        label: "here".to_owned(),
+        help: None,
+    };
+    if said.starts_with("unknown field") {
+        // serde says: unknown field `x`, expected one of `a`, `b`
+        let mut words = said.split('`').skip(1).step_by(2);
+        let key = words.next().unwrap_or_default();
+        let known: Vec<&str> = words.collect();
+        let help =
+            nearest(key, &known).map_or_else(|| format!("known here: {}", known.join(", ")), |n| format!("did you mean `{n}`?"));
+        let message = format!("unknown key `{key}`");
+        return ConfigError { code: "config::unknown_key", message, label: "no such key".to_owned(), help: Some(help), ..bare };
+    }
+    if said.starts_with("invalid") || said.contains("is no duration") {
+        return ConfigError { code: "config::value", label: "this value".to_owned(), ..bare };
+    }
+    bare
+}
+
+/// The known word that was probably meant.
+fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let like = |k: &&str| strsim::damerau_levenshtein(word, k);
+    known.iter().copied().min_by_key(like).filter(|k| like(k) <= 1 + word.len().max(k.len()) / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: &str = r#"
+schema = "db/schema"
+plans = "db/plans"
+owner = "app_owner"
+shadow = "auto"
+lock_timeout = "500ms"
+
+[scope]
+schemas = ["public", "billing"]
+
+[screen]
+allow_do = true
+allow_languages = ["plpython3u"]
+
+[env.production]
+url = "postgresql://deploy:${DEPLOY_PASSWORD}@db.internal/app?x=$y"
+direct_url = "${DIRECT}"
+schema = "db/production"
+shadow = "target"
+owner = "prod_owner"
+
+[env.local]
+"#;
+
+    fn failed(text: &str) -> ConfigError {
+        read("plumb.toml", text).expect_err("an error")
+    }
+
+    fn underlined(error: &ConfigError) -> &str {
+        &error.text[error.span.clone().expect("a span")]
+    }
+
+    #[test]
+    fn everything_is_read() {
+        let config = read("team/plumb.toml", FULL).expect("reads");
+        assert_eq!((config.schema.as_str(), config.plans.as_str()), ("team/db/schema", "team/db/plans"));
+        assert_eq!(config.lock_timeout, Some(Duration::from_millis(500)));
+        assert_eq!(config.scope.schemas, ["public", "billing"]);
+        assert!(config.screen.allow_do);
+        assert_eq!(config.screen.allow_languages, ["plpython3u"]);
+        assert_eq!(config.environments(), ["local", "production"]);
+        let variable = |name: &str| Some(name.to_lowercase());
+        let production = config.environment_in("production", &variable).ok().expect("an environment");
+        assert_eq!(production.url.as_deref(), Some("postgresql://deploy:deploy_password@db.internal/app?x=$y"));
+        assert_eq!(production.direct_url.as_deref(), Some("direct"));
+        assert_eq!(production.schema.as_deref(), Some("team/db/production"));
+        assert!(config.environment_in("local", &variable).ok() == Some(Environment::default()));
+    }
+
+    #[test]
+    fn an_absent_default_is_no_error() {
+        let config = read("plumb.toml", "").expect("reads");
+        assert_eq!((config.schema.as_str(), config.plans.as_str()), ("schema", "plans"));
+        assert_eq!(load(Some(Path::new("/nowhere/plumb.toml"))).expect_err("an error").code, "config::unreadable");
+    }
+
+    #[test]
+    fn a_misspelt_key_is_underlined_with_a_suggestion() {
+        let top = failed("schma = \"x\"\n");
+        assert_eq!((top.code, top.message.as_str(), underlined(&top)), ("config::unknown_key", "unknown key `schma`", "schma"));
+        assert_eq!(top.help.as_deref(), Some("did you mean `schema`?"));
+        let inner = failed("[env.prod]\nurl = \"x\"\ndirekt_url = \"y\"\n");
+        assert_eq!((underlined(&inner), inner.help.as_deref()), ("direkt_url", Some("did you mean `direct_url`?")));
+        let table = failed("[scopes]\nschemas = []\n");
+        assert_eq!((underlined(&table), table.help.as_deref()), ("scopes", Some("did you mean `scope`?")));
+        let far = failed("[scope]\nzzzzzz = 1\n");
+        assert_eq!(far.help.as_deref(), Some("known here: schemas"));
+    }
+
+    #[test]
+    fn wrong_values_and_syntax_have_their_place() {
+        let value = failed("[screen]\nallow_do = \"yes\"\n");
+        assert_eq!((value.code, underlined(&value)), ("config::value", "\"yes\""));
+        let timeout = failed("lock_timeout = \"soon\"\n");
+        assert_eq!((timeout.code, underlined(&timeout)), ("config::value", "\"soon\""));
+        assert_eq!(failed("schema = \n").code, "config::syntax");
+    }
+
+    #[test]
+    fn variables_and_environments_that_are_missing_are_named() {
+        let config = read("plumb.toml", FULL).expect("reads");
+        let Err(unset) = config.environment_in("production", &|_| None) else { panic!("an error") };
+        assert_eq!((unset.code, underlined(&unset)), ("config::variable", "${DEPLOY_PASSWORD}"));
+        assert!(unset.message.contains("DEPLOY_PASSWORD"));
+        let Err(unknown) = config.environment_in("prodction", &|_| None) else { panic!("an error") };
+        assert_eq!(unknown.help.as_deref(), Some("did you mean \"production\"?"));
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
+        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        assert!(duration("soon").is_err() && duration("2 weeks").is_err());
+    }
 }

@@ -25,7 +25,8 @@ pub async fn run(options: &DiffOptions, workspace: &mut Workspace) -> Outcome {
     let text_options = differences::Options {
         color: workspace.color,
         width: 100,
-        title: "Diff".to_owned(),
+        mode: differences::Mode::Diff,
+        verbose: workspace.progress.verbose(),
         target: from.name.clone(),
         schema: to.name.clone(),
         objects: sides.live.len(),

@@ -28,7 +28,8 @@ pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
     let options_text = differences::Options {
         color: workspace.color,
         width: 100,
-        title: "Drift".to_owned(),
+        mode: differences::Mode::Drift,
+        verbose: workspace.progress.verbose(),
         target: planned.live.name.clone(),
         schema: planned.wanted.name.clone(),
         objects: planned.sides.live.len(),

@@ -29,6 +29,7 @@ type Outcome = Result<u8, Failure>;
 /// Runs the command line and gives the exit code.
 pub fn run() -> u8 {
     let arguments = Arguments::parse();
+    trace(&arguments);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -60,6 +61,23 @@ pub fn run() -> u8 {
     });
     shadow::cleanup_all();
     code
+}
+
+/// Warnings of plumb's own modules always; what they do with `-v`, every query with `-vv`.
+fn trace(arguments: &Arguments) {
+    let level = match (arguments.quiet, arguments.verbose) {
+        (true, _) => "plumb=error",
+        (_, 0) => "plumb=warn",
+        (_, 1) => "plumb=info",
+        _ => "plumb=debug",
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .with_ansi(arguments.color())
+        .without_time()
+        .with_target(false);
+    subscriber.init();
 }
 
 async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {

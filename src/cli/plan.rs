@@ -31,9 +31,8 @@ pub async fn planned(
     wanted: &Wanted,
     proven: bool,
 ) -> Result<Planned, Failure> {
-    let live = side::live(workspace, database).await?;
     let schema = workspace.schema(wanted, database.env.as_deref())?;
-    let desired = side::any(workspace, &schema, wanted, Some(&live)).await?;
+    let (live, desired) = side::both(workspace, database, &schema, wanted).await?;
     let sides = side::between(workspace, &live, &desired, wanted).await?;
     workspace.progress.stage("comparing and ordering");
     let warnings = workspace_warnings(&live, &desired);
@@ -115,7 +114,7 @@ fn text_options(workspace: &Workspace, planned: &Planned, options: &PlanOptions,
         schema: planned.wanted.name.clone(),
         environment: options.database.env.clone(),
         saved: saved.map(|p| p.display().to_string()),
-        verbose: false,
+        verbose: workspace.progress.verbose(),
     }
 }
 

@@ -28,6 +28,11 @@ impl Progress {
         Progress { bar, verbose, quiet, stage: RefCell::default(), done: RefCell::default() }
     }
 
+    /// Whether everything is to be shown.
+    pub fn verbose(&self) -> bool {
+        self.verbose > 0
+    }
+
     /// The next stage begins.
     pub fn stage(&self, what: impl Into<String>) {
         self.finish();

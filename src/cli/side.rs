@@ -29,6 +29,8 @@ pub struct Side {
     pub scratch: Option<Scratch>,
     /// Where the objects stand, for files.
     pub places: Option<(Files, Loaded)>,
+    /// The bytes at which the lines of each file end.
+    pub line_ends: Vec<Vec<usize>>,
 }
 
 /// Whether this text is a connection string rather than a path.
@@ -36,8 +38,20 @@ fn is_connection(text: &str) -> bool {
     text.starts_with("postgres://") || text.starts_with("postgresql://") || text.contains('=') && !Path::new(text).exists()
 }
 
+/// Reads both sides; two databases at once.
+pub async fn both(workspace: &mut Workspace, options: &Database, schema: &str, wanted: &Wanted) -> Result<(Side, Side), Failure> {
+    if is_connection(schema) {
+        let workspace = &*workspace;
+        let (live, desired) = tokio::join!(live(workspace, options), async { database(workspace, Target::parse(schema)?).await });
+        return Ok((live?, desired?));
+    }
+    let live = live(workspace, options).await?;
+    let desired = any(workspace, schema, wanted, Some(&live)).await?;
+    Ok((live, desired))
+}
+
 /// Reads the live side.
-pub async fn live(workspace: &mut Workspace, options: &Database) -> Result<Side, Failure> {
+pub async fn live(workspace: &Workspace, options: &Database) -> Result<Side, Failure> {
     match workspace.database(options)? {
         Some(text) if !is_connection(&text) => snapshot(&text),
         Some(text) => database(workspace, Target::parse(&text)?).await,
@@ -60,16 +74,23 @@ pub async fn any(workspace: &mut Workspace, text: &str, wanted: &Wanted, beside:
     files(workspace, text, wanted, beside).await
 }
 
-async fn database(workspace: &mut Workspace, target: Target) -> Result<Side, Failure> {
-    workspace.progress.stage(format!("connecting to {target}"));
+async fn database(workspace: &Workspace, target: Target) -> Result<Side, Failure> {
+    workspace.progress.stage(format!("reading the catalog of {target}"));
     for warning in &target.warnings {
         workspace.progress.line(&format!("warning: {warning}"));
     }
     let session = pg::connect(&target).await?;
     let properties = Properties::read(&session).await.map_err(|e| Failure::from_server("connect::other", &e))?;
-    workspace.progress.stage(format!("reading the catalog of {target}"));
     let catalog = introspect(&session).await?;
-    Ok(Side { catalog, name: target.to_string(), session: Some(session), properties, scratch: None, places: None })
+    Ok(Side {
+        catalog,
+        name: target.to_string(),
+        session: Some(session),
+        properties,
+        scratch: None,
+        places: None,
+        line_ends: Vec::new(),
+    })
 }
 
 fn snapshot(path: &str) -> Result<Side, Failure> {
@@ -85,7 +106,7 @@ fn snapshot(path: &str) -> Result<Side, Failure> {
         kind::check(object).map_err(wrong)?;
     }
     let properties = Properties { major: catalog.server / 10000, ..Properties::default() };
-    Ok(Side { catalog, name: path.to_owned(), session: None, properties, scratch: None, places: None })
+    Ok(Side { catalog, name: path.to_owned(), session: None, properties, scratch: None, places: None, line_ends: Vec::new() })
 }
 
 /// Loads files into a scratch database whose loading role has the name of the default owner.
@@ -113,7 +134,16 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
     }
     workspace.progress.stage("reading the wanted catalog");
     let catalog = introspect(&scratch.session).await?;
-    Ok(Side { catalog, name: path.to_owned(), session: None, properties, scratch: Some(scratch), places: Some((files, loaded)) })
+    let line_ends = files.0.iter().map(|f| f.text.match_indices('\n').map(|(i, _)| i).collect()).collect();
+    Ok(Side {
+        catalog,
+        name: path.to_owned(),
+        session: None,
+        properties,
+        scratch: Some(scratch),
+        places: Some((files, loaded)),
+        line_ends,
+    })
 }
 
 /// The class of name that an object's statement defines.
@@ -141,7 +171,7 @@ impl Side {
         let id = id.of().unwrap_or(id);
         let (files, loaded) = self.places.as_ref()?;
         let place = loaded.place_of(class(id.class()), id.name())?;
-        let (line, _) = files.line_column(place);
+        let line = self.line_ends.get(place.file)?.partition_point(|end| *end < place.span.start) + 1;
         Some(Source { file: files.0.get(place.file)?.path.clone(), line })
     }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::arguments::{Arguments, Database, Wanted};
 use super::failure::Failure;
 use super::progress::Progress;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Environment};
 use crate::pg::Target;
 use crate::shadow::{Choice, Properties, Scratch, Shadow};
 
@@ -42,26 +42,20 @@ impl Workspace {
             return Ok(options.db.clone());
         }
         let named = self.environment(options.env.as_deref())?;
-        if let Some(url) = named.and_then(|e| e.url.clone()) {
+        if let Some(url) = named.and_then(|e| e.url) {
             return Ok(Some(url));
         }
         Ok(std::env::var("DATABASE_URL").ok().filter(|u| !u.is_empty()))
     }
 
     /// The environment of the configuration with this name.
-    pub fn environment(&self, name: Option<&str>) -> Result<Option<&config::Environment>, Failure> {
-        let Some(name) = name else { return Ok(None) };
-        let known: Vec<&str> = self.config.env.keys().map(String::as_str).collect();
-        self.config.env.get(name).map(Some).ok_or_else(|| {
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            Failure::new("config::environment", format!("the configuration has no environment \"{name}\""))
-                .help(format!("it has: {known}. Add [env.{name}] with url = \"...\" to plumb.toml"))
-        })
+    pub fn environment(&self, name: Option<&str>) -> Result<Option<Environment>, Failure> {
+        Ok(name.map(|name| self.config.environment(name)).transpose()?)
     }
 
     /// The wanted schema's place: `--schema`, the environment's, the configuration's, `schema/`.
     pub fn schema(&self, wanted: &Wanted, env: Option<&str>) -> Result<String, Failure> {
-        let environment = self.environment(env)?.and_then(|e| e.schema.clone());
+        let environment = self.environment(env)?.and_then(|e| e.schema);
         Ok(wanted.schema.clone().or(environment).unwrap_or_else(|| self.config.schema.clone()))
     }
 

@@ -57,10 +57,10 @@ pub fn some_of(list: &[String], most: usize) -> String {
     if list.len() > most { format!("{shown}, ...") } else { shown }
 }
 
-/// A duration of the plan's observations in seconds: `1.8 s`.
+/// A duration of the plan's observations: `1.8 s`.
 pub fn seconds(plan: &Plan, key: &str) -> Option<String> {
-    let ms = plan.observed.get(key)?.as_f64()?;
-    Some(if ms < 100.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) })
+    let seconds = plan.observed.get(key)?.as_f64()?;
+    Some(if seconds < 0.1 { format!("{:.0} ms", seconds * 1000.0) } else { format!("{seconds:.1} s") })
 }
 
 /// Objects that are dropped and made again, with the numbers of both steps.
@@ -102,7 +102,7 @@ pub fn proof(plan: &Plan) -> String {
 
 /// [`proof`] with the time that it took, where that is known.
 pub fn timed_proof(plan: &Plan) -> String {
-    match (&plan.proof, seconds(plan, "proof_ms")) {
+    match (&plan.proof, seconds(plan, "proof_seconds")) {
         (Proof::Equal { .. }, Some(time)) => format!("Proven on a copy in {time}."),
         _ => proof(plan),
     }
@@ -166,7 +166,7 @@ pub fn difference(step: &PlanStep) -> Difference {
 }
 
 /// Whether two statements say the same thing of different values, so that a comparison by words reads well.
-fn alike(old: &str, new: &str) -> bool {
+pub fn alike(old: &str, new: &str) -> bool {
     old.split(' ').zip(new.split(' ')).take_while(|(a, b)| a == b).count() >= 3
 }
 
@@ -175,9 +175,24 @@ pub fn fields(step: &PlanStep) -> String {
     step.fields.join(", ").replace('_', " ")
 }
 
-/// The objects that are not managed, by the side on which they stand, each with its name.
-pub fn unmanaged(plan: &Plan, side: &str) -> Vec<String> {
-    plan.unmanaged.iter().filter(|u| u.side == side).map(|u| format!("{} {}", u.class, u.identity)).collect()
+/// What stands on which side and is not managed, as sentences. What is on one side only is a difference: all of it is named.
+pub fn unmanaged_sentences(plan: &Plan, live: &str, wanted: &str, verbose: bool) -> Vec<String> {
+    let on = |side: &str| -> Vec<String> {
+        plan.unmanaged.iter().filter(|u| u.side == side).map(|u| format!("{} {}", u.class, u.identity)).collect()
+    };
+    let mut sentences = Vec::new();
+    for (side, place) in [("live", live), ("desired", wanted)] {
+        let names = on(side);
+        if !names.is_empty() {
+            sentences.push(format!("Not managed, and only in {place}: {}.", names.join(", ")));
+        }
+    }
+    let both = on("both");
+    if !both.is_empty() {
+        let named = some_of(&both, if verbose { usize::MAX } else { 3 });
+        sentences.push(format!("Not managed, on both sides, not compared: {} ({named}).", count(both.len(), "object")));
+    }
+    sentences
 }
 
 #[cfg(test)]

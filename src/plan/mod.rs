@@ -2,6 +2,7 @@
 
 mod build;
 mod compared;
+mod difference;
 pub mod differences;
 mod document;
 mod facts;

@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::document::Plan;
 use super::samples::{empty, hostile, realistic};
-use super::{sql, text};
+use super::{differences, sql, text};
 
 fn options(width: usize) -> text::Options {
     text::Options {
@@ -91,4 +91,59 @@ fn nothing_leaves_its_comment() {
     let script = sql::render(&hostile());
     insta::assert_snapshot!(script);
     assert!(!script.contains('\r'));
+}
+
+fn sides(mode: differences::Mode, width: usize) -> differences::Options {
+    let (target, schema) = match mode {
+        differences::Mode::Drift => ("app on db.internal", "schema/"),
+        differences::Mode::Diff => ("old.json", "new.json"),
+    };
+    differences::Options {
+        width,
+        mode,
+        target: target.into(),
+        schema: schema.into(),
+        objects: 1204,
+        ..differences::Options::default()
+    }
+}
+
+#[test]
+fn drift_tells_security_first() {
+    let shown = differences::render(&realistic(), &sides(differences::Mode::Drift, 100));
+    assert_fits(&shown, 100);
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn a_diff_reads_from_first_to_second() {
+    insta::assert_snapshot!(differences::render(&realistic(), &sides(differences::Mode::Diff, 100)));
+}
+
+#[test]
+fn differences_as_json() {
+    insta::assert_snapshot!(differences::json(&realistic()));
+}
+
+#[test]
+fn no_drift_is_one_line() {
+    let shown = differences::render(&empty(), &sides(differences::Mode::Drift, 100));
+    assert_eq!(shown, "No drift: app on db.internal equals schema/ (1,204 objects).\n");
+    assert_eq!(differences::count(&empty()), 0);
+}
+
+#[test]
+fn what_is_not_managed_is_drift_too() {
+    let plan = Plan { unmanaged: realistic().unmanaged, ..empty() };
+    assert_eq!(differences::count(&plan), 2);
+    insta::assert_snapshot!(differences::render(&plan, &sides(differences::Mode::Drift, 100)));
+}
+
+#[test]
+fn drift_in_colour_is_the_same_text() {
+    for plan in [realistic(), hostile()] {
+        let plain = differences::render(&plan, &sides(differences::Mode::Drift, 60));
+        let colour = differences::Options { color: true, ..sides(differences::Mode::Drift, 60) };
+        assert_eq!(uncoloured(&differences::render(&plan, &colour)), plain);
+    }
 }

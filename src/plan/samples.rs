@@ -3,7 +3,8 @@
 use serde_json::Map;
 
 use super::document::{FORMAT, Fingerprints, Group, LockFact, Plan, PlanStep, Proof, Reverse, Source, UnmanagedDifference};
-use crate::catalog::Id;
+use crate::catalog::{Catalog, Id};
+use crate::change::Scope;
 use crate::hazard::Hazard;
 use crate::statement::LockMode;
 
@@ -87,14 +88,14 @@ pub fn plan(steps: Vec<PlanStep>, alone: &[u32]) -> Plan {
         role: "deploy".into(),
         from: Fingerprints { scope: "a1".repeat(32), closure: "b2".repeat(32) },
         to: "c3".repeat(32),
-        scope: vec!["billing".into(), "public".into()],
+        scope: Scope::new(&Catalog::default(), &["billing".into(), "public".into()]),
         groups,
         pending: Vec::new(),
         unmanaged: Vec::new(),
         outside_scope: Vec::new(),
         warnings: Vec::new(),
         proof: Proof::Equal { server: 160_004, copy: "schema-only copy".into() },
-        observed: Map::from_iter([("proof_ms".to_owned(), 1800.into())]),
+        observed: Map::from_iter([("proof_seconds".to_owned(), 1.8.into())]),
     }
     .seal()
 }
@@ -266,6 +267,6 @@ pub fn hostile() -> Plan {
 /// Nothing to do.
 pub fn empty() -> Plan {
     let mut plan = plan(Vec::new(), &[]);
-    plan.observed = Map::from_iter([("objects".to_owned(), 1204.into()), ("elapsed_ms".to_owned(), 310.into())]);
+    plan.observed = Map::from_iter([("objects".to_owned(), 1204.into()), ("elapsed_seconds".to_owned(), 0.31.into())]);
     plan
 }

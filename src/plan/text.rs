@@ -9,7 +9,7 @@ use super::page::{Mark, Page};
 use crate::catalog::Id;
 
 /// Lines of a comparison that are shown of one object.
-const COMPARED: usize = 12;
+pub(super) const COMPARED: usize = 12;
 /// Lines of one summary that are shown.
 const LISTED: usize = 8;
 
@@ -34,7 +34,7 @@ pub struct Options {
     pub verbose: bool,
 }
 
-/// The plan as text, ending with a line break. `observed.proof_ms`, `observed.elapsed_ms` and `observed.objects` are shown
+/// The plan as text, ending with a line break. `observed.proof_seconds`, `observed.elapsed_seconds` and `observed.objects` are shown
 /// where they are known.
 pub fn render(plan: &Plan, options: &Options) -> String {
     let mut page = Page::new(options.width, options.color);
@@ -50,6 +50,11 @@ pub fn render(plan: &Plan, options: &Options) -> String {
     leftovers(&mut page, plan, options);
     next(&mut page, plan, options);
     page.finish().trim_end().to_owned() + "\n"
+}
+
+/// A text of strangers as one line that cannot steer a terminal.
+pub fn one_line(text: &str) -> String {
+    super::page::clean(text)
 }
 
 fn head(page: &mut Page, plan: &Plan, options: &Options) {
@@ -71,7 +76,7 @@ fn head(page: &mut Page, plan: &Plan, options: &Options) {
 fn nothing(page: &mut Page, plan: &Plan, options: &Options) {
     let objects = plan.observed.get("objects").and_then(serde_json::Value::as_u64);
     let objects = objects.map(|n| facts::count(n as usize, "object"));
-    let known: Vec<String> = objects.into_iter().chain(facts::seconds(plan, "elapsed_ms")).collect();
+    let known: Vec<String> = objects.into_iter().chain(facts::seconds(plan, "elapsed_seconds")).collect();
     let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
     page.say(&format!("No changes: {} equals {}{known}.", options.target, options.schema));
 }
@@ -156,8 +161,7 @@ fn changed(page: &mut Page, step: &PlanStep, at: usize, options: &Options) {
         Difference::Words { old, new } => words(page, &facts::fields(step), at, (&old, &new)),
         Difference::Lines(lines) => {
             page.note(at, &facts::fields(step));
-            let lines: Vec<_> = lines.iter().map(|(m, l)| (*m, l.as_str())).collect();
-            listed(page, &" ".repeat(at), &lines, most);
+            listed(page, at, &lines, most);
         }
         Difference::None if step.change == "alter" && !options.verbose => statements(page, step, at, most),
         Difference::None => {}
@@ -177,13 +181,14 @@ fn words(page: &mut Page, fields: &str, at: usize, (old, new): (&str, &str)) {
     }
 }
 
-fn listed(page: &mut Page, lead: &str, lines: &[(Option<Mark>, &str)], most: usize) {
+/// Changed lines, at most so many of them.
+pub(super) fn listed(page: &mut Page, at: usize, lines: &[(Option<Mark>, String)], most: usize) {
     let mut used = 0;
     for (i, (mark, line)) in lines.iter().enumerate() {
         if used >= most && lines.len() - i > 1 {
-            return page.note(lead.len(), &format!("… {} more lines (--verbose shows all)", lines.len() - i));
+            return page.note(at, &format!("… {} more lines (--verbose shows all)", lines.len() - i));
         }
-        used += page.compared(lead, *mark, line);
+        used += page.compared(&" ".repeat(at), *mark, line);
     }
 }
 
@@ -264,17 +269,7 @@ fn transactions(page: &mut Page, plan: &Plan) {
 /// What the plan does not do: never silent.
 fn leftovers(page: &mut Page, plan: &Plan, options: &Options) {
     let most = if options.verbose { usize::MAX } else { 3 };
-    for (side, words) in [("live", format!("only in {}", options.target)), ("desired", format!("only in {}", options.schema))] {
-        let names = facts::unmanaged(plan, side);
-        if !names.is_empty() {
-            page.say(&format!("Not managed, and different: {words}: {}.", names.join(", ")));
-        }
-    }
-    let both = facts::unmanaged(plan, "both");
-    if !both.is_empty() {
-        let words = format!("Not managed, on both sides, not compared: {}", facts::count(both.len(), "object"));
-        page.say(&format!("{words} ({}).", facts::some_of(&both, most)));
-    }
+    facts::unmanaged_sentences(plan, &options.target, &options.schema, options.verbose).iter().for_each(|s| page.say(s));
     if !plan.pending.is_empty() {
         let list: Vec<String> = plan.pending.iter().map(|p| format!("{} {}", p.change, p.object)).collect();
         page.say(&format!("Left for another phase: {} ({}).", facts::count(list.len(), "step"), facts::some_of(&list, most)));

@@ -45,6 +45,7 @@ pub async fn copy(scratch: &Scratch, catalog: &Catalog) -> Result<Result<(), Cop
 fn needs_administrator(sql: &str) -> bool {
     const WORDS: &[&str] = &[
         "CREATE EXTENSION",
+        "COMMENT ON EXTENSION",
         "ALTER EXTENSION",
         "DROP EXTENSION",
         "CREATE EVENT TRIGGER",

@@ -26,8 +26,66 @@ pub fn candidates(left: &Catalog, right: &Catalog) -> Vec<Pair> {
         let expression = |f: &String| kind::of(&l.id).fields.iter().any(|k| k.name == f && k.expression);
         !fields.is_empty() && fields.iter().all(|f| both(f) && expression(f))
     };
+    let alike = |l: &Object, r: &Object| {
+        l.changed_fields(r).iter().all(|f| match (l.definition.get(f), r.definition.get(f)) {
+            (Some(Value::String(a)), Some(Value::String(b))) => words(a) == words(b),
+            _ => true,
+        })
+    };
     let pairs = left.objects().filter_map(|l| right.get(&l.id).map(|r| (l, r)));
-    pairs.filter(|(l, r)| differs_in_text(l, r)).map(|(l, r)| Pair { left: l.clone(), right: r.clone() }).collect()
+    pairs.filter(|(l, r)| differs_in_text(l, r) && alike(l, r)).map(|(l, r)| Pair { left: l.clone(), right: r.clone() }).collect()
+}
+
+/// What is left of an expression when everything is taken away that deparsing adds, moves or writes in two ways: casts,
+/// parentheses, `IN` for `= ANY (ARRAY[...])`. Texts that differ in more than that mean different things, and need no server.
+fn words(text: &str) -> Vec<String> {
+    const NOISE: &[&str] = &["in", "any", "array", "as", "(", ")", "[", "]", ",", "=", ";"];
+    // Type names may stand alone too (`character varying 'x'`): they are dropped wherever they stand.
+    const TYPES: &[&str] = &[
+        "text",
+        "character",
+        "varying",
+        "bpchar",
+        "varchar",
+        "integer",
+        "bigint",
+        "smallint",
+        "numeric",
+        "name",
+        "regclass",
+        "boolean",
+        "double",
+        "precision",
+        "real",
+        "date",
+        "timestamp",
+        "time",
+        "with",
+        "without",
+        "zone",
+        "interval",
+        "jsonb",
+        "json",
+        "uuid",
+    ];
+    let mut list: Vec<String> = Vec::new();
+    let (mut cast, mut named) = (false, false);
+    for token in crate::source::lexer::tokens(text) {
+        let word = text[token.span.clone()].to_lowercase();
+        let noise = NOISE.contains(&word.as_str()) || TYPES.contains(&word.as_str()) || word.trim().is_empty();
+        // After a cast stands a type, qualified or not: `::public.mood`.
+        let continues = named && word == ".";
+        named = cast && word != ":" && word != ".";
+        if word == ":" || continues {
+            cast = true;
+        } else if cast {
+            cast = false;
+        } else if !noise {
+            list.push(word);
+        }
+    }
+    list.sort();
+    list
 }
 
 /// The pairs that mean the same. The session is connected to a scratch database that holds `around` or something like it;
