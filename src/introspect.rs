@@ -155,12 +155,13 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
     catalog.server = version;
     if let Some(row) = head.first() {
         (catalog.database, catalog.role, catalog.owner) = (row.get(0), row.get(1), row.get(2));
+        catalog.roles = row.get::<_, Vec<String>>(3).into_iter().collect();
     }
     Ok(catalog)
 }
 
-const HEAD: &str =
-    "SELECT datname::text, current_user::text, pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()";
+const HEAD: &str = "SELECT datname::text, current_user::text, pg_get_userbyid(datdba)::text, \
+     ARRAY(SELECT rolname::text FROM pg_roles) FROM pg_database WHERE datname = current_database()";
 
 const DEPENDS: &str =
     "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384";

@@ -1,6 +1,7 @@
 //! A catalog as a JSON document: what `plumb snapshot` writes and `--db` and `--schema` read.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 use super::{Catalog, Edge, Object, Unmanaged};
 
@@ -26,6 +27,7 @@ struct Document {
     database: String,
     role: String,
     owner: String,
+    roles: BTreeSet<String>,
     objects: Vec<Object>,
     edges: Vec<Edge>,
     unmanaged: Vec<Unmanaged>,
@@ -42,6 +44,7 @@ pub fn write_snapshot(catalog: &Catalog) -> String {
         database: catalog.database.clone(),
         role: catalog.role.clone(),
         owner: catalog.owner.clone(),
+        roles: catalog.roles.clone(),
         objects: catalog.objects().cloned().collect(),
         edges: catalog.edges().cloned().collect(),
         unmanaged: catalog.unmanaged.clone(),
@@ -68,6 +71,7 @@ pub fn read_snapshot(text: &str) -> Result<Catalog, SnapshotError> {
     catalog.database = document.database;
     catalog.role = document.role;
     catalog.owner = document.owner;
+    catalog.roles = document.roles;
     catalog.unmanaged = document.unmanaged;
     Ok(catalog)
 }

@@ -30,6 +30,8 @@ pub struct Catalog {
     pub owner: String,
     /// The name of the database.
     pub database: String,
+    /// The roles of the server.
+    pub roles: BTreeSet<String>,
     /// Objects that plumb does not manage.
     pub unmanaged: Vec<Unmanaged>,
     objects: BTreeMap<Id, Object>,
@@ -75,6 +77,7 @@ impl Catalog {
             role: self.role.clone(),
             owner: self.owner.clone(),
             database: self.database.clone(),
+            roles: self.roles.clone(),
             unmanaged: self.unmanaged.clone(),
             ..Catalog::new(objects, self.edges.iter().cloned())
         }

@@ -16,6 +16,7 @@ use crate::exit_code::{DONE, ERROR, IN_PART, REFUSED};
 use crate::introspect::introspect;
 use crate::pg::{Session, lock};
 use crate::plan::{Group, Plan, PlanStep, Proof};
+use crate::sql::ident;
 
 /// How long lock waits are retried altogether.
 const RETRY_BUDGET: Duration = Duration::from_secs(120);
@@ -104,6 +105,13 @@ fn fresh(plan: &Plan, live: &Side, scope: &str) -> Result<(), Failure> {
     }
     if scope == plan.to {
         return Ok(());
+    }
+    let missing: Vec<String> = plan.roles.iter().filter(|r| !live.catalog.roles.contains(*r)).map(|r| ident(r)).collect();
+    if !missing.is_empty() {
+        let create: Vec<String> = missing.iter().map(|r| format!("CREATE ROLE {r};")).collect();
+        return Err(Failure::new("apply::missing_role", format!("the server does not have these roles: {}", missing.join(", ")))
+            .help(format!("plumb does not create roles. Create them first, for instance: {}", create.join(" ")))
+            .exit(REFUSED));
     }
     if scope != plan.from.scope {
         return stale("the live database is not as it was when the plan was made".to_owned());

@@ -50,6 +50,14 @@ pub async fn planned(
 
 fn workspace_warnings(live: &Side, desired: &Side) -> Vec<String> {
     let mut warnings = Vec::new();
+    let missing: Vec<String> =
+        kind::roles(&desired.catalog).difference(&live.catalog.roles).map(|r| crate::sql::ident(r)).collect();
+    if !missing.is_empty() {
+        let roles = missing.join(", ");
+        warnings.push(format!(
+            "the wanted schema names roles that the server does not have: {roles}. Create them before the plan is applied"
+        ));
+    }
     if live.catalog.role != live.catalog.owner {
         warnings.push(format!(
             "the plan is made as {}, and the database belongs to {}: apply it as {}",

@@ -87,18 +87,23 @@ async fn one_host(target: &Target, endpoint: &Endpoint, wanted: ServerRole) -> R
     let ways = ways(target.tls.mode, endpoint);
     let mut result = one_way(target, endpoint, ways[0]).await;
     for way in &ways[1..] {
-        match result {
-            // The other way may help against a failed handshake and against a pg_hba.conf that wants it.
-            Err(ConnectError::Tls { .. } | ConnectError::NotPermitted { .. }) => {
-                let second = one_way(target, endpoint, *way).await;
-                result = if second.is_ok() { second } else { result };
-            }
-            _ => break,
+        // The other way may help against a failed handshake, and against a pg_hba.conf that wants it.
+        if !may_differ(&result) {
+            break;
+        }
+        let second = one_way(target, endpoint, *way).await;
+        if !may_differ(&second) {
+            result = second;
         }
     }
     let (session, introduction) = result?;
     refuse_unfit(&session, &introduction, wanted)?;
     Ok(session)
+}
+
+/// True when the line was refused for the way it is secured, or may have been.
+fn may_differ<T>(result: &Result<T, ConnectError>) -> bool {
+    matches!(result, Err(ConnectError::Tls { .. } | ConnectError::NotPermitted { .. }))
 }
 
 /// Connects one way and asks the server who it is.

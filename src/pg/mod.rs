@@ -19,6 +19,8 @@ mod session;
 pub mod settings;
 mod target;
 mod tls;
+#[cfg(test)]
+mod tls_tests;
 mod url;
 mod verify;
 mod version;

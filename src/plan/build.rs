@@ -42,6 +42,7 @@ pub fn build(context: &Context, steps: &[Step]) -> Plan {
         id: String::new(),
         database: context.whole.database.clone(),
         role: context.whole.role.clone(),
+        roles: kind::roles(context.desired).into_iter().collect(),
         from: Fingerprints { scope: fingerprint(context.live), closure: closure(context, steps) },
         to: fingerprint(context.desired),
         scope: context.scope.clone(),

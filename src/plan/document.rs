@@ -46,6 +46,9 @@ pub struct Plan {
     pub database: String,
     /// The role that the plan was made as and has to be applied as: it owns what it creates.
     pub role: String,
+    /// Roles that the wanted schema names: they have to exist on the server, and plumb does not create them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
     /// Fingerprints of the live database.
     pub from: Fingerprints,
     /// The fingerprint that the scope has afterwards.

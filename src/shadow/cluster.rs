@@ -4,7 +4,7 @@ use super::BOOTSTRAP;
 use super::binaries::Binaries;
 use super::error::ShadowError;
 use super::registry::{self, Live, Running};
-use super::{cache, privileges, sweep, template};
+use super::{cache, place, privileges, sweep, template};
 use crate::pg::{self, ConnectError, Session, Target};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -68,10 +68,9 @@ impl Cluster {
     /// An initdb or a server that fails, folders that cannot be written.
     pub async fn start(binaries: &Binaries) -> Result<(Cluster, Session), ShadowError> {
         let begun = Instant::now();
-        let temporary = temporary();
-        sweep::sweep(&temporary);
+        place::folders().iter().for_each(|folder| sweep::sweep(folder));
         let template = template::ensure(binaries)?;
-        let directory = temporary.join(format!("{}{}-{}", sweep::PREFIX, std::process::id(), &cache::random_word()[..8]));
+        let directory = place::choose().join(format!("{}{}-{}", sweep::PREFIX, std::process::id(), &cache::random_word()[..8]));
         let guard = Guard(&directory);
         let lock = populate(&directory, &template).map_err(|error| ShadowError::file(&directory, &error))?;
         let copied = begun.elapsed();
@@ -131,16 +130,6 @@ impl Drop for Guard<'_> {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(self.0);
     }
-}
-
-/// The folder for the directories of private servers: short enough for a socket's path (107 bytes, 103 on macOS), and open to
-/// the server's user.
-fn temporary() -> PathBuf {
-    let preferred = std::env::temp_dir();
-    let name = sweep::PREFIX.len() + "4194304-12345678/.s.PGSQL.5432".len() + 1;
-    let short = preferred.as_os_str().len() + name < 100;
-    let preferred = preferred.canonicalize().unwrap_or(preferred);
-    if short && preferred.is_absolute() && privileges::is_reachable(&preferred) { preferred } else { PathBuf::from("/tmp") }
 }
 
 /// Makes `directory` a copy of `template` that belongs to the server's user, and takes the lock that says it is alive.

@@ -52,6 +52,7 @@ pub async fn download(major: u32) -> Result<Binaries, ShadowError> {
     if let Some(found) = binaries::find(major) {
         return Ok(found); // another plumb was faster
     }
+    remove_unfinished(&cache);
     let listed = tokio::time::timeout(LIST_TIMEOUT, get_version(zonky::URL, &wanted)).await;
     let version = listed.map_err(|_| failed(format!("Maven Central does not answer within {} s", LIST_TIMEOUT.as_secs())))?;
     let version = version.map_err(|error| failed(error.to_string()))?;
@@ -67,6 +68,14 @@ pub async fn download(major: u32) -> Result<Binaries, ShadowError> {
     tracing::info!("PostgreSQL {version} server programs are in {}", place.display());
     Binaries::at(&place.join("bin"))
         .ok_or_else(|| failed(format!("the programs in {} do not run on this machine", place.display())))
+}
+
+/// Removes what downloads that were broken off have left. We hold the lock, so nobody is working there.
+fn remove_unfinished(cache: &Path) {
+    let Ok(entries) = std::fs::read_dir(cache) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b".new-")) {
+        let _ = std::fs::remove_dir_all(entry.path());
+    }
 }
 
 /// Extracts into a folder of its own beside `place`, then renames, so that `place` is whole whenever it is there.

@@ -11,6 +11,7 @@ mod cache;
 mod cluster;
 mod download;
 mod error;
+mod place;
 mod privileges;
 mod properties;
 mod registry;
@@ -115,7 +116,7 @@ impl Shadow {
                 place: target.to_string(),
             });
         }
-        let id = registry::add(Live::Server(Leftovers::none(target)));
+        let id = registry::add(Live::Server(Box::new(Leftovers::none(target))));
         Ok(Shadow { place: Place::Given { rights, id }, administrator: Arc::new(administrator) })
     }
 
@@ -144,7 +145,7 @@ impl Shadow {
         let (own, ruling) = match &self.place {
             Place::Private(cluster) => {
                 roles::prepare_private(&self.administrator, owner, roles).await?;
-                // Measured on 15 with fsync off: FILE_COPY 18 ms, WAL_LOG 35 ms.
+                // Measured on 15 with fsync off: FILE_COPY takes half the time of WAL_LOG.
                 scratch::create(&self.administrator, properties, &name, owner, Some("FILE_COPY")).await?;
                 (cluster.target(&name, owner), cluster.target(&name, BOOTSTRAP))
             }

@@ -20,7 +20,7 @@ pub(super) enum Live {
     /// A private server under its watchdog.
     Cluster(Running),
     /// Databases and roles on a server that is not ours.
-    Server(Leftovers),
+    Server(Box<Leftovers>),
 }
 
 /// A watchdog, the pipe that keeps it waiting, and the directory it guards.
@@ -80,7 +80,7 @@ impl Live {
     fn undo(self) {
         match self {
             Live::Cluster(running) => running.stop(),
-            Live::Server(leftovers) => server::drop_blocking(leftovers),
+            Live::Server(leftovers) => server::drop_blocking(*leftovers),
         }
     }
 }

@@ -73,7 +73,12 @@ pub(super) async fn grant(session: &Session, roles: &[String], member: &str) -> 
     if roles.is_empty() {
         return Ok(());
     }
-    let options = if session.version.major() >= 16 { "ADMIN TRUE, INHERIT TRUE, SET TRUE" } else { "ADMIN OPTION" };
+    // From 16 on the maker of a role administers it already, and cannot grant that to itself.
+    let options = match session.version.major() {
+        ..16 => "ADMIN OPTION",
+        _ if member == session.user => "INHERIT TRUE, SET TRUE",
+        _ => "ADMIN TRUE, INHERIT TRUE, SET TRUE",
+    };
     let sql = format!("GRANT {} TO {} WITH {options}", idents(roles), ident(member));
     session.client.batch_execute(&sql).await.map_err(ShadowError::sql(format!("grant roles to {member}")))
 }

@@ -49,29 +49,36 @@ pub(super) async fn create(
     owner: &str,
     strategy: Option<&str>,
 ) -> Result<(), ShadowError> {
-    let mut first_error = None;
-    for candidate in properties.with_fallbacks() {
+    let candidates = properties.with_fallbacks();
+    let mut first_words: Option<String> = None;
+    for (n, candidate) in candidates.iter().enumerate() {
         match maintenance.client.batch_execute(&candidate.create_database(name, owner, strategy)).await {
             Ok(()) => {
-                if let Some(error) = &first_error {
-                    let Properties { collate, provider, icu_locale, .. } = properties;
-                    let asked = icu_locale.as_deref().filter(|_| *provider != 'c').unwrap_or(collate);
-                    let used = &candidate.collate;
-                    tracing::warn!(
-                        "the shadow does not have the target's locale {asked} ({error}); it uses {used}, so text may sort differently"
-                    );
+                if let Some(words) = &first_words {
+                    warn_of_locale(properties, candidate, words);
                 }
                 return Ok(());
             }
+            Err(error) if n + 1 == candidates.len() || !is_about_locale(&error) => {
+                return Err(ShadowError::sql("create a scratch database")(error));
+            }
             Err(error) => {
-                first_error.get_or_insert(words(&error));
-                if !is_about_locale(&error) {
-                    return Err(ShadowError::sql("create a scratch database")(error));
-                }
+                first_words.get_or_insert_with(|| words(&error));
             }
         }
     }
-    Err(ShadowError::File { path: "scratch database".into(), reason: first_error.unwrap_or_default() })
+    Ok(())
+}
+
+/// Says that `used` stands in for the locale of `asked`, which the server refused with `words`.
+fn warn_of_locale(asked: &Properties, used: &Properties, words: &str) {
+    let locale = |p: &Properties| p.icu_locale.clone().filter(|_| p.provider != 'c').unwrap_or_else(|| p.collate.clone());
+    let (asked, used) = (locale(asked), locale(used));
+    if asked != used {
+        tracing::warn!(
+            "the shadow does not have the target's locale {asked} ({words}); it uses {used}, so text may sort differently"
+        );
+    }
 }
 
 /// True for errors that another locale may avoid: everything but a missing right, a name or role problem, or a full machine.

@@ -1,4 +1,4 @@
-//! Tests on real servers: the newest version that this machine has.
+//! Tests on real servers: the newest version that this machine has, or the one that `PLUMB_TEST_PG` names.
 
 use super::*;
 use std::io::{BufRead, BufReader};
@@ -7,12 +7,12 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 fn programs() -> Binaries {
-    newest_binaries().expect("PostgreSQL server programs are needed to run the tests")
+    let wanted = std::env::var("PLUMB_TEST_PG").ok().and_then(|text| text.parse().ok());
+    wanted.map_or_else(newest_binaries, find_binaries).expect("PostgreSQL server programs are needed to run the tests")
 }
 
 async fn shadow() -> (Shadow, Properties) {
-    let properties = Properties::default();
-    (Shadow::private(&programs()).await.unwrap(), properties)
+    (Shadow::private(&programs()).await.unwrap(), Properties { major: programs().major, ..Properties::default() })
 }
 
 fn directory(shadow: &Shadow) -> PathBuf {
@@ -152,6 +152,45 @@ async fn dropping_leaves_nothing_even_with_work_going_on() {
     assert!(work.await.unwrap().is_err());
 }
 
+/// What the names of our directories begin with, and how many there are now.
+fn directories_of_this_process() -> usize {
+    let prefix = format!("{}{}-", sweep::PREFIX, std::process::id());
+    let ours = |folder: PathBuf| {
+        std::fs::read_dir(folder).unwrap().flatten().filter(|e| e.file_name().to_string_lossy().starts_with(&prefix)).count()
+    };
+    place::folders().into_iter().map(ours).sum()
+}
+
+/// In a process of its own, since it counts directories.
+#[tokio::test]
+#[ignore = "a helper process of another test"]
+async fn helper_that_gives_up_while_starting() {
+    if std::env::var_os("PLUMB_TEST_HELPER").is_none() {
+        return;
+    }
+    let programs = programs();
+    for milliseconds in [0, 0, 0, 4, 8, 16, 24, 32] {
+        let begun = Instant::now();
+        let started = tokio::time::timeout(Duration::from_millis(milliseconds), Cluster::start(&programs)).await;
+        drop(started);
+        assert_eq!(directories_of_this_process(), 0);
+        assert!(begun.elapsed() < Duration::from_millis(1900), "the watchdog had to be helped: {:?}", begun.elapsed());
+    }
+}
+
+/// This test program, running one of its own helpers.
+fn helper(name: &str) -> std::process::Command {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", &format!("shadow::tests::{name}"), "--ignored", "--nocapture"]).env("PLUMB_TEST_HELPER", "1");
+    command
+}
+
+#[test]
+fn a_server_that_is_still_starting_can_be_given_up() {
+    let output = helper("helper_that_gives_up_while_starting").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[tokio::test]
 async fn two_clusters_at_once_are_strangers() {
     let programs = programs();
@@ -181,24 +220,22 @@ async fn a_warm_start_is_quick() {
     let programs = programs();
     template::ensure(&programs).unwrap();
     let mut best = Duration::MAX;
-    let properties = Properties::default();
+    let properties = Properties { major: programs.major, ..Properties::default() };
     // Other tests run at the same time; the quickest of some tries is what the machine can do.
     for _ in 0..10 {
         if best < Duration::from_millis(500) {
             break;
         }
         let begun = Instant::now();
-        let (cluster, session) = Cluster::start(&programs).await.unwrap();
+        let shadow = Shadow::open(&Choice::Auto, &properties, None).await.unwrap();
         let started = begun.elapsed();
-        let shadow = Shadow { place: Place::Private(cluster), administrator: Arc::new(session) };
         let scratch = shadow.scratch(&properties, "ann", &BTreeSet::new()).await.unwrap();
         best = best.min(begun.elapsed());
+        let ready = begun.elapsed();
         drop(scratch);
-        let all = begun.elapsed();
         shadow.close().await.unwrap();
-        eprintln!("cluster {started:?}, with a scratch database {all:?}, closed after {:?}", begun.elapsed());
+        eprintln!("open {started:?}, with a scratch database {ready:?}, closed after {:?}", begun.elapsed());
     }
-    eprintln!("warm start of cluster and scratch database: {best:?}");
     assert!(best < Duration::from_millis(500), "{best:?}");
 }
 
@@ -326,17 +363,31 @@ async fn helper_that_waits_to_be_killed() {
 
 #[test]
 fn a_killed_plumb_leaves_nothing() {
-    let mut helper = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "shadow::tests::helper_that_waits_to_be_killed", "--ignored", "--nocapture"])
-        .env("PLUMB_TEST_HELPER", "1")
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut helper = helper("helper_that_waits_to_be_killed").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(helper.stderr.take().unwrap()).lines().map_while(Result::ok);
     let directory = lines.filter_map(|line| line.strip_prefix("directory ").map(PathBuf::from)).next().unwrap();
     let process = server_process(&directory);
     helper.kill().unwrap();
     helper.wait().unwrap();
     assert_gone(&directory, process);
+}
+
+/// Not run by default: it downloads 10 to 40 MB. `PLUMB_TEST_DOWNLOAD=17 cargo test --lib download_once -- --ignored`
+#[tokio::test]
+#[ignore = "needs Maven Central"]
+async fn programs_are_downloaded_once() {
+    let major = std::env::var("PLUMB_TEST_DOWNLOAD").ok().and_then(|text| text.parse().ok()).unwrap_or(17);
+    let begun = Instant::now();
+    let programs = find_or_download(major).await.unwrap();
+    eprintln!("{programs:?} after {:?}", begun.elapsed());
+    assert_eq!(find_or_download(major).await.unwrap(), programs);
+    let properties = Properties { major, ..Properties::default() };
+    let shadow = Shadow::open(&Choice::Auto, &properties, None).await.unwrap();
+    let scratch = shadow.scratch(&properties, "ann", &names(&["app"])).await.unwrap();
+    eprintln!("{} {}", scratch.session.version, text(&scratch.session, "SELECT version()").await);
+    let begun = Instant::now();
+    let icu = Properties { provider: 'i', icu_locale: Some("de-DE".into()), ..properties.clone() };
+    let icu = shadow.scratch(&icu, "ann", &names(&["app"])).await.unwrap();
+    eprintln!("icu: {:?} {:?}", Properties::read(&icu.session).await.unwrap(), begun.elapsed());
+    shadow.close().await.unwrap();
 }

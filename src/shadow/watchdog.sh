@@ -8,7 +8,12 @@ shift
 exec 3<&0 </dev/null
 "$@" 3<&- &
 server=$!
-{ read -r _ <&3; kill -QUIT "$server"; } >/dev/null 2>&1 &
+{
+    read -r _ <&3
+    # A background command starts with SIGQUIT ignored; the server listens to it before it writes its pid file.
+    while [ ! -s "$directory/postmaster.pid" ] && kill -0 "$server"; do sleep 0.02 || sleep 1; done
+    kill -QUIT "$server"
+} >/dev/null 2>&1 &
 reader=$!
 exec 3<&-
 wait "$server"
