@@ -190,7 +190,8 @@ own_server() {
         # shellcheck source=/dev/null
         (. .tools/env.sh && cargo build --quiet --locked --example fetch_server) || fail "the build failed (above)"
         say "PostgreSQL 16: fetching the server programs and contrib"
-        cargo run --quiet --locked --example fetch_server -- "$server_build" "$base" 2>"$work/fetch.log" ||
+        # Not with cargo run: without the variables of env.sh it would build pg_query anew.
+        "${CARGO_TARGET_DIR:-target}/debug/examples/fetch_server" "$server_build" "$base" 2>"$work/fetch.log" ||
             { cat "$work/fetch.log" >&2; fail "the server programs could not be fetched (above)"; }
     fi
     mkdir -p "$tree/tree"
