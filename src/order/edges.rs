@@ -140,6 +140,9 @@ fn overloads(graph: &Graph, list: &mut Vec<Edge>) {
 fn column_grants(graph: &Graph, list: &mut Vec<Edge>) {
     for node in graph.nodes.iter().filter(|n| n.id.class() == "grant" && n.op != Op::Drop) {
         let Some(of) = node.id.of() else { continue };
+        let owner = Id::satellite("owner", of);
+        let sentence = || format!("{owner} decides whose rights are the owner's");
+        push(list, graph.node(Op::Alter, &owner), Some(node.clone()), false, sentence);
         let Some(table) = graph.desired.get(of).and_then(|o| o.parent.clone()) else { continue };
         let grant = Id::satellite("grant", &table);
         for op in [Op::Create, Op::Alter, Op::Drop] {
