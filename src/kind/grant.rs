@@ -83,7 +83,7 @@ pub static KIND: Kind = Kind {
     check: reads_as::<Grant>,
     fields: &[field("privileges", Cost::Alter)],
     create,
-    alter: |context, old, new, _| between(context.desired, new, &old.read::<Grant>().privileges, &new.read::<Grant>().privileges),
+    alter: |context, old, new, _| change(context, new, &old.read::<Grant>().privileges, &new.read::<Grant>().privileges),
     drop: |context, o| change(context, o, &o.read::<Grant>().privileges, &default(o)),
     absorbed: Absorbed::After,
     carried: Carried::Always,
