@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::default_privileges::initial;
 use super::privileges::{OWNER, Privileges, Target, changes};
 use super::{Absorbed, BASE, Carried, Context, Cost, Kind, field, reads_as};
-use crate::catalog::{Catalog, Id, Object};
+use crate::catalog::{Id, Object};
 use crate::sql::ident;
 use crate::statement::Statement;
 
