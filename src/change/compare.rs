@@ -35,6 +35,8 @@ pub struct Change {
     pub reason: String,
     /// Whether what uses it is taken down before and built up after although it stays (a column that changes its type).
     pub retype: bool,
+    /// Whether it is a type that is made anew under its name, so that owner, grants and comment have to be given again.
+    pub remade: bool,
 }
 
 /// A change that something outside the scope stands in the way of.
@@ -89,6 +91,7 @@ fn dropped(object: &Object) -> Change {
         new: None,
         reason: "it is in the database and not in the wanted schema".to_owned(),
         retype: false,
+        remade: false,
     }
 }
 
@@ -100,6 +103,7 @@ fn created(object: &Object) -> Change {
         new: Some(object.clone()),
         reason: "it is in the wanted schema and not in the database".to_owned(),
         retype: false,
+        remade: false,
     }
 }
 
@@ -117,16 +121,17 @@ fn altered(old: &Object, new: &Object) -> Option<Change> {
     });
     let retype = fields.iter().any(|f| match cost(f) {
         Some(Cost::Retype) => true,
-        Some(Cost::AlterOrRetype(must)) => must(old, new),
         _ => false,
     });
+    let remade = !replace && fields.iter().any(|f| matches!(cost(f), Some(Cost::Remake(must)) if must(old, new)));
     Some(Change {
         id: new.id.clone(),
         reason: format!("{} differs", fields.join(", ").replace('_', " ")),
         action: if replace { Action::Replace } else { Action::Alter(fields) },
         old: Some(old.clone()),
         new: Some(new.clone()),
-        retype: retype && !replace,
+        retype: (retype || remade) && !replace,
+        remade,
     })
 }
 
@@ -135,7 +140,7 @@ fn satellites(changes: &mut Changes, live: &Catalog, desired: &Catalog) {
     let made: Vec<Object> = changes
         .list
         .values()
-        .filter(|c| matches!(c.action, Action::Create | Action::Replace) && c.id.of().is_none())
+        .filter(|c| (c.remade || matches!(c.action, Action::Create | Action::Replace)) && c.id.of().is_none())
         .filter_map(|c| c.new.clone())
         .collect();
     for target in made {

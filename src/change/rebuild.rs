@@ -61,7 +61,9 @@ fn apply(changes: &mut Changes, desired: &Catalog, whole: &Catalog, because: &Id
     let (Some(old), Some(new)) = (whole.get(&id), desired.get(&id)) else { return };
     let (old, new) = (Some(old.clone()), Some(new.clone()));
     let reason = format!("it rests on {because}, which is changed");
-    changes.list.insert(id.clone(), Change { id: id.clone(), action: Action::Replace, old, new, reason, retype: false });
+    changes
+        .list
+        .insert(id.clone(), Change { id: id.clone(), action: Action::Replace, old, new, reason, retype: false, remade: false });
     todo.push(id);
 }
 
@@ -70,13 +72,17 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
     if replaced_or_gone(changes, dependent) || dependent.of().is_some() {
         return Verdict::Stays;
     }
+    let rests_on = kind::of(dependent).rests_on;
+    if !rests_on.is_empty() && !rests_on.contains(&id.class()) {
+        return Verdict::Stays;
+    }
     if !desired.contains(dependent) {
         return Verdict::Blocked;
     }
     let Some(change) = changes.list.get(id) else { return Verdict::Stays };
     if change.retype {
         if id.class() != "column" {
-            let column = dependent.class() == "column";
+            let column = whole.get(dependent).is_some_and(|d| kind::is_of_type(d, id));
             return if column { Verdict::Retyped } else { under_retype(changes, desired, dependent, dependency, true) };
         }
         let carried = match (&change.old, &change.new) {
@@ -87,8 +93,13 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
     }
     let altered = changes.list.get(dependent).is_some_and(|c| matches!(c.action, Action::Alter(_)));
     let still_used = desired.uses(dependent).iter().any(|(u, _)| u == id);
-    let _ = whole;
-    if kind::of(dependent).holds_rows || altered && !still_used { Verdict::Stays } else { Verdict::Rebuilt }
+    if kind::of(dependent).holds_rows || altered && !still_used {
+        return Verdict::Stays;
+    }
+    // A column is never dropped and added for the sake of its type: its values would go.
+    let holds_values = whole.get(dependent).is_some_and(|d| d.id.class() == "column" && !d.definition.contains_key("generated"));
+    let with_table = dependency == Dependency::Inherited || id.class() == "column";
+    if holds_values && !with_table { Verdict::Blocked } else { Verdict::Rebuilt }
 }
 
 /// A column that something uses changes its type: what the server cannot carry along is rebuilt.

@@ -109,7 +109,7 @@ impl From<MakeError> for Failure {
         match &error {
             MakeError::Cycle(cycle) => Failure::from_report(diagnostic::cycle(cycle)),
             MakeError::Blocked(_) => Failure::new("change::blocked", error.to_string())
-                .help("bring that schema into the files, widen the scope with --scope, or change what rests on it first"),
+                .help("what is outside the scope is never touched: widen it with --scope or bring that schema into the files. A column is never dropped for the sake of its type: give the new type another name and change the column to it"),
         }
     }
 }

@@ -80,21 +80,6 @@ impl Workspace {
         Ok(scratch?)
     }
 
-    /// Opens the private shadow ahead of its first use, so that it starts while the catalog is read.
-    pub async fn open_shadow(
-        &mut self,
-        choice: Option<&str>,
-        properties: &Properties,
-        target: Option<&Target>,
-    ) -> Result<(), Failure> {
-        if self.shadow.is_none() {
-            let text = choice.map(str::to_owned).or_else(|| self.config.shadow.clone());
-            let choice = text.map_or(Choice::Auto, |t| Choice::parse(&t));
-            self.shadow = Some(Shadow::open(&choice, properties, target).await?);
-        }
-        Ok(())
-    }
-
     /// Stops what was started.
     pub async fn close(self) {
         self.progress.report();

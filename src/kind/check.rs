@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::constraint::{COMMON, add, query, remove};
-use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Space, expression, field, reads_as};
+use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Space, expression, field, on_table, reads_as};
 use crate::catalog::{Dependency, Id, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, Statement};
@@ -98,5 +98,6 @@ pub static KIND: Kind = Kind {
          JOIN pg_constraint p ON p.conrelid = i.inhparent AND p.conname = k.conname AND p.contype = 'c'",
     ),
     made_by_parent: true,
+    comment: |id| on_table("CONSTRAINT", id),
     ..BASE
 };

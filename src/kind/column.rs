@@ -254,10 +254,14 @@ const ORDER: &[&str] =
 
 fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
     let has = |f: &str| changed.iter().any(|c| c == f);
-    ORDER
+    // NOT NULL must stand before an identity is added, and may go only after one is dropped.
+    let mut order = ORDER.to_vec();
+    if !new.definition.contains_key("identity") {
+        order.sort_by_key(|f| *f != "identity");
+    }
+    order
         .iter()
         .filter(|f| has(f) && !(**f == "collation" && has("type")))
-        // NOT NULL must stand before an identity is added, and go after one is dropped.
         .flat_map(|f| alter_field(context, old, new, f))
         .collect()
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Absorbed, BASE, Carried, Cost, Kind, field, reads_as};
 use crate::catalog::{Id, Object};
-use crate::sql::{ident, literal};
+use crate::sql::literal;
 use crate::statement::{LockMode, Statement};
 
 #[derive(Deserialize)]
@@ -21,22 +21,8 @@ pub fn object(target: &Id, text: &str) -> Object {
     Object { id: Id::satellite("comment", target), parent: Some(target.clone()), definition, detail: Map::new() }
 }
 
-fn subject(target: &Id) -> String {
-    let on_table = |word: &str| format!("{word} {} ON {}", ident(target.base()), target.table_sql());
-    match target.class() {
-        "primary key" | "unique" | "foreign key" | "check" | "exclusion" => on_table("CONSTRAINT"),
-        "domain constraint" => format!("CONSTRAINT {} ON DOMAIN {}", ident(target.base()), target.table_sql()),
-        "trigger" => on_table("TRIGGER"),
-        "policy" => on_table("POLICY"),
-        "rule" => on_table("RULE"),
-        "enum" | "composite type" | "range type" => format!("TYPE {}", target.sql()),
-        "view column" => format!("COLUMN {}", target.sql()),
-        other => format!("{} {}", other.to_uppercase(), target.sql()),
-    }
-}
-
 fn comment(target: &Id, text: &str) -> Vec<Statement> {
-    let statement = Statement::new(format!("COMMENT ON {} IS {text}", subject(target)));
+    let statement = Statement::new(format!("COMMENT ON {} IS {text}", (super::of(target).comment)(target)));
     vec![match target.class() {
         "table" | "view" | "materialized view" | "index" | "sequence" => {
             statement.lock(target.sql(), LockMode::ShareUpdateExclusive)

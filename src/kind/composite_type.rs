@@ -88,5 +88,6 @@ pub static KIND: Kind = Kind {
     alter: |_, old, new, _| alter(old, new),
     drop: |_, o| vec![Statement::new(format!("DROP TYPE {}", o.id.sql()))],
     spaces: &[Space::Type, Space::Relation],
+    comment: |id| format!("TYPE {}", id.sql()),
     ..BASE
 };

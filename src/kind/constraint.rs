@@ -156,7 +156,7 @@ pub fn create_key(object: &Object, words: &str) -> Vec<Statement> {
 }
 
 /// Changes what can be changed of a key in place: storage parameters and marks of its index.
-pub fn alter_index(old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
+pub fn alter_index(context: &Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
     let index = crate::sql::qualified(&[new.id.first(), new.id.base()]);
     let has = |f: &str| changed.iter().any(|c| c == f);
     let mut statements = Vec::new();
@@ -170,7 +170,7 @@ pub fn alter_index(old: &Object, new: &Object, changed: &[String]) -> Vec<Statem
         has("clustered") && new.flag("clustered"),
         has("replica_identity") && new.flag("replica_identity"),
     ));
-    if has("clustered") && !new.flag("clustered") {
+    if has("clustered") && !new.flag("clustered") && !super::relation::has_clustered(context, new.parent.as_ref()) {
         statements.push(Statement::new(format!("ALTER TABLE {} SET WITHOUT CLUSTER", new.id.table_sql())));
     }
     statements

@@ -1,6 +1,7 @@
 //! Domains: `pg_type` with `typtype = 'd'`. Their CHECK constraints are a kind of their own.
 
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 use super::{BASE, Context, Cost, Kind, Query, Space, expression, field, reads_as};
 use crate::catalog::Object;
@@ -33,7 +34,8 @@ fn rebuild(context: &Context, new: &Object) -> Vec<Statement> {
     let aside = move_aside(new.id.base());
     let mut statements = vec![
         Statement::new(format!("ALTER DOMAIN {} RENAME TO {}", new.id.sql(), crate::sql::ident(&aside))),
-        create(&Context { absorbed: &context.desired.children(&new.id).map(|c| c.id.clone()).collect(), ..*context }, new),
+        // The constraints are built up after by themselves.
+        create(&Context { absorbed: &BTreeSet::new(), ..*context }, new),
     ];
     statements.extend(retype_users(context, &new.id));
     statements.push(Statement::new(format!("DROP DOMAIN {}", qualified(&[new.id.first(), &aside]))));
@@ -74,8 +76,8 @@ pub static KIND: Kind = Kind {
     }),
     check: reads_as::<Domain>,
     fields: &[
-        field("type", Cost::Retype),
-        field("collation", Cost::Retype),
+        field("type", Cost::Remake(|_, _| true)),
+        field("collation", Cost::Remake(|_, _| true)),
         expression("default", Cost::Alter),
         field("not_null", Cost::Alter),
     ],

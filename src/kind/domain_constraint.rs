@@ -49,5 +49,6 @@ pub static KIND: Kind = Kind {
     absorbed: Absorbed::Inside,
     spaces: &[Space::Constraint],
     carried: Carried::Always,
+    comment: |id| format!("CONSTRAINT {} ON DOMAIN {}", ident(id.base()), id.table_sql()),
     ..BASE
 };

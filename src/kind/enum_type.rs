@@ -69,10 +69,7 @@ pub static KIND: Kind = Kind {
         .define("'labels', coalesce((SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid), '[]')")
     }),
     check: reads_as::<Enum>,
-    fields: &[field(
-        "labels",
-        Cost::AlterOrRetype(|old, new| !only_adds(&old.read::<Enum>().labels, &new.read::<Enum>().labels)),
-    )],
+    fields: &[field("labels", Cost::Remake(|old, new| !only_adds(&old.read::<Enum>().labels, &new.read::<Enum>().labels)))],
     create: |_, o| vec![create(o)],
     alter: |context, old, new, _| {
         let (before, after) = (old.read::<Enum>().labels, new.read::<Enum>().labels);
@@ -80,6 +77,7 @@ pub static KIND: Kind = Kind {
     },
     drop: |_, o| vec![Statement::new(format!("DROP TYPE {}", o.id.sql()))],
     spaces: &[Space::Type],
+    comment: |id| format!("TYPE {}", id.sql()),
     ..BASE
 };
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::constraint::{COMMON, INDEX, add, alter_index, index_marks, query, remove};
-use super::{Absorbed, BASE, Carried, Cost, Kind, Space, expression, field, reads_as};
+use super::{Absorbed, BASE, Carried, Cost, Kind, Space, expression, field, on_table, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
 
@@ -50,11 +50,12 @@ pub static KIND: Kind = Kind {
         statements.extend(index_marks(o, o.flag("clustered"), o.flag("replica_identity")));
         statements
     },
-    alter: |_, old, new, changed| alter_index(old, new, changed),
+    alter: |context, old, new, changed| alter_index(context, old, new, changed),
     drop: remove,
     element: Some(|_, o| (!o.flag("clustered") && !o.flag("replica_identity")).then(|| element(o))),
     absorbed: Absorbed::Inside,
     spaces: &[Space::Constraint, Space::Relation],
     carried: Carried::Always,
+    comment: |id| on_table("CONSTRAINT", id),
     ..BASE
 };

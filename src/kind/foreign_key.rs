@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::constraint::{COMMON, deferral, query, remove};
-use super::{BASE, Carried, Cost, Kind, Query, Space, field, reads_as};
+use super::{BASE, Carried, Cost, Kind, Query, Space, field, on_table, reads_as};
 use crate::catalog::Object;
 use crate::sql::{ident, idents};
 use crate::statement::{LockMode, Statement};
@@ -183,5 +183,6 @@ pub static KIND: Kind = Kind {
     },
     spaces: &[Space::Constraint],
     carried: Carried::WithinFamily,
+    comment: |id| on_table("CONSTRAINT", id),
     ..BASE
 };

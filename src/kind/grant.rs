@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::default_privileges::initial;
 use super::privileges::{OWNER, Privileges, Target, changes};
 use super::{Absorbed, BASE, Carried, Context, Cost, Kind, field, reads_as};
-use crate::catalog::{Catalog, Id, Object};
+use crate::catalog::{Id, Object};
 use crate::sql::ident;
 use crate::statement::Statement;
 
@@ -29,10 +29,12 @@ fn default(object: &Object) -> Privileges {
     object.detail.get("default").and_then(|d| serde_json::from_value(d.clone()).ok()).unwrap_or_default()
 }
 
-fn target(catalog: &Catalog, object: &Object) -> Option<Target> {
+fn target(context: &Context, object: &Object) -> Option<Target> {
+    // What a column's last grant hung on may be on one side only.
+    let find = |id: &Id| context.desired.get(id).or_else(|| context.live.get(id));
     let of = object.id.of()?;
-    let owned = if matches!(of.class(), "column" | "view column") { catalog.get(of)?.parent.clone()? } else { of.clone() };
-    let owner = catalog.get(&Id::satellite("owner", &owned))?.text("role").to_owned();
+    let owned = if matches!(of.class(), "column" | "view column") { find(of)?.parent.clone()? } else { of.clone() };
+    let owner = find(&Id::satellite("owner", &owned))?.text("role").to_owned();
     let word = match owned.class() {
         "table" | "view" | "materialized view" => "TABLE",
         "enum" | "composite type" | "range type" | "domain" => "TYPE",
@@ -46,12 +48,33 @@ fn target(catalog: &Catalog, object: &Object) -> Option<Target> {
     Some(Target { on: format!("{word} {}", owned.sql()), columns, owner, all })
 }
 
-fn between(catalog: &Catalog, object: &Object, old: &Privileges, new: &Privileges) -> Vec<Statement> {
-    target(catalog, object).map(|t| changes(old, new, &t)).unwrap_or_default().into_iter().map(Statement::new).collect()
+/// A REVOKE on a table takes the grantee's privileges on its columns along: those that stay are given again.
+fn columns_again(context: &Context, object: &Object, old: &Privileges, new: &Privileges) -> Vec<Statement> {
+    let Some(of) = object.id.of() else { return Vec::new() };
+    let loses =
+        |grantee: &String| old.get(grantee).is_some_and(|before| !new.get(grantee).is_some_and(|after| before.is_subset(after)));
+    let mut statements = Vec::new();
+    for column in context.desired.children(of).filter(|c| matches!(c.id.class(), "column" | "view column")) {
+        let Some(grant) = context.desired.get(&Id::satellite("grant", &column.id)) else { continue };
+        let mut kept = grant.read::<Grant>().privileges;
+        kept.retain(|grantee, _| loses(grantee));
+        statements.extend(between(context, grant, &Privileges::new(), &kept));
+    }
+    statements
+}
+
+fn between(context: &Context, object: &Object, old: &Privileges, new: &Privileges) -> Vec<Statement> {
+    target(context, object).map(|t| changes(old, new, &t)).unwrap_or_default().into_iter().map(Statement::new).collect()
+}
+
+fn change(context: &Context, object: &Object, old: &Privileges, new: &Privileges) -> Vec<Statement> {
+    let mut statements = between(context, object, old, new);
+    statements.extend(columns_again(context, object, old, new));
+    statements
 }
 
 fn create(context: &Context, object: &Object) -> Vec<Statement> {
-    between(context.desired, object, &default(object), &object.read::<Grant>().privileges)
+    change(context, object, &default(object), &object.read::<Grant>().privileges)
 }
 
 /// The kind.
@@ -60,8 +83,8 @@ pub static KIND: Kind = Kind {
     check: reads_as::<Grant>,
     fields: &[field("privileges", Cost::Alter)],
     create,
-    alter: |context, old, new, _| between(context.desired, new, &old.read::<Grant>().privileges, &new.read::<Grant>().privileges),
-    drop: |context, o| between(context.desired, o, &o.read::<Grant>().privileges, &default(o)),
+    alter: |context, old, new, _| change(context, new, &old.read::<Grant>().privileges, &new.read::<Grant>().privileges),
+    drop: |context, o| change(context, o, &o.read::<Grant>().privileges, &default(o)),
     absorbed: Absorbed::After,
     carried: Carried::Always,
     roles: |o| o.read::<Grant>().privileges.into_keys().collect(),

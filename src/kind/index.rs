@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::relation::{change_options, given_options, options, with_options};
-use super::{BASE, Carried, Cost, Kind, Query, Space, expression, field, reads_as};
+use super::relation::{change_options, given_options, has_clustered, options, with_options};
+use super::{BASE, Carried, Context, Cost, Kind, Query, Space, expression, field, reads_as};
 use crate::catalog::Object;
 use crate::sql::{ident, qualified};
 use crate::statement::{LockMode, Statement};
@@ -76,7 +76,7 @@ fn marks(object: &Object, clustered: bool, replica_identity: bool) -> Vec<Statem
     statements
 }
 
-fn alter(old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
+fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
     let has = |f: &str| changed.iter().any(|c| c == f);
     let (table, name) = (new.text("table").to_owned(), new.id.sql());
     let mut statements = Vec::new();
@@ -96,7 +96,7 @@ fn alter(old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
         has("clustered") && new.flag("clustered"),
         has("replica_identity") && new.flag("replica_identity"),
     ));
-    if has("clustered") && !new.flag("clustered") {
+    if has("clustered") && !new.flag("clustered") && !has_clustered(context, new.parent.as_ref()) {
         let sql = format!("ALTER TABLE {table} SET WITHOUT CLUSTER");
         statements.push(Statement::new(sql).lock(table.clone(), LockMode::ShareUpdateExclusive));
     }
@@ -152,7 +152,7 @@ pub static KIND: Kind = Kind {
         field("inherited", Cost::Alter),
     ],
     create: |_, o| create(o),
-    alter: |_, old, new, changed| alter(old, new, changed),
+    alter: |context, old, new, changed| alter(context, old, new, changed),
     drop: |_, o| {
         let (name, table) = (qualified(o.id.name()), o.text("table").to_owned());
         vec![Statement::new(format!("DROP INDEX {name}")).lock(table, LockMode::AccessExclusive)]

@@ -110,8 +110,9 @@ pub enum Cost {
     Replace,
     /// In place where the function says so, else drop and create.
     AlterOrReplace(fn(old: &Object, new: &Object) -> bool),
-    /// As a retype where the function says so, else in place.
-    AlterOrRetype(fn(old: &Object, new: &Object) -> bool),
+    /// Where the function says so, `alter` makes a type anew under its name and moves the columns over to it, with what rests
+    /// on them taken down before and built up after; else in place.
+    Remake(fn(old: &Object, new: &Object) -> bool),
 }
 
 /// A field of a kind's definition.
@@ -187,6 +188,10 @@ pub enum Space {
     Routine,
     /// `pg_constraint`: table and name.
     Constraint,
+    /// The one primary key of a table.
+    PrimaryKey,
+    /// The bounds of the partitions of one table.
+    Bounds,
 }
 
 /// Both sides of a plan, as the functions of a kind see them.
@@ -247,6 +252,12 @@ pub struct Kind {
     /// A query for dependencies that `pg_depend` does not hold: members that a child table has from its parent. Two
     /// addresses by catalog, OID and number: the child's and the parent's.
     pub inherited: Option<&'static str>,
+    /// Whether what it is part of makes and drops it, so that it has no statements of its own.
+    pub made_with_whole: bool,
+    /// The classes whose replacement takes it along; all of them when none are named.
+    pub rests_on: &'static [&'static str],
+    /// The object in COMMENT ON.
+    pub comment: fn(&Id) -> String,
     /// The roles that the definition names.
     pub roles: fn(&Object) -> Vec<String>,
 }
@@ -270,7 +281,15 @@ pub const BASE: Kind = Kind {
     made_by_parent: false,
     inherited: None,
     roles: |_| Vec::new(),
+    made_with_whole: false,
+    rests_on: &[],
+    comment: |id| format!("{} {}", id.class().to_uppercase(), id.sql()),
 };
+
+/// `TRIGGER name ON table`, for COMMENT ON.
+fn on_table(word: &str, id: &Id) -> String {
+    format!("{word} {} ON {}", crate::sql::ident(id.base()), id.table_sql())
+}
 
 /// The kind of a class.
 pub fn find(class: &str) -> Option<&'static Kind> {
@@ -326,8 +345,14 @@ fn reads_as<T: DeserializeOwned>(object: &Object) -> Result<(), String> {
         .map_err(|e| format!("definition of {} cannot be read: {e}", object.id))
 }
 
-/// The names that an object occupies.
-pub fn names(id: &Id) -> Vec<(Space, Vec<String>)> {
+/// Whether a column's values are of this type, or arrays of it.
+pub fn is_of_type(column: &Object, id: &Id) -> bool {
+    !column.definition.contains_key("generated") && column.text("type").trim_end_matches("[]") == id.sql()
+}
+
+/// The names and other places that an object occupies.
+pub fn names(object: &Object) -> Vec<(Space, Vec<String>)> {
+    let id = &object.id;
     let schema_and_name = || vec![id.first().to_owned(), id.base().to_owned()];
     of(id)
         .spaces
@@ -336,6 +361,8 @@ pub fn names(id: &Id) -> Vec<(Space, Vec<String>)> {
             Space::Relation | Space::Type => (*space, schema_and_name()),
             Space::Routine => (*space, schema_and_name().into_iter().chain(id.args().iter().cloned()).collect()),
             Space::Constraint => (*space, id.name().to_vec()),
+            Space::PrimaryKey => (*space, id.name().split_last().map_or(Vec::new(), |(_, table)| table.to_vec())),
+            Space::Bounds => (*space, vec![object.text("parent").to_owned()]),
         })
         .collect()
 }

@@ -36,8 +36,13 @@ pub static KIND: Kind = Kind {
     class: "owner",
     check: reads_as::<Owner>,
     fields: &[field("role", Cost::Alter)],
-    alter: |_, _, new, _| {
+    alter: |context, _, new, _| {
         let Some(target) = new.id.of() else { return Vec::new() };
+        // A sequence that belongs to a column follows the table.
+        let linked = Id::new("owned by", target.name().iter().cloned());
+        if target.class() == "sequence" && context.live.contains(&linked) && context.desired.contains(&linked) {
+            return Vec::new();
+        }
         let sql = format!("ALTER {} {} OWNER TO {}", word(target.class()), target.sql(), ident(new.text("role")));
         let statement = Statement::new(sql);
         vec![if RELATIONS.contains(&target.class()) {

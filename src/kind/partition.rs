@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Carried, Cost, Kind, Query, field, reads_as};
+use super::{BASE, Carried, Cost, Kind, Query, Space, field, reads_as};
 use crate::catalog::Object;
 use crate::sql::qualified;
 use crate::statement::{LockMode, Statement};
@@ -57,6 +57,8 @@ pub static KIND: Kind = Kind {
     fields: &[field("parent", Cost::Replace), field("bound", Cost::Replace)],
     create: |_, o| vec![attach(o)],
     drop: |_, o| vec![detach(o)],
+    spaces: &[Space::Bounds],
+    rests_on: &["table"],
     carried: Carried::Always,
     ..BASE
 };

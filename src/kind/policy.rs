@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Cost, Kind, Query, expression, field, reads_as};
+use super::{BASE, Cost, Kind, Query, expression, field, on_table, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
 use crate::statement::{LockMode, Statement};
@@ -100,5 +100,6 @@ pub static KIND: Kind = Kind {
         let sql = format!("DROP POLICY {} ON {table}", ident(o.id.base()));
         vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
     },
+    comment: |id| on_table("POLICY", id),
     ..BASE
 };

@@ -1,7 +1,7 @@
 //! Primary keys: `pg_constraint` with `contype = 'p'`.
 
 use super::constraint::{KEY_FIELDS, Key, alter_index, create_key, key_element, key_query, remove};
-use super::{Absorbed, BASE, Carried, Kind, Space, reads_as};
+use super::{Absorbed, BASE, Carried, Kind, Space, on_table, reads_as};
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -10,11 +10,12 @@ pub static KIND: Kind = Kind {
     check: reads_as::<Key>,
     fields: KEY_FIELDS,
     create: |_, o| create_key(o, "PRIMARY KEY"),
-    alter: |_, old, new, changed| alter_index(old, new, changed),
+    alter: |context, old, new, changed| alter_index(context, old, new, changed),
     drop: remove,
     element: Some(|_, o| (!o.flag("clustered") && !o.flag("replica_identity")).then(|| key_element(o, "PRIMARY KEY"))),
     absorbed: Absorbed::Inside,
-    spaces: &[Space::Constraint, Space::Relation],
+    spaces: &[Space::Constraint, Space::Relation, Space::PrimaryKey],
     carried: Carried::Always,
+    comment: |id| on_table("CONSTRAINT", id),
     ..BASE
 };

@@ -66,5 +66,6 @@ pub static KIND: Kind = Kind {
     create: |_, o| vec![Statement::new(format!("CREATE TYPE {} AS RANGE ({})", o.id.sql(), create(&o.read())))],
     drop: |_, o| vec![Statement::new(format!("DROP TYPE {}", o.id.sql()))],
     spaces: &[Space::Type],
+    comment: |id| format!("TYPE {}", id.sql()),
     ..BASE
 };

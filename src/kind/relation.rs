@@ -60,7 +60,7 @@ pub fn retype_users(context: &Context, id: &Id) -> Vec<Statement> {
     let mut statements = Vec::new();
     for (user, _) in context.live.used_by(id) {
         let Some(column) = context.desired.get(user).filter(|c| c.id.class() == "column") else { continue };
-        if column.flag("inherited") || !context.desired.uses(user).iter().any(|(t, _)| t == id) {
+        if column.flag("inherited") || !super::is_of_type(column, id) {
             continue;
         }
         let (name, table) = (ident(column.id.base()), column.id.table_sql());
@@ -70,6 +70,11 @@ pub fn retype_users(context: &Context, id: &Id) -> Vec<Statement> {
         statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).rewrite(table));
     }
     statements
+}
+
+/// Whether some index of the table is wanted as the one to CLUSTER ON: marking it takes the mark off the others.
+pub fn has_clustered(context: &Context, table: Option<&Id>) -> bool {
+    table.is_some_and(|t| context.desired.children(t).any(|c| c.flag("clustered")))
 }
 
 /// Whether a column or attribute type names an enum of this catalog: enums cast to nothing but text.

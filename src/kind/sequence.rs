@@ -67,7 +67,10 @@ impl Sequence {
             (self.cache != old.cache, format!("CACHE {}", self.cache)),
             (self.cycle != old.cycle, if self.cycle { "CYCLE" } else { "NO CYCLE" }.to_owned()),
         ];
-        pairs.into_iter().filter(|(differs, _)| *differs).map(|(_, o)| format!("{before}{o}")).collect()
+        let changed = pairs.into_iter().filter(|(differs, _)| *differs).map(|(_, o)| format!("{before}{o}"));
+        // A sequence that starts outside of its new bounds has to start again.
+        let restart = (old.start < self.min || old.start > self.max).then(|| " RESTART".to_owned());
+        changed.chain(restart).collect()
     }
 }
 

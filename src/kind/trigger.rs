@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Cost, Kind, Query, expression, field, reads_as};
+use super::{BASE, Cost, Kind, Query, expression, field, on_table, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
 use crate::statement::{LockMode, Statement};
@@ -91,5 +91,6 @@ pub static KIND: Kind = Kind {
         vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
     },
     made_by_parent: true,
+    comment: |id| on_table("TRIGGER", id),
     ..BASE
 };

@@ -23,5 +23,7 @@ pub static KIND: Kind = Kind {
         .part_of("pg_class", "c.oid")
     }),
     absorbed: Absorbed::After,
+    made_with_whole: true,
+    comment: |id| format!("COLUMN {}", id.sql()),
     ..BASE
 };

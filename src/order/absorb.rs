@@ -65,13 +65,18 @@ fn altered_with(graph: &Graph, node: &Node) -> Option<Node> {
 
 /// The drop that takes this one along: of what it is part of, or of what it cannot be without (automatic dependencies).
 fn gone_with(graph: &Graph, node: &Node) -> Option<Node> {
+    let whole = parent(graph, &node.id).filter(|p| kind::of(p).made_with_whole);
+    if let Some(view) = whole.and_then(|p| parent(graph, &p)) {
+        return graph.node(Op::Drop, &view);
+    }
     if let Some(of) = node.id.of() {
         return graph.node(Op::Drop, of).filter(|_| graph.node(Op::Create, of).is_none()).or_else(|| graph.node(Op::Create, of));
     }
     if let Some(outer) = parent(graph, &node.id).and_then(|p| graph.node(Op::Drop, &p)) {
         return Some(outer);
     }
-    if kind::of(&node.id).holds_rows {
+    // What ties a sequence to its column is undone by itself where the sequence stays.
+    if kind::of(&node.id).holds_rows || kind::of(&node.id).ties_parent {
         return None;
     }
     let ties = graph.live.children(&node.id).filter(|c| kind::of(&c.id).ties_parent).map(|c| &c.id);

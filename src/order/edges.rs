@@ -13,6 +13,8 @@ pub fn edges(graph: &mut Graph) {
     teardown(graph, &mut list);
     parts(graph, &mut list);
     names(graph, &mut list);
+    overloads(graph, &mut list);
+    column_grants(graph, &mut list);
     defaults_last(graph, &mut list);
     graph.edges = list;
 }
@@ -105,15 +107,47 @@ fn parts(graph: &Graph, list: &mut Vec<Edge>) {
 fn names(graph: &Graph, list: &mut Vec<Edge>) {
     let mut taken: BTreeMap<(Space, Vec<String>), Vec<Id>> = BTreeMap::new();
     for node in graph.nodes.iter().filter(|n| n.op == Op::Drop) {
-        for name in kind::names(&node.id) {
+        for name in graph.live.get(&node.id).map(kind::names).unwrap_or_default() {
             taken.entry(name).or_default().push(node.id.clone());
         }
     }
     for node in graph.nodes.iter().filter(|n| n.op == Op::Create) {
         let sentence = |old: &Id| format!("{} takes the name of {old}", node.id);
         push(list, graph.node(Op::Drop, &node.id), Some(node.clone()), false, || sentence(&node.id));
-        for old in kind::names(&node.id).iter().filter_map(|n| taken.get(n)).flatten() {
+        for old in graph.desired.get(&node.id).map(kind::names).unwrap_or_default().iter().filter_map(|n| taken.get(n)).flatten()
+        {
             push(list, graph.node(Op::Drop, old), Some(node.clone()), false, || sentence(old));
+        }
+    }
+}
+
+/// The old routine goes before the new one of its name comes, where nothing stands against it: calls would be ambiguous.
+fn overloads(graph: &Graph, list: &mut Vec<Edge>) {
+    let routine = |n: &&Node| kind::of(&n.id).spaces.contains(&Space::Routine);
+    let mut dropped: BTreeMap<&[String], Vec<&Node>> = BTreeMap::new();
+    for node in graph.nodes.iter().filter(routine).filter(|n| n.op == Op::Drop) {
+        dropped.entry(node.id.name()).or_default().push(node);
+    }
+    for node in graph.nodes.iter().filter(routine).filter(|n| n.op == Op::Create) {
+        for old in dropped.get(node.id.name()).into_iter().flatten() {
+            let sentence = || format!("calls of {} could mean {} too", node.id, old.id);
+            push(list, Some((*old).clone()), Some(node.clone()), true, sentence);
+        }
+    }
+}
+
+/// A REVOKE on a table takes the grants on its columns away, so these are given after.
+fn column_grants(graph: &Graph, list: &mut Vec<Edge>) {
+    for node in graph.nodes.iter().filter(|n| n.id.class() == "grant" && n.op != Op::Drop) {
+        let Some(of) = node.id.of() else { continue };
+        let owner = Id::satellite("owner", of);
+        let sentence = || format!("{owner} decides whose rights are the owner's");
+        push(list, graph.node(Op::Alter, &owner), Some(node.clone()), false, sentence);
+        let Some(table) = graph.desired.get(of).and_then(|o| o.parent.clone()) else { continue };
+        let grant = Id::satellite("grant", &table);
+        for op in [Op::Create, Op::Alter, Op::Drop] {
+            let sentence = || format!("{grant} takes grants on columns away");
+            push(list, graph.node(op, &grant), Some(node.clone()), true, sentence);
         }
     }
 }

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use super::absorb::absorb;
 use super::graph::{Edge, Graph, Node, Op};
-use crate::kind;
 
 /// No order exists: the sentences of one cycle, each "a before b, because ...".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,10 +97,9 @@ fn absorbed_parts(graph: &Graph, knot: &BTreeSet<Node>) -> Vec<Node> {
             continue;
         }
         for node in [&edge.before, &edge.after] {
-            let alone = node.op != Op::Drop || kind::of(&node.id).spaces.contains(&kind::Space::Constraint);
-            let part =
-                !matches!(node.id.class(), "column") || graph.standing(node).id.class() == "column" || node.op == Op::Create;
-            if graph.within.contains_key(node) && alone && part {
+            // Owner, grants and comment go with their object; a part of a table that goes can go by itself before.
+            let alone = node.id.of().is_none() && (node.op == Op::Create || node.id.class() != "column");
+            if graph.within.contains_key(node) && alone {
                 parts.insert(node.clone());
             }
         }

@@ -20,7 +20,7 @@ pub enum MakeError {
 fn blocked(list: &[Blocked]) -> String {
     let lines: Vec<String> = list
         .iter()
-        .map(|b| format!("{} has to change, and {} rests on it, which is outside the scope", b.change, b.by))
+        .map(|b| format!("{} has to change, and {} rests on it, which a plan may not touch", b.change, b.by))
         .collect();
     lines.join("\n")
 }

@@ -1,0 +1,47 @@
+# Everything that people and CI run. `make` alone lists it. All targets set up what they need first, and say so.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test conformance bless bench clean
+
+# What tools/setup.sh found or fetched: paths of libclang and of the PostgreSQL servers.
+WITH := . .tools/env.sh &&
+
+help: ## This list
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: ## Find or fetch what the build and the tests need
+	@tools/setup.sh test
+
+demo: ## See it work: plan, apply and drift on a throwaway PostgreSQL
+	@tools/setup.sh demo
+	@echo "== build plumb (a few minutes the first time)"
+	@$(WITH) cargo build --locked --bin plumb
+	@$(WITH) tools/demo.sh
+
+test: ## Formatting, lints and all tests, as CI runs them
+	@tools/setup.sh test
+	@echo "== formatting"
+	@$(WITH) cargo fmt --check
+	@echo "== lints"
+	@$(WITH) cargo clippy --locked --all-targets -- -D warnings
+	@echo "== tests"
+	@$(WITH) cargo test --locked --no-fail-fast
+
+conformance: ## Every schema and pair of ../shared, and the table docs/conformance.md
+	@tools/setup.sh test
+	@$(WITH) PLUMB_CONFORMANCE=all cargo test --locked --test conformance -- --nocapture
+
+bless: ## Write the golden plan of a case that converges: make bless CASE=table/add_column
+	@test -n "$(CASE)" || { echo "which one? make bless CASE=KIND/NAME (or a part of it)" >&2; exit 1; }
+	@tools/setup.sh test
+	@$(WITH) PLUMB_BLESS=1 PLUMB_CASE="$(CASE)" cargo test --locked --test cases -- --nocapture
+
+bench: ## Whole-process benches against pg_dump
+	@tools/setup.sh test
+	@$(WITH) cargo bench --locked
+
+clean: ## Remove what was built here (downloads stay in the cache that setup names)
+	@cargo clean
+	@rm -rf .tools
