@@ -22,6 +22,7 @@ mod collation;
 mod column;
 mod comment;
 mod composite_type;
+mod constraint_index;
 mod default;
 mod default_privileges;
 mod domain;
@@ -80,6 +81,7 @@ pub static KINDS: &[&Kind] = &[
     &unique::KIND,
     &check::KIND,
     &exclusion::KIND,
+    &constraint_index::KIND,
     &index::KIND,
     &partition::KIND,
     &index_partition::KIND,
