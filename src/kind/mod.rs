@@ -17,6 +17,7 @@ mod query;
 mod relation;
 
 mod aggregate;
+mod attribute;
 mod check;
 mod collation;
 mod column;
@@ -66,6 +67,7 @@ pub static KINDS: &[&Kind] = &[
     &collation::KIND,
     &enum_type::KIND,
     &composite_type::KIND,
+    &attribute::KIND,
     &range_type::KIND,
     &domain::KIND,
     &domain_constraint::KIND,
