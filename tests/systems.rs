@@ -21,7 +21,7 @@ use support::{Bench, Failure, Side, dump, engine, load, rows, server, tree};
 
 /// Values that a step is meant to change, although the column and its type keep their names.
 const EXCEPT: &[(&str, &str)] = &[
-    ("08_retire_legacy", "public.agent_results.usage"), // its composite type loses an attribute
+    ("08_retire_legacy", "public.agent_results.usage"), // its composite type gets an attribute
 ];
 
 /// What a server without pgvector cannot load: taken out of every file.

@@ -78,7 +78,7 @@ async fn converted(session: &Session, values: &[Option<String>], to: &str) -> Op
 }
 
 /// That the rows of the tables that exist on both sides are those that were there before; `except` names columns
-/// (`public.t.a`) whose values are meant to change.
+/// (`public.t.a`) whose values are meant to change: of those only NULL is compared.
 pub async fn survive(database: &str, before: &Tables, except: &[String]) -> Result<(), String> {
     let after = read(database).await;
     let session = session(database).await;
@@ -93,12 +93,11 @@ pub async fn survive(database: &str, before: &Tables, except: &[String]) -> Resu
         let (mut left, mut right, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for (o, column) in old.columns.iter().enumerate() {
             let Some(n) = new.place(column) else { continue };
-            if except.contains(&format!("{}.{column}", old.sql)) {
-                continue;
-            }
             let (mut a, mut b) = (old.values(o), new.values(n));
-            if old.types[o] != new.types[n] {
-                let null = |v: &Vec<Option<String>>| v.iter().map(|v| v.as_ref().map(|_| "set".to_owned())).collect();
+            let null = |v: &Vec<Option<String>>| v.iter().map(|v| v.as_ref().map(|_| "set".to_owned())).collect();
+            if except.contains(&format!("{}.{column}", old.sql)) {
+                (a, b) = (null(&a), null(&b));
+            } else if old.types[o] != new.types[n] {
                 match converted(&session, &a, &new.types[n]).await {
                     Some(values) => a = values,
                     None => (a, b) = (null(&a), null(&b)),
@@ -110,7 +109,9 @@ pub async fn survive(database: &str, before: &Tables, except: &[String]) -> Resu
         }
         let (a, b) = (old.over(&left), new.over(&right));
         if let Some((x, y)) = a.iter().zip(&b).find(|(x, y)| x != y) {
-            bad.push(format!("{} over {names:?}: {x:?} became {y:?}", old.sql));
+            let differing = |i: &usize| x[*i] != y[*i];
+            let shown = (0..names.len()).filter(differing).map(|i| format!("{}: {:?} became {:?}", names[i], x[i], y[i]));
+            bad.push(format!("{}: {}", old.sql, shown.collect::<Vec<_>>().join(", ")));
         }
     }
     session.close().await;
