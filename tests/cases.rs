@@ -1,0 +1,321 @@
+//! Golden cases: `fixtures/cases/<kind>/<case>/{before.sql, after.sql, plan.sql[, seed.sql, case.toml]}`.
+//!
+//! Every check of every case is a test by name, so that `cargo test --test cases -- policy/` or `-- /dump` chooses:
+//!
+//! - `plan`: the statements of the plan are those of `plan.sql`, and planning twice gives the same
+//! - `converges`: applied, a second plan is empty
+//! - `back`: the same from after to before, with pg_dump
+//! - `same`: a state against another load of itself is empty
+//! - `rows`: the rows of `seed.sql` survive; what loses them says so in a hazard
+//! - `dump`: pg_dump of the result equals that of a fresh `after`
+//! - `formats`: the plan document reads back as it was written
+//! - `proof`: the plan is proven on a copy
+//!
+//! `make bless CASE=kind/case` writes `plan.sql`, only when `converges` and `dump` pass. `case.toml` may hold `roles`,
+//! `min_version`, `back = false` with `back_reason`, `loses = true`, `rows_except = ["public.t.column"]` of values that
+//! are meant to change, and `pins = [{check, reason}]` of checks known to fail; a pin
+//! that passes fails the run.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+mod support;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use plumb::kind;
+use plumb::plan::{self, Made, Proof, Sides};
+use plumb::prove::prove;
+use plumb::shadow::Properties;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use support::{Bench, Failure, Side, engine, load, rows, server, tree};
+
+const CHECKS: &[&str] = &["plan", "converges", "back", "same", "rows", "dump", "formats", "proof"];
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Settings {
+    roles: Vec<String>,
+    min_version: u32,
+    back: Option<bool>,
+    back_reason: Option<String>,
+    loses: bool,
+    rows_except: Vec<String>,
+    pins: Vec<Pin>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pin {
+    check: String,
+    reason: String,
+}
+
+type Outcomes = BTreeMap<&'static str, Result<(), String>>;
+
+struct Case {
+    name: String,
+    folder: PathBuf,
+    settings: Settings,
+    /// What the first check to run has found out for all of them.
+    outcomes: OnceLock<Outcomes>,
+    /// The statements of the plan.
+    golden: OnceLock<String>,
+}
+
+fn cases() -> Vec<Arc<Case>> {
+    let mut list = Vec::new();
+    for kind in tree::folders(&tree::root("fixtures/cases")) {
+        for folder in tree::folders(&kind).into_iter().filter(|f| f.join("before.sql").exists()) {
+            let name = format!("{}/{}", tree::name(&kind), tree::name(&folder));
+            let text = std::fs::read_to_string(folder.join("case.toml")).unwrap_or_default();
+            let settings: Settings = toml::from_str(&text).unwrap_or_else(|e| panic!("{name}/case.toml: {e}"));
+            assert!(settings.back != Some(false) || settings.back_reason.is_some(), "{name}: back = false needs a back_reason");
+            for pin in &settings.pins {
+                assert!(CHECKS.contains(&pin.check.as_str()), "{name}: no check `{}`", pin.check);
+            }
+            list.push(Arc::new(Case { name, folder, settings, outcomes: OnceLock::new(), golden: OnceLock::new() }));
+        }
+    }
+    list
+}
+
+impl Case {
+    fn file(&self, name: &str) -> Option<String> {
+        let path = self.folder.join(name);
+        path.exists().then(|| tree::text(&path))
+    }
+
+    fn checks(&self) -> impl Iterator<Item = &'static str> {
+        let wanted = |check: &&str| match *check {
+            "back" => self.settings.back != Some(false),
+            "rows" => self.folder.join("seed.sql").exists(),
+            _ => true,
+        };
+        CHECKS.iter().copied().filter(wanted)
+    }
+
+    fn outcomes(&self) -> &Outcomes {
+        self.outcomes.get_or_init(|| {
+            let work = || Bench::work(async |bench| self.run(bench).await);
+            let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+                let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+                Err(format!("panic: {}", text.unwrap_or("?")))
+            });
+            result.unwrap_or_else(|e| CHECKS.iter().map(|c| (*c, Err(e.clone()))).collect())
+        })
+    }
+
+    async fn run(&self, bench: &Bench) -> Result<Outcomes, String> {
+        bench.roles(&self.settings.roles).await;
+        let (before, after) = (self.file("before.sql").unwrap(), self.file("after.sql").unwrap());
+        let before = load_side(bench, "before.sql", &before).await?;
+        let after = load_side(bench, "after.sql", &after).await?;
+        let (sides, made) = engine::plan_to(&before, &after).await.map_err(|f| f.to_string())?;
+        let mut outcomes = Outcomes::new();
+        let mut note = |check: &'static str, result: Result<(), Failure>| {
+            outcomes.insert(check, result.map_err(|f| f.to_string()));
+        };
+        self.golden.set(engine::golden(&made)).ok();
+        note("plan", self.plan(&before, &after, &made).await);
+        note("formats", formats(&made));
+        note("proof", proof(&before, &sides, &made).await);
+        note("same", self.same(bench, &before, &after).await);
+        if let Some(seed) = self.file("seed.sql") {
+            note("rows", self.rows(bench, &seed, &made).await);
+        }
+        let applied = engine::apply(&before.database, &made).await;
+        note("converges", and(applied.clone(), engine::empty(&before.database, &after, "second plan not empty")).await);
+        note("dump", and(applied, engine::same_dump(bench, &before.database, &after)).await);
+        if self.settings.back != Some(false) {
+            note("back", engine::converge(bench, &after, &before).await.map(|_| ()));
+        }
+        Ok(outcomes)
+    }
+
+    async fn plan(&self, before: &Side, after: &Side, made: &Made) -> Result<(), Failure> {
+        let (_, again) = engine::plan_to(before, after).await?;
+        if plan::write(&again.plan) != plan::write(&made.plan) {
+            return Err(Failure::new("plan", "planned twice, two plans"));
+        }
+        let found = engine::golden(made);
+        let Some(wanted) = self.file("plan.sql") else {
+            let hint = format!("no plan.sql: look at this and run `make bless CASE={}`\n{found}", self.name);
+            return Err(Failure::new("plan", hint));
+        };
+        if found == wanted {
+            return Ok(());
+        }
+        let diff = similar::TextDiff::from_lines(wanted.as_str(), found.as_str());
+        Err(Failure::new("plan", format!("plan.sql differs\n{}", diff.unified_diff().header("plan.sql", "found"))))
+    }
+
+    async fn same(&self, bench: &Bench, before: &Side, after: &Side) -> Result<(), Failure> {
+        for (file, side) in [("before.sql", before), ("after.sql", after)] {
+            let sql = self.file(file).unwrap();
+            let again = load::fresh(bench, &[&sql]).await.map_err(|e| Failure::new("does not load twice", e.to_string()))?;
+            engine::empty(&again, side, "not equal to itself").await?;
+            bench.drop(&again).await;
+        }
+        Ok(())
+    }
+
+    async fn rows(&self, bench: &Bench, seed: &str, made: &Made) -> Result<(), Failure> {
+        let before = self.file("before.sql").unwrap();
+        let database = load::fresh(bench, &[&before, seed]).await.map_err(|e| Failure::new("seed.sql", e.to_string()))?;
+        let found = rows::read(&database).await;
+        engine::apply(&database, made).await?;
+        let hazard = made.plan.steps().flat_map(|s| &s.hazards).any(|h| h.code.starts_with("loses"));
+        if self.settings.loses {
+            let missing = || Failure::new("rows", "the case loses rows or values, and no hazard of the plan says so");
+            return if hazard { Ok(()) } else { Err(missing()) };
+        }
+        rows::survive(&database, &found, &self.settings.rows_except).await.map_err(|e| Failure::new("rows", e))
+    }
+
+    /// The result of a check, turned round when the check is known to fail.
+    fn verdict(&self, check: &str) -> Result<(), Failed> {
+        let result = self.outcomes().get(check).cloned().unwrap_or_else(|| Err("was not run".into()));
+        match (self.settings.pins.iter().find(|p| p.check == check), result) {
+            (None, Ok(())) => Ok(()),
+            (None, Err(e)) => Err(e.into()),
+            (Some(_), Err(_)) => Ok(()),
+            (Some(pin), Ok(())) => Err(format!("passes, but is pinned as failing ({}): take the pin away", pin.reason).into()),
+        }
+    }
+
+    /// Writes `plan.sql` when the plan is good; says what was done.
+    fn bless(&self) -> Result<&'static str, String> {
+        let outcomes = self.outcomes();
+        for check in ["converges", "dump"] {
+            let pinned = self.settings.pins.iter().any(|p| p.check == check);
+            match outcomes.get(check) {
+                Some(Err(e)) if !pinned => return Err(format!("{check} fails: {e}")),
+                _ => {}
+            }
+        }
+        let golden = self.golden.get().ok_or("there is no plan")?;
+        if self.file("plan.sql").as_ref() == Some(golden) {
+            return Ok("unchanged");
+        }
+        std::fs::write(self.folder.join("plan.sql"), golden).map_err(|e| e.to_string())?;
+        Ok("written")
+    }
+}
+
+async fn load_side(bench: &Bench, file: &str, sql: &str) -> Result<Side, String> {
+    let side = Side::load(bench, &[sql]).await.map_err(|e| format!("{file} does not load: {e}"))?;
+    side.map_err(|f| format!("{file}: {f}"))
+}
+
+async fn and(first: Result<(), Failure>, second: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    first?;
+    second.await
+}
+
+fn formats(made: &Made) -> Result<(), Failure> {
+    let text = plan::write(&made.plan);
+    let read = plan::read(&text).map_err(|e| Failure::new("formats", e.to_string()))?;
+    if read != made.plan {
+        return Err(Failure::new("formats", "the plan reads back as another one"));
+    }
+    if plan::write(&read) == text { Ok(()) } else { Err(Failure::new("formats", "written again, other bytes")) }
+}
+
+async fn proof(before: &Side, sides: &Sides, made: &Made) -> Result<(), Failure> {
+    let failed = |e: String| Failure::new("proof", e);
+    let session = server::session(&before.database).await;
+    let properties = Properties::read(&session).await.unwrap();
+    session.close().await;
+    let mut roles = kind::roles(&sides.whole);
+    roles.extend(kind::roles(&sides.desired));
+    let scratch = server::scratch(&properties, &sides.whole.role, &roles).await;
+    let outcome = prove(&scratch, sides, made).await;
+    scratch.drop().await.map_err(|e| failed(e.to_string()))?;
+    match outcome.map_err(|e| failed(e.to_string()))?.proof {
+        Proof::Equal { .. } => Ok(()),
+        Proof::Unproven { reason } => Err(failed(reason)),
+    }
+}
+
+/// The oracle sees what a statement adds, and does not see the order of columns.
+async fn oracle_tells(bench: &Bench) -> Result<(), String> {
+    let table = "CREATE TABLE t (a int, b text CHECK (b IN ('x', 'y')));";
+    let other = "CREATE TABLE t (b text CHECK (b = ANY (ARRAY['x', 'y']))); ALTER TABLE t ADD COLUMN a int;";
+    let base = load_side(bench, "table", table).await?;
+    let swapped = load_side(bench, "other", other).await?;
+    support::dump::compare(bench, &base.dump, &swapped.dump).await?;
+    let additions = [
+        "COMMENT ON COLUMN t.a IS 'x'",
+        "GRANT SELECT (a) ON t TO PUBLIC",
+        "ALTER TABLE t ALTER a SET STATISTICS 7",
+        "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE t ADD c int",
+        "ALTER TABLE t ALTER a SET NOT NULL",
+        "CREATE TYPE e AS ENUM ('a')",
+    ];
+    for addition in additions {
+        let changed = load_side(bench, addition, &format!("{table} {addition}")).await?;
+        if support::dump::compare(bench, &changed.dump, &base.dump).await.is_ok() {
+            return Err(format!("pg_dump's oracle does not see: {addition}"));
+        }
+    }
+    Ok(())
+}
+
+/// Blesses the cases whose names hold the word.
+fn bless(cases: &[Arc<Case>], filter: Option<&str>) -> bool {
+    let chosen: Vec<&Arc<Case>> = cases.iter().filter(|c| filter.is_none_or(|f| c.name.contains(f))).collect();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..tree::jobs() {
+            scope.spawn(|| {
+                while let Some(case) = chosen.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    case.outcomes();
+                }
+            });
+        }
+    });
+    let mut good = !chosen.is_empty();
+    for case in chosen {
+        match case.bless() {
+            Ok(done) => println!("{:9} {}", done, case.name),
+            Err(e) => {
+                good = false;
+                println!("NOT       {}: {}", case.name, e.lines().take(12).collect::<Vec<_>>().join("\n          "));
+            }
+        }
+    }
+    good
+}
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    let cases = cases();
+    if std::env::var_os("PLUMB_BLESS").is_some() {
+        let named = std::env::var("PLUMB_CASE").ok();
+        let good = bless(&cases, named.as_deref().or(arguments.filter.as_deref()));
+        server::cleanup();
+        std::process::exit(i32::from(!good));
+    }
+    arguments.test_threads = arguments.test_threads.or(Some(tree::jobs()));
+    let own = Trial::test("harness/dump", || {
+        support::dump::self_test();
+        Ok(())
+    });
+    let tells = Trial::test("harness/oracle", || Bench::work(async |bench| oracle_tells(bench).await).map_err(Failed::from));
+    let mut trials = vec![own, tells];
+    // By check, then by case: the first check of a case does the work of all, and two threads should not wait for one case.
+    let version = if arguments.list || cases.is_empty() { 0 } else { server::server().version };
+    for check in CHECKS {
+        for case in cases.iter().filter(|c| c.checks().any(|found| found == *check)) {
+            let (name, case, check) = (format!("{}/{check}", case.name), Arc::clone(case), *check);
+            let too_old = case.settings.min_version > version;
+            trials.push(Trial::test(name, move || case.verdict(check)).with_ignored_flag(too_old && version > 0));
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    server::cleanup();
+    conclusion.exit();
+}

@@ -1,0 +1,13 @@
+//! What the golden cases, the systems and the conformance runs share: a server, databases, an oracle.
+#![allow(dead_code, clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+pub mod dump;
+pub mod engine;
+pub mod load;
+pub mod random;
+pub mod rows;
+pub mod server;
+pub mod tree;
+
+pub use engine::{Failure, Side};
+pub use server::Bench;
