@@ -151,7 +151,16 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
         reading.unmanaged.push(Unmanaged { class: row.get(0), identity: row.get(1), schema: row.get(2), digest: row.get(3) });
     }
     let head = query("the database", HEAD).await?;
-    let mut catalog = reading.join()?;
+    let (mut catalog, strange) = reading.join()?;
+    for (class, object, sub) in strange {
+        let described = client
+            .query(DESCRIBE, &[&class, &object, &sub])
+            .await
+            .map_err(|source| IntrospectError::Query { what: "comments on what is not managed".to_owned(), source })?;
+        let identity = described.first().and_then(|r| r.get::<_, Option<String>>(0)).unwrap_or_default();
+        catalog.unmanaged.push(Unmanaged { class: "comment".into(), identity, schema: String::new(), digest: String::new() });
+    }
+    catalog.unmanaged.sort();
     catalog.server = version;
     if let Some(row) = head.first() {
         (catalog.database, catalog.role, catalog.owner) = (row.get(0), row.get(1), row.get(2));
@@ -165,6 +174,8 @@ const HEAD: &str = "SELECT datname::text, current_user::text, pg_get_userbyid(da
 
 const DEPENDS: &str =
     "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384";
+
+const DESCRIBE: &str = "SELECT pg_describe_object($1, $2, $3)";
 
 /// Comments of user objects; on an extension, only one that differs from its control file's.
 const COMMENTS: &str = "SELECT classoid, objoid, objsubid, description FROM pg_description \
@@ -208,7 +219,8 @@ impl Reading {
     }
 
     /// Joins addresses, drops what belongs to extensions, and makes satellites and edges.
-    fn join(self) -> Result<Catalog, IntrospectError> {
+    /// Comments on what is no object of any kind come back by their OIDs.
+    fn join(self) -> Result<(Catalog, Vec<Oids>), IntrospectError> {
         let resolver = Resolver::new(&self);
         let mut objects: Vec<Object> = Vec::with_capacity(self.objects.len() * 2);
         let mut kept: HashSet<Id> = HashSet::new();
@@ -236,16 +248,19 @@ impl Reading {
                 objects.push(kind::grant_object(&id, &given, &base));
             }
         }
+        let mut strange = Vec::new();
         for (oids, text) in &self.comments {
-            if let Some(id) = resolver.exact(*oids).filter(|id| kept.contains(id)) {
-                objects.push(kind::comment_object(id, text));
+            match resolver.exact(*oids) {
+                Some(id) if kept.contains(id) => objects.push(kind::comment_object(id, text)),
+                Some(_) => {}
+                None if resolver.is_member(*oids) => {}
+                None => strange.push(*oids),
             }
         }
         let edges = resolver.edges(&self.depends, &self.inherited, &parents);
         let mut catalog = Catalog::new(objects, edges);
         catalog.unmanaged = self.unmanaged;
-        catalog.unmanaged.sort();
-        Ok(catalog)
+        Ok((catalog, strange))
     }
 }
 

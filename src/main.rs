@@ -1,5 +1,12 @@
 //! plumb: your PostgreSQL schema, true to its source.
 
+/// Parse trees are as deep as the longest chain of operators in a file; memory is taken only as far as it is used.
+const STACK: usize = 1 << 30;
+
 fn main() -> std::process::ExitCode {
-    plumb::cli::run().into()
+    let run = std::thread::Builder::new().stack_size(STACK).spawn(plumb::cli::run);
+    match run.map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => code.into(),
+        _ => std::process::ExitCode::FAILURE,
+    }
 }

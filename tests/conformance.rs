@@ -96,7 +96,8 @@ fn units(shared: &Path) -> Vec<Unit> {
     let mut list = Vec::new();
     for folder in tree::folders(&shared.join("corpora")) {
         let source = format!("corpora/{}", tree::name(&folder));
-        let unit = |name: &str, what| Unit { source: source.clone(), name: name.into(), what, setup: String::new(), roles: vec![] };
+        let unit =
+            |name: &str, what| Unit { source: source.clone(), name: name.into(), what, setup: String::new(), roles: vec![] };
         list.push(unit("schema", What::Schema(tree::text(&folder.join("schema.sql")))));
         for pair in tree::folders(&folder.join("pairs")) {
             let (old, new) = (tree::text(&pair.join("old.sql")), tree::text(&pair.join("new.sql")));
@@ -293,7 +294,8 @@ fn table(items: &[Item]) -> String {
         };
         rows.entry(&item.source).or_default()[i] += 1;
     }
-    let mut text = String::from("| source | ok | failed | skipped | ok of those that load |\n| --- | ---: | ---: | ---: | ---: |\n");
+    let mut text =
+        String::from("| source | ok | failed | skipped | ok of those that load |\n| --- | ---: | ---: | ---: | ---: |\n");
     let mut sum = [0; 3];
     let mut row = |name: &str, [ok, skipped, failed]: [usize; 3]| {
         let share = if ok + failed == 0 { "–".into() } else { format!("{:.1} %", 100.0 * ok as f64 / (ok + failed) as f64) };

@@ -103,7 +103,7 @@ async fn run(bench: &Bench, folder: &Path, place: &command::Place) -> String {
 
 /// Without what differs from run to run: places, the database's name, process ids, times and the server's version.
 fn normalised(text: &str, place: &Path, socket: &str, database: &str) -> String {
-    let text = text.replace(&place.display().to_string(), "HERE").replace(socket, "SOCKET");
+    let text = unwrapped(text).replace(&place.display().to_string(), "HERE").replace(socket, "SOCKET");
     let text = words(&text, |word| word == database, "DATABASE");
     let mut shown = String::new();
     for line in text.lines() {
@@ -114,6 +114,27 @@ fn normalised(text: &str, place: &Path, socket: &str, database: &str) -> String 
         shown.push('\n');
     }
     shown
+}
+
+/// Without line breaks that are there only because a line was full: where it is full depends on process ids and paths.
+fn unwrapped(text: &str) -> String {
+    let mut out = String::new();
+    let mut length = 0;
+    for line in text.lines() {
+        let rest = line.strip_prefix("  | ").or(line.strip_prefix("        "));
+        let word = rest.and_then(|r| r.split([' ', '-']).next()).unwrap_or_default();
+        match rest {
+            Some(rest) if !word.is_empty() && length + 1 + word.chars().count() > 97 => {
+                out.pop();
+                out += if out.ends_with('-') { "" } else { " " };
+                out += rest;
+            }
+            _ => out += line,
+        }
+        out.push('\n');
+        length = line.chars().count();
+    }
+    out
 }
 
 /// Replaces whole words.

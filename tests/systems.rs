@@ -19,6 +19,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use support::{Bench, Failure, Side, dump, engine, load, rows, server, tree};
 
+/// Values that a step is meant to change, although the column and its type keep their names.
+const EXCEPT: &[(&str, &str)] = &[
+    ("08_retire_legacy", "public.agent_results.usage"), // its composite type loses an attribute
+];
+
 /// What a server without pgvector cannot load: taken out of every file.
 struct Strip(bool);
 
@@ -100,8 +105,7 @@ async fn state(bench: &Bench, files: &Files, properties: &Properties, roles: &[S
     session.close().await;
     loaded.map_err(|e| Failure::new("does not load", e.to_string()))?;
     let scratch = scratch(properties, roles).await;
-    let loaded =
-        load_statements(&scratch.session.client, Some(&scratch.administrator.client), files, &Policy::default()).await;
+    let loaded = load_statements(&scratch.session.client, Some(&scratch.administrator.client), files, &Policy::default()).await;
     loaded.map_err(|e| Failure::new("does not load as an ordinary role", e.to_string()))?;
     let catalog = introspect(&scratch.session).await.map_err(|e| Failure::new("not read", e.to_string()))?;
     scratch.drop().await.map_err(|e| Failure::new("scratch", e.to_string()))?;
@@ -137,13 +141,21 @@ async fn through_time(bench: &Bench, system: &Path) -> Result<(), Failure> {
     for (name, files) in &states {
         let folder = Folder::of(files);
         let files = Files::read(&folder.0).map_err(|e| Failure::new("files", e.to_string()))?;
-        step(bench, &live, &files, &properties, &roles).await.map_err(|f| in_step(name, f))?;
+        let except: Vec<String> = EXCEPT.iter().filter(|(s, _)| s == name).map(|(_, c)| (*c).to_owned()).collect();
+        step(bench, &live, &files, &properties, &roles, &except).await.map_err(|f| in_step(name, f))?;
     }
     Ok(())
 }
 
 /// One step; for the start the plan is empty.
-async fn step(bench: &Bench, live: &str, files: &Files, properties: &Properties, roles: &[String]) -> Result<(), Failure> {
+async fn step(
+    bench: &Bench,
+    live: &str,
+    files: &Files,
+    properties: &Properties,
+    roles: &[String],
+    except: &[String],
+) -> Result<(), Failure> {
     let wanted = state(bench, files, properties, roles).await?;
     let whole = engine::read(live).await?;
     let sides = engine::sides(live, whole, &wanted.catalog).await?;
@@ -160,7 +172,7 @@ async fn step(bench: &Bench, live: &str, files: &Files, properties: &Properties,
     let before = rows::read(live).await;
     engine::apply(live, &made).await?;
     engine::empty(live, &wanted, "second plan not empty").await?;
-    rows::survive(live, &before, &[]).await.map_err(|e| Failure::new("rows", e))?;
+    rows::survive(live, &before, except).await.map_err(|e| Failure::new("rows", e))?;
     engine::same_dump(bench, live, &wanted).await?;
     bench.drop(&wanted.database).await;
     Ok(())

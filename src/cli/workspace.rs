@@ -89,19 +89,6 @@ impl Workspace {
         Ok(shadow.scratch(properties, owner, &others).await?)
     }
 
-    /// Opens the private shadow ahead of its first use, so that it starts while the catalog is read.
-    pub async fn open_shadow(
-        &mut self,
-        choice: Option<&str>,
-        properties: &Properties,
-        target: Option<&Target>,
-    ) -> Result<(), Failure> {
-        if self.shadow.is_none() {
-            self.shadow = Some(Shadow::open(&self.choice(choice)?, properties, target).await?);
-        }
-        Ok(())
-    }
-
     /// Stops what was started.
     pub async fn close(self) {
         self.progress.report();

@@ -65,7 +65,7 @@ pub static KIND: Kind = Kind {
              json_build_array('MSSPACE', nullif(g.aggmtransspace, 0)::text), \
              json_build_array('MFINALFUNC_EXTRA', CASE WHEN g.aggmfinalextra THEN 'true' END), \
              json_build_array('MFINALFUNC_MODIFY', CASE WHEN g.aggmtransfn <> 0 AND g.aggmfinalmodify <> CASE WHEN g.aggkind = 'n' THEN 'r' ELSE 'w' END THEN {} END), \
-             json_build_array('SORTOP', CASE WHEN g.aggsortop <> 0 THEN 'OPERATOR(' || g.aggsortop::regoperator::text || ')' END), \
+             json_build_array('SORTOP', CASE WHEN g.aggsortop <> 0 THEN (SELECT 'OPERATOR(' || quote_ident(opn.nspname) || '.' || op.oprname || ')' FROM pg_operator op JOIN pg_namespace opn ON opn.oid = op.oprnamespace WHERE op.oid = g.aggsortop) END), \
              json_build_array('PARALLEL', CASE p.proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' END)), \
              'initial', g.agginitval, 'moving_initial', g.aggminitval, 'hypothetical', g.aggkind = 'h'",
             pairs.join(", "),

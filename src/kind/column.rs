@@ -294,10 +294,16 @@ fn query(version: u32) -> Query {
          'generated', pg_get_expr(d.adbin, d.adrelid), 'generated_virtual', {virtual_column}, \
          'storage', CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END, \
          'compression', CASE WHEN a.attcompression <> '' THEN a.attcompression::text END, \
-         'statistics', {statistics}, 'options', to_json(a.attoptions), \
+         'statistics', {statistics}, 'options', (SELECT json_agg(o ORDER BY o) FROM unnest(a.attoptions) o), \
          'inherited', CASE WHEN a.attinhcount > 0 AND NOT a.attislocal THEN true END"
     ))
-    .detail("'position', a.attnum, 'storage', t.typstorage::text")
+    .detail(
+        "'position', a.attnum, 'storage', t.typstorage::text, \
+         'sequence', CASE WHEN a.attidentity <> '' THEN (SELECT json_build_array(sn.nspname, s.relname) FROM pg_depend i \
+             JOIN pg_class s ON s.oid = i.objid AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace \
+             WHERE i.classid = 'pg_class'::regclass AND i.refclassid = 'pg_class'::regclass AND i.refobjid = a.attrelid \
+             AND i.refobjsubid = a.attnum AND i.deptype = 'i') END",
+    )
 }
 
 /// The kind.

@@ -33,7 +33,7 @@ fn comment(target: &Id, text: &str) -> Vec<Statement> {
 }
 
 fn set(object: &Object) -> Vec<Statement> {
-    object.id.of().map(|target| comment(target, &literal(object.text("text")))).unwrap_or_default()
+    object.id.of().map(|target| comment(target, &literal(&object.read::<Comment>().text))).unwrap_or_default()
 }
 
 /// The kind.

@@ -38,8 +38,8 @@ pub static KIND: Kind = Kind {
     }),
     check: reads_as::<Default>,
     fields: &[expression("expression", Cost::Alter)],
-    create: |_, o| on_column(o, &format!("SET DEFAULT {}", o.text("expression"))),
-    alter: |_, _, o, _| on_column(o, &format!("SET DEFAULT {}", o.text("expression"))),
+    create: |_, o| on_column(o, &format!("SET DEFAULT {}", o.read::<Default>().expression)),
+    alter: |_, _, o, _| on_column(o, &format!("SET DEFAULT {}", o.read::<Default>().expression)),
     drop: |_, o| on_column(o, "DROP DEFAULT"),
     // The default of a view's column is always a statement of its own.
     element: Some(|_, o| o.parent.as_ref().is_some_and(|p| p.class() == "column").then(String::new)),

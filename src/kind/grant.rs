@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::default_privileges::initial;
 use super::privileges::{OWNER, Privileges, Target, changes};
 use super::{Absorbed, BASE, Carried, Context, Cost, Kind, field, reads_as};
-use crate::catalog::{Catalog, Id, Object};
+use crate::catalog::{Id, Object};
 use crate::sql::ident;
 use crate::statement::Statement;
 
@@ -83,7 +83,7 @@ pub static KIND: Kind = Kind {
     check: reads_as::<Grant>,
     fields: &[field("privileges", Cost::Alter)],
     create,
-    alter: |context, old, new, _| between(context.desired, new, &old.read::<Grant>().privileges, &new.read::<Grant>().privileges),
+    alter: |context, old, new, _| change(context, new, &old.read::<Grant>().privileges, &new.read::<Grant>().privileges),
     drop: |context, o| change(context, o, &o.read::<Grant>().privileges, &default(o)),
     absorbed: Absorbed::After,
     carried: Carried::Always,

@@ -48,7 +48,7 @@ pub static KIND: Kind = Kind {
         if joined_by_server(context, o) {
             return Vec::new();
         }
-        let (parent, child) = (o.text("parent").to_owned(), qualified(o.id.name()));
+        let (parent, child) = (o.read::<IndexPartition>().parent, qualified(o.id.name()));
         let sql = format!("ALTER INDEX {parent} ATTACH PARTITION {child}");
         vec![Statement::new(sql).lock(parent, LockMode::ShareUpdateExclusive).lock(child, LockMode::AccessExclusive)]
     },

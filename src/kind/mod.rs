@@ -17,11 +17,13 @@ mod query;
 mod relation;
 
 mod aggregate;
+mod attribute;
 mod check;
 mod collation;
 mod column;
 mod comment;
 mod composite_type;
+mod constraint_index;
 mod default;
 mod default_privileges;
 mod domain;
@@ -65,6 +67,7 @@ pub static KINDS: &[&Kind] = &[
     &collation::KIND,
     &enum_type::KIND,
     &composite_type::KIND,
+    &attribute::KIND,
     &range_type::KIND,
     &domain::KIND,
     &domain_constraint::KIND,
@@ -80,6 +83,7 @@ pub static KINDS: &[&Kind] = &[
     &unique::KIND,
     &check::KIND,
     &exclusion::KIND,
+    &constraint_index::KIND,
     &index::KIND,
     &partition::KIND,
     &index_partition::KIND,
@@ -354,17 +358,16 @@ pub fn is_of_type(column: &Object, id: &Id) -> bool {
 pub fn names(object: &Object) -> Vec<(Space, Vec<String>)> {
     let id = &object.id;
     let schema_and_name = || vec![id.first().to_owned(), id.base().to_owned()];
-    of(id)
-        .spaces
-        .iter()
-        .map(|space| match space {
-            Space::Relation | Space::Type => (*space, schema_and_name()),
-            Space::Routine => (*space, schema_and_name().into_iter().chain(id.args().iter().cloned()).collect()),
-            Space::Constraint => (*space, id.name().to_vec()),
-            Space::PrimaryKey => (*space, id.name().split_last().map_or(Vec::new(), |(_, table)| table.to_vec())),
-            Space::Bounds => (*space, vec![object.text("parent").to_owned()]),
-        })
-        .collect()
+    // The sequence of an identity column.
+    let sequence = object.detail.get("sequence").and_then(|s| serde_json::from_value(s.clone()).ok());
+    let own = of(id).spaces.iter().map(|space| match space {
+        Space::Relation | Space::Type => (*space, schema_and_name()),
+        Space::Routine => (*space, schema_and_name().into_iter().chain(id.args().iter().cloned()).collect()),
+        Space::Constraint => (*space, id.name().to_vec()),
+        Space::PrimaryKey => (*space, id.name().split_last().map_or(Vec::new(), |(_, table)| table.to_vec())),
+        Space::Bounds => (*space, vec![object.text("parent").to_owned()]),
+    });
+    own.chain(sequence.map(|s| (Space::Relation, s))).collect()
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub static KIND: Kind = Kind {
         if target.class() == "sequence" && context.live.contains(&linked) && context.desired.contains(&linked) {
             return Vec::new();
         }
-        let sql = format!("ALTER {} {} OWNER TO {}", word(target.class()), target.sql(), ident(new.text("role")));
+        let sql = format!("ALTER {} {} OWNER TO {}", word(target.class()), target.sql(), ident(&new.read::<Owner>().role));
         let statement = Statement::new(sql);
         vec![if RELATIONS.contains(&target.class()) {
             statement.lock(target.sql(), LockMode::AccessExclusive)

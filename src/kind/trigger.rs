@@ -13,6 +13,7 @@ struct Trigger {
     /// Everything after `CREATE`, as `pg_get_triggerdef` gives it.
     definition: String,
     #[serde(default)]
+    #[allow(dead_code, reason = "read through Object::flag")]
     constraint: bool,
     enabled: Option<String>,
     /// It is a copy of the partitioned table's trigger, made and dropped with it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::graph::{Edge, Graph, Node, Op};
-use crate::catalog::{Dependency, Id};
+use crate::catalog::{Dependency, Id, Object};
 use crate::kind::{self, Space};
 
 /// Fills `graph.edges`.
@@ -111,8 +111,21 @@ fn names(graph: &Graph, list: &mut Vec<Edge>) {
             taken.entry(name).or_default().push(node.id.clone());
         }
     }
+    let mut given_up: BTreeMap<(Space, Vec<String>), Vec<Id>> = BTreeMap::new();
+    for node in graph.nodes.iter().filter(|n| n.op == Op::Alter) {
+        let names = |o: Option<&Object>| o.map(kind::names).unwrap_or_default();
+        let kept = names(graph.desired.get(&node.id));
+        for name in names(graph.live.get(&node.id)).into_iter().filter(|n| !kept.contains(n)) {
+            given_up.entry(name).or_default().push(node.id.clone());
+        }
+    }
     for node in graph.nodes.iter().filter(|n| n.op == Op::Create) {
         let sentence = |old: &Id| format!("{} takes the name of {old}", node.id);
+        for old in
+            graph.desired.get(&node.id).map(kind::names).unwrap_or_default().iter().filter_map(|n| given_up.get(n)).flatten()
+        {
+            push(list, graph.node(Op::Alter, old), Some(node.clone()), false, || sentence(old));
+        }
         push(list, graph.node(Op::Drop, &node.id), Some(node.clone()), false, || sentence(&node.id));
         for old in graph.desired.get(&node.id).map(kind::names).unwrap_or_default().iter().filter_map(|n| taken.get(n)).flatten()
         {

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use super::absorb::absorb;
 use super::graph::{Edge, Graph, Node, Op};
-use crate::kind;
 
 /// No order exists: the sentences of one cycle, each "a before b, because ...".
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -35,7 +35,9 @@ fn shared(statement: &str) -> String {
     let head: Vec<&str> = statement.split_whitespace().take(2).collect();
     let is = |i: usize, words: &[&str]| head.get(i).is_some_and(|h| words.iter().any(|w| h.eq_ignore_ascii_case(w)));
     if is(0, &["create"]) && is(1, &["role", "user", "group"]) && !statement.to_lowercase().contains("user mapping") {
-        return format!("DO $plumb$ BEGIN {statement}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $plumb$");
+        return format!(
+            "DO $plumb$ BEGIN {statement}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $plumb$"
+        );
     }
     statement.to_owned()
 }
