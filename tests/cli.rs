@@ -431,7 +431,7 @@ fn assert_nothing_left(place: &Path, pid: u32, what: &str) {
 }
 
 /// Moments in the life of a plan, in milliseconds.
-const MOMENTS: &[u64] = &[5, 20, 40, 70, 100, 140, 190, 250, 320, 400, 500, 650, 800];
+const MOMENTS: &[u64] = &[5, 25, 60, 100, 160, 250, 350, 500, 700];
 
 #[test]
 fn no_shadow_is_left_behind() {

@@ -119,7 +119,7 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
         ..Policy::default()
     };
     // Errors that need no server come without waiting for one.
-    let named = source::roles(&read(&files, &policy)?);
+    let named = source::roles::roles(&read(&files, &policy)?);
     let properties = beside.map_or_else(Properties::default, |b| b.properties.clone());
     let owner = workspace.config.owner.clone().or_else(|| beside.map(|b| b.catalog.owner.clone()));
     let owner = owner.unwrap_or_else(|| "owner".to_owned());

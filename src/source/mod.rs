@@ -34,4 +34,3 @@ pub use name::{Class, Defined, Name};
 pub use policy::Policy;
 pub use problem::{Problem, Problems};
 pub use read::{Statement, read};
-pub use roles::roles;
