@@ -115,7 +115,7 @@ async fn token(client: &Client) -> Result<String, IntrospectError> {
     let row = client
         .query_one(TOKEN, &[])
         .await
-        .map_err(|source| IntrospectError::Query { what: "the change token".into(), source })?;
+        .map_err(|source| IntrospectError::Query { what: "whether the catalog is at rest".into(), source })?;
     Ok(row.get::<_, Option<String>>(0).unwrap_or_default())
 }
 

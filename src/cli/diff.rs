@@ -2,13 +2,15 @@
 
 use super::arguments::{DiffFormat, DiffOptions, Wanted};
 use super::workspace::Workspace;
-use super::{Outcome, failure, side};
+use super::side::{self, Side};
+use super::{Outcome, failure};
+use crate::change::Scope;
 use crate::exit_code::{DIFFERENCES, DONE};
 use crate::plan::{self, differences, make};
 
 /// The command.
 pub async fn run(options: &DiffOptions, workspace: &mut Workspace) -> Outcome {
-    let wanted = Wanted { schema: None, shadow: options.shadow.clone(), scope: options.scope.clone() };
+    let mut wanted = Wanted { schema: None, shadow: options.shadow.clone(), scope: options.scope.clone() };
     let to_first = !options.to.ends_with(".sql") && !std::path::Path::new(&options.to).is_dir();
     // Files take encoding, locale and owner from the side that is a database.
     let (from, to) = if to_first {
@@ -19,6 +21,9 @@ pub async fn run(options: &DiffOptions, workspace: &mut Workspace) -> Outcome {
         let to = side::any(workspace, &options.to, &wanted, Some(&from)).await?;
         (from, to)
     };
+    if wanted.scope.is_empty() && workspace.config.scope.schemas.is_empty() {
+        wanted.scope = schemas(&from, &to);
+    }
     let sides = side::between(workspace, &from, &to, &wanted).await?;
     let made = make(&sides, &|id| to.source(id), Vec::new())?;
     workspace.progress.clear();
@@ -37,4 +42,17 @@ pub async fn run(options: &DiffOptions, workspace: &mut Workspace) -> Outcome {
         DiffFormat::Sql => plan::sql::render(&made.plan),
     })?;
     Ok(if made.plan.is_empty() { DONE } else { DIFFERENCES })
+}
+
+/// The schemas that are compared: those that either side creates or puts objects in. Files beside a database say themselves
+/// what they are about.
+fn schemas(from: &Side, to: &Side) -> Vec<String> {
+    let own = |side: &Side| Scope::new(&side.catalog, &[]).schemas();
+    let mut schemas = own(to);
+    if to.places.is_none() || from.session.is_none() {
+        schemas.extend(own(from));
+        schemas.sort();
+        schemas.dedup();
+    }
+    schemas
 }

@@ -51,7 +51,10 @@ impl Failure {
     pub fn show(self, color: bool) -> u8 {
         use std::io::IsTerminal;
         let color = color && std::io::stderr().is_terminal();
-        for report in &self.reports {
+        for (n, report) in self.reports.iter().enumerate() {
+            if n > 0 {
+                eprintln!();
+            }
             eprintln!("{}", diagnostic::render(report, color, 100).trim_end());
         }
         if let Some(tail) = &self.tail {

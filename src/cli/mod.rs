@@ -20,7 +20,7 @@ use arguments::{Arguments, Command};
 use failure::Failure;
 use workspace::Workspace;
 
-use crate::exit_code::{DIFFERENCES, DONE, IN_PART, INTERRUPTED};
+use crate::exit_code::{DIFFERENCES, DONE, ERROR, IN_PART, INTERRUPTED};
 use crate::shadow;
 
 /// What a command ends with: an exit code, or everything that is wrong.
@@ -28,7 +28,14 @@ type Outcome = Result<u8, Failure>;
 
 /// Runs the command line and gives the exit code.
 pub fn run() -> u8 {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // clap's own code for a wrong command line is 2, and that says "differences".
+            let code = if error.use_stderr() { ERROR } else { DONE };
+            return error.print().map_or(ERROR, |()| code);
+        }
+    };
     trace(&arguments);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {

@@ -13,7 +13,7 @@ use crate::pg::{self, Session, Target};
 use crate::plan::{Sides, Source};
 use crate::prove::{candidates, settle};
 use crate::shadow::{Properties, Scratch};
-use crate::source::{Class, Files, Loaded, Policy, load_statements, read};
+use crate::source::{self, Class, Files, Loaded, Policy, load_statements, read};
 
 /// One side.
 pub struct Side {
@@ -119,11 +119,13 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
         ..Policy::default()
     };
     // Errors that need no server come without waiting for one.
-    let _ = read(&files, &policy)?;
+    let named = source::roles::roles(&read(&files, &policy)?);
     let properties = beside.map_or_else(Properties::default, |b| b.properties.clone());
     let owner = workspace.config.owner.clone().or_else(|| beside.map(|b| b.catalog.owner.clone()));
     let owner = owner.unwrap_or_else(|| "owner".to_owned());
-    let roles = beside.map_or_else(BTreeSet::new, |b| kind::roles(&b.catalog));
+    // The shadow makes those of the files too: what it makes it takes away.
+    let mut roles = beside.map_or_else(BTreeSet::new, |b| kind::roles(&b.catalog));
+    roles.extend(named);
     let target = beside.and_then(|b| b.session.as_ref()).map(|s| s.target.clone());
     workspace.progress.stage("starting the shadow");
     let scratch = workspace.scratch(wanted.shadow.as_deref(), &properties, target.as_ref(), &owner, &roles).await?;

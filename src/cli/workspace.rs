@@ -59,6 +59,17 @@ impl Workspace {
         Ok(wanted.schema.clone().or(environment).unwrap_or_else(|| self.config.schema.clone()))
     }
 
+    /// Where scratch databases are made: `--shadow`, the configuration's, a private server.
+    fn choice(&self, stated: Option<&str>) -> Result<Choice, Failure> {
+        let Some(text) = stated.or(self.config.shadow.as_deref()) else { return Ok(Choice::Auto) };
+        let choice = Choice::parse(text);
+        if matches!(&choice, Choice::Url(url) if !url.contains("://") && !url.contains('=')) {
+            return Err(Failure::new("shadow::choice", "the shadow is neither auto nor target nor a connection string")
+                .help("--shadow auto starts a private server here, target uses the live server, a URL names another one"));
+        }
+        Ok(choice)
+    }
+
     /// A scratch database whose loading role is called `owner`.
     pub async fn scratch(
         &mut self,
@@ -68,16 +79,14 @@ impl Workspace {
         owner: &str,
         roles: &BTreeSet<String>,
     ) -> Result<Scratch, Failure> {
-        let text = choice.map(str::to_owned).or_else(|| self.config.shadow.clone());
-        let choice = text.map_or(Choice::Auto, |t| Choice::parse(&t));
         let shadow = match self.shadow.take() {
             Some(shadow) => shadow,
-            None => Shadow::open(&choice, properties, target).await?,
+            None => Shadow::open(&self.choice(choice)?, properties, target).await?,
         };
+        // It stays here while it works: interrupted, its own session takes away what it was about to make.
+        let shadow = self.shadow.insert(shadow);
         let others: BTreeSet<String> = roles.iter().filter(|r| *r != owner).cloned().collect();
-        let scratch = shadow.scratch(properties, owner, &others).await;
-        self.shadow = Some(shadow);
-        Ok(scratch?)
+        Ok(shadow.scratch(properties, owner, &others).await?)
     }
 
     /// Stops what was started.

@@ -7,11 +7,11 @@ use super::registry::{self, Live, Running};
 use super::{cache, place, privileges, sweep, template};
 use crate::pg::{self, ConnectError, Session, Target};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The port in the name of the socket. The server does not listen on TCP.
@@ -71,12 +71,12 @@ impl Cluster {
         place::folders().iter().for_each(|folder| sweep::sweep(folder));
         let template = template::ensure(binaries)?;
         let directory = place::choose().join(format!("{}{}-{}", sweep::PREFIX, std::process::id(), &cache::random_word()[..8]));
-        let guard = Guard(&directory);
+        let guard = Guard::new(&directory).map_err(|error| ShadowError::file(&directory, &error))?;
         let lock = populate(&directory, &template).map_err(|error| ShadowError::file(&directory, &error))?;
         let copied = begun.elapsed();
         let (running, mut log) = launch(binaries, &directory)?;
         let id = registry::add(Live::Cluster(running));
-        std::mem::forget(guard); // the registry has it now
+        guard.let_go(); // the registry and the watchdog have it now
         let cluster = Cluster { directory, id, _lock: lock };
         let session = cluster.wait_until_ready(binaries, &mut log).await?;
         tracing::debug!("private PostgreSQL {} ready in {:?} (copied in {copied:?})", session.version, begun.elapsed());
@@ -123,12 +123,39 @@ impl Drop for Cluster {
     }
 }
 
-/// Removes a directory that never got a server.
-struct Guard<'a>(&'a Path);
+/// Removes a directory that never got a server; also when plumb is killed before the watchdog has it. What does that is a
+/// process with plumb's own rights, since the directory is handed over last.
+struct Guard<'a> {
+    directory: &'a Path,
+    janitor: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Guard<'_> {
+    fn new(directory: &Path) -> std::io::Result<Guard<'_>> {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "trap '' HUP INT TERM; read -r _ || rm -rf -- \"$1\"", "plumb-janitor"]).arg(directory);
+        command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        let mut janitor = command.spawn()?;
+        let pipe = janitor.stdin.take();
+        Ok(Guard { directory, janitor, pipe })
+    }
+
+    /// Leaves the directory to somebody else.
+    fn let_go(mut self) {
+        if let Some(mut pipe) = self.pipe.take() {
+            let _ = pipe.write_all(b"\n"); // a janitor that is gone removes nothing
+        }
+    }
+}
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(self.0);
+        let undone = self.pipe.take().is_some();
+        let _ = self.janitor.wait();
+        if undone {
+            let _ = std::fs::remove_dir_all(self.directory); // the janitor did, unless it was killed
+        }
     }
 }
 

@@ -88,9 +88,13 @@ pub(super) async fn prepare(
         });
     }
     for name in &missing {
-        let sql = format!("CREATE ROLE {} NOLOGIN", ident(name));
-        administrator.client.batch_execute(&sql).await.map_err(ShadowError::sql(format!("create role {name}")))?;
+        // Noted first: an interrupt may come between the request and its answer.
         note(id, |leftovers| leftovers.roles.insert(name.clone()));
+        let sql = format!("CREATE ROLE {} NOLOGIN", ident(name));
+        if let Err(error) = administrator.client.batch_execute(&sql).await {
+            note(id, |leftovers| leftovers.roles.remove(name)); // somebody else's, if it is there
+            return Err(ShadowError::sql(format!("create role {name}"))(error));
+        }
     }
     if missing.iter().any(|name| name == owner) && !rights.superuser {
         roles::grant(administrator, &[owner.to_owned()], &administrator.user).await?;

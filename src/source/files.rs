@@ -101,6 +101,7 @@ impl Files {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::general("source::unreadable", format!("cannot read {}: {error}", shown(path)))
+        .help("name the folder or the file of the wanted schema with --schema, or as schema in plumb.toml")
 }
 
 /// All `*.sql` below `dir`. `above` holds the real paths on the way down, so that a loop of symlinks ends.

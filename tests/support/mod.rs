@@ -1,6 +1,7 @@
 //! What the golden cases, the systems and the conformance runs share: a server, databases, an oracle.
 #![allow(dead_code, clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+pub mod command;
 pub mod dump;
 pub mod engine;
 pub mod load;
