@@ -32,12 +32,15 @@ pub enum IntrospectError {
 
 type Oids = (u32, u32, i32);
 
+/// An object with an acl: its owner, the acl, and what the owner has by default.
+type Given = (Id, Option<String>, Vec<String>, Vec<String>);
+
 /// Rows as they come, before addresses are known.
 #[derive(Default)]
 struct Reading {
     objects: Vec<(Oids, Option<Oids>, Object)>,
     owners: Vec<(Id, String)>,
-    grants: Vec<(Id, Option<String>, Vec<String>, Vec<String>)>,
+    grants: Vec<Given>,
     depends: Vec<(Oids, Oids, char)>,
     inherited: Vec<(Oids, Oids)>,
     comments: Vec<(Oids, String)>,

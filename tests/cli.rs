@@ -107,7 +107,8 @@ fn results_on_standard_output_and_nothing_else() {
             assert!(is_sql(&sql.stdout), "{}", sql.stdout);
             serde_json::from_str::<serde_json::Value>(&d.exits(0, &format!("snapshot --db $DB{flags}")).stdout).unwrap();
             assert!(pg_query::parse(&d.exits(0, &format!("dump --db $DB{flags}")).stdout, 0).is_ok());
-            serde_json::from_str::<serde_json::Value>(&d.exits(2, &format!("diff $DB schema --format json{flags}")).stdout).unwrap();
+            serde_json::from_str::<serde_json::Value>(&d.exits(2, &format!("diff $DB schema --format json{flags}")).stdout)
+                .unwrap();
         }
         assert_eq!(d.run("plan --db $DB --schema nowhere").stdout, "");
         assert!(!d.exits(2, "plan --db $DB --color never").stdout.contains('\u{1b}'));
@@ -125,7 +126,10 @@ fn a_plan_is_the_same_twice() {
     desk("twice", async |d| {
         d.sql("CREATE TABLE old (id int); CREATE TYPE mood AS ENUM ('a')").await;
         d.place.write("schema/a.sql", TABLE);
-        d.place.write("schema/b.sql", "CREATE TYPE mood AS ENUM ('a', 'b');\nCREATE VIEW v AS SELECT id FROM users;\nGRANT SELECT ON v TO PUBLIC;\n");
+        d.place.write(
+            "schema/b.sql",
+            "CREATE TYPE mood AS ENUM ('a', 'b');\nCREATE VIEW v AS SELECT id FROM users;\nGRANT SELECT ON v TO PUBLIC;\n",
+        );
         let run = || {
             let mut plan: serde_json::Value =
                 serde_json::from_str(&d.exits(2, "plan --db $DB --out - --format json").stdout).unwrap();
@@ -159,7 +163,14 @@ fn every_form_of_both_sides() {
         }
         let done = d.place.plumb(&["plan", "--out", "-", "--db", &keyword]);
         assert_eq!(done.exit, 2, "{}", done.stderr);
-        let by_variables = d.place.command(&["plan", "--out", "-"]).env("PGHOST", command::socket()).env("PGUSER", "postgres").env("PGDATABASE", &d.database).output().unwrap();
+        let by_variables = d
+            .place
+            .command(&["plan", "--out", "-"])
+            .env("PGHOST", command::socket())
+            .env("PGUSER", "postgres")
+            .env("PGDATABASE", &d.database)
+            .output()
+            .unwrap();
         assert_eq!(by_variables.status.code(), Some(2));
         let by_url = d.place.command(&["plan", "--out", "-"]).env("DATABASE_URL", &d.db).output().unwrap();
         assert_eq!(by_url.status.code(), Some(2));
@@ -352,7 +363,11 @@ fn a_lost_connection_leaves_nothing_half_done() {
         d.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass; COMMIT").await;
         let apply = finish(apply);
         assert_eq!(apply.exit, 1, "{apply:?}");
-        assert!(apply.stderr.contains("Nothing was applied") && apply.stderr.contains("terminating connection"), "{}", apply.stderr);
+        assert!(
+            apply.stderr.contains("Nothing was applied") && apply.stderr.contains("terminating connection"),
+            "{}",
+            apply.stderr
+        );
         assert_eq!(d.number("SELECT count(*) FROM pg_class WHERE relname = 'aaa'").await, 0);
         d.exits(0, "apply plan.json --db $DB");
     });
@@ -446,7 +461,8 @@ fn no_shadow_is_left_behind() {
         }
         for name in ["INT", "TERM", "KILL"] {
             for moment in MOMENTS {
-                let child = d.place.command(&["plan", "--out", "-", "--db", &d.db]).env("TMPDIR", d.place.path()).spawn().unwrap();
+                let child =
+                    d.place.command(&["plan", "--out", "-", "--db", &d.db]).env("TMPDIR", d.place.path()).spawn().unwrap();
                 let pid = child.id();
                 std::thread::sleep(Duration::from_millis(*moment));
                 signal(pid, name);

@@ -338,7 +338,9 @@ fn no_registry_hosts_and_no_paths_of_one_machine() {
 fn the_map_names_every_module() {
     let map = read("ARCHITECTURE.md");
     let modules: BTreeSet<String> = files("src").iter().map(|p| module(p).to_owned()).collect();
-    let missing: Vec<String> = modules.into_iter().filter(|m| !map.contains(&format!("`{m}`"))).collect();
+    // Tests beside their module and recorded texts are no modules of the map.
+    let mapped = modules.into_iter().filter(|m| !m.ends_with("_tests") && m != "snapshots");
+    let missing: Vec<String> = mapped.filter(|m| !map.contains(&format!("`{m}`"))).collect();
     none("modules that ARCHITECTURE.md does not name", &missing);
 }
 

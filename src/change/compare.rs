@@ -119,10 +119,7 @@ fn altered(old: &Object, new: &Object) -> Option<Change> {
         Some(Cost::AlterOrReplace(can_alter)) => !can_alter(old, new),
         _ => false,
     });
-    let retype = fields.iter().any(|f| match cost(f) {
-        Some(Cost::Retype) => true,
-        _ => false,
-    });
+    let retype = fields.iter().any(|f| matches!(cost(f), Some(Cost::Retype)));
     let remade = !replace && fields.iter().any(|f| matches!(cost(f), Some(Cost::Remake(must)) if must(old, new)));
     Some(Change {
         id: new.id.clone(),

@@ -153,7 +153,7 @@ pub static KIND: Kind = Kind {
         field("access_method", Cost::Alter),
         field("of_type", Cost::Alter),
     ],
-    create: create,
+    create,
     alter: |_, old, new, changed| {
         let (before, after): (Table, Table) = (old.read(), new.read());
         changed.iter().flat_map(|f| alter_field(&before, &after, new, f)).collect()

@@ -104,7 +104,10 @@ async fn flush(scratch: &Scratch, pending: &mut Group) -> Result<(), StepFailed>
             return Ok(());
         }
         match run_group_fast(&scratch.session.client, pending).await {
-            Ok(()) => return Ok(pending.steps.clear()),
+            Ok(()) => {
+                pending.steps.clear();
+                return Ok(());
+            }
             Err(e) if e.code == "42501" && e.sql.starts_with("CREATE OR REPLACE ") => {
                 let at = pending.steps.iter().position(|s| s.id == e.step).unwrap_or(0);
                 let rest = pending.steps.split_off(at);

@@ -1,4 +1,4 @@
-//! Loading real files into a real server: a throwaway PostgreSQL 15 from Debian's packages.
+//! Loading real files into a real server: a throwaway PostgreSQL of `PLUMB_TEST_PG`, or the newest that the machine has.
 
 use super::*;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,14 @@ use std::process::Command;
 use std::sync::OnceLock;
 use tokio_postgres::{Client, NoTls};
 
-const BIN: &str = "/usr/lib/postgresql/15/bin";
-const SHARED: &str = "/work/shared";
+const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
+
+/// The folder of the server's programs.
+fn bin() -> String {
+    let named = std::env::var("PLUMB_TEST_PG").ok().map(PathBuf::from).filter(|p| p.is_dir());
+    let found = named.or_else(|| crate::shadow::newest_binaries().map(|b| b.directory));
+    found.expect("a PostgreSQL server: `make test` installs one").display().to_string()
+}
 
 /// A server of this test process, in a directory of its own, gone with the process.
 struct Server {
@@ -34,17 +40,18 @@ fn server() -> &'static Server {
         let data = format!("{shown}/data");
         as_postgres("mkdir", &["-p", &shown]);
         as_postgres(
-            &format!("{BIN}/initdb"),
+            &format!("{}/initdb", bin()),
             &["-D", &data, "-A", "trust", "-U", "plumb_root", "-E", "UTF8", "--locale=C.UTF-8", "-N"],
         );
         let options =
             format!("-c listen_addresses= -c unix_socket_directories={shown} -c fsync=off -c max_locks_per_transaction=512");
         let log = format!("{shown}/log");
-        as_postgres(&format!("{BIN}/pg_ctl"), &["-D", &data, "-w", "-o", &options, "-l", &log, "start"]);
+        as_postgres(&format!("{}/pg_ctl", bin()), &["-D", &data, "-w", "-o", &options, "-l", &log, "start"]);
         // the last one out: a watcher stops the server when this process has ended
         let stop = format!(
-            "while kill -0 {}; do sleep 1; done; {BIN}/pg_ctl -D {data} -m immediate stop; rm -rf {shown}",
-            std::process::id()
+            "while kill -0 {}; do sleep 1; done; {bin}/pg_ctl -D {data} -m immediate stop; rm -rf {shown}",
+            std::process::id(),
+            bin = bin()
         );
         let stop = format!("({stop}) >/dev/null 2>&1 &");
         as_postgres("sh", &["-c", &stop.replace("kill -0", "test -d /proc/").replace("/proc/ ", "/proc/")]);
@@ -302,7 +309,7 @@ async fn corpora_load() {
 fn dump(database: &str) -> String {
     let host = server().directory.display().to_string();
     let args = ["-h", &host, "-U", "plumb_root", "-s", "--no-owner", "--no-publications", database];
-    let output = Command::new(format!("{BIN}/pg_dump")).args(args).output().expect("dumps");
+    let output = Command::new(format!("{}/pg_dump", bin())).args(args).output().expect("dumps");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }
