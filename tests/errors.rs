@@ -41,7 +41,11 @@ fn check(name: &str, folder: &Path) -> Result<(), String> {
     if expected == shown {
         return Ok(());
     }
-    Err(format!("{} is not what is shown:\n{}", golden.display(), similar::TextDiff::from_lines(&expected, &shown).unified_diff()))
+    Err(format!(
+        "{} is not what is shown:\n{}",
+        golden.display(),
+        similar::TextDiff::from_lines(&expected, &shown).unified_diff()
+    ))
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -63,9 +67,8 @@ async fn run(bench: &Bench, folder: &Path, place: &command::Place) -> String {
         session.client.batch_execute(&setup).await.unwrap_or_else(|e| panic!("setup.sql: {}", server::message(&e)));
     }
     let socket = command::socket();
-    let filled = |text: &str| {
-        text.replace("$DB", &command::url(&database)).replace("$NAME", &database).replace("$SOCKET", &socket)
-    };
+    let filled =
+        |text: &str| text.replace("$DB", &command::url(&database)).replace("$NAME", &database).replace("$SOCKET", &socket);
     let mut shown = String::new();
     let script = std::fs::read_to_string(folder.join("run.txt")).unwrap();
     if script.contains("scram_role") {
@@ -82,7 +85,9 @@ async fn run(bench: &Bench, folder: &Path, place: &command::Place) -> String {
                     shown += &format!("$ plumb {rest}\n{}[exit {}]\n", done.stderr, done.exit);
                 }
             }
-            "sql" => session.client.batch_execute(&filled(rest)).await.unwrap_or_else(|e| panic!("{line}: {}", server::message(&e))),
+            "sql" => {
+                session.client.batch_execute(&filled(rest)).await.unwrap_or_else(|e| panic!("{line}: {}", server::message(&e)))
+            }
             "lock" => assert!(plumb::pg::lock::try_lock(&session.client).await.unwrap()),
             "edit" => {
                 let text = std::fs::read_to_string(place.path().join(file)).unwrap();

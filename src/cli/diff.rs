@@ -1,8 +1,8 @@
 //! `plumb diff FROM TO`: any two of database, directory, file and snapshot.
 
 use super::arguments::{DiffFormat, DiffOptions, Wanted};
-use super::workspace::Workspace;
 use super::side::{self, Side};
+use super::workspace::Workspace;
 use super::{Outcome, failure};
 use crate::change::Scope;
 use crate::exit_code::{DIFFERENCES, DONE};

@@ -46,8 +46,9 @@ pub async fn run(options: &ProveOptions, workspace: &mut Workspace) -> Outcome {
 
 /// Reads a plan document.
 pub fn read_plan(path: &std::path::Path) -> Result<plan::Plan, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Failure::new("plan::unreadable", format!("{} cannot be read: {e}", path.display()))
-            .help("a plan is what `plumb plan` writes, by default below plans/"))?;
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Failure::new("plan::unreadable", format!("{} cannot be read: {e}", path.display()))
+            .help("a plan is what `plumb plan` writes, by default below plans/")
+    })?;
     Ok(plan::read(&text)?)
 }

@@ -98,6 +98,8 @@ pub async fn scram(session: &plumb::pg::Session, role: &str, password: &str) {
     if !rules.contains(&rule) {
         std::fs::write(&file, rule + &rules).unwrap();
     }
-    let sql = format!("DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN PASSWORD '{password}'; SELECT pg_reload_conf(), pg_sleep(0.2)");
+    let sql = format!(
+        "DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN PASSWORD '{password}'; SELECT pg_reload_conf(), pg_sleep(0.2)"
+    );
     session.client.batch_execute(&sql).await.unwrap();
 }
