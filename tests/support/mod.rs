@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 pub mod command;
+pub mod desk;
 pub mod dump;
 pub mod engine;
 pub mod load;

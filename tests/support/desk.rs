@@ -1,0 +1,69 @@
+//! A place to use plumb at as people do: a folder, an empty database, and somebody else's session in it.
+
+use super::command::{Done, Place, finish, url};
+use super::{Bench, server};
+use plumb::pg::Session;
+use std::time::{Duration, Instant};
+
+pub const TABLE: &str = "CREATE TABLE users (\n    id bigint PRIMARY KEY,\n    name text NOT NULL\n);\n";
+
+/// A folder, a database with the same name's purpose, and somebody else's session in it.
+pub struct Desk<'a> {
+    pub bench: &'a Bench,
+    pub place: Place,
+    pub database: String,
+    pub session: Session,
+    pub db: String,
+}
+
+pub fn desk(name: &str, work: impl AsyncFnOnce(&Desk)) {
+    Bench::work(async |bench| {
+        let database = bench.create().await;
+        let session = server::session(&database).await;
+        let db = url(&database);
+        let desk = Desk { bench, place: Place::new(name), database, session, db };
+        work(&desk).await;
+        desk.session.close().await;
+    });
+}
+
+impl Desk<'_> {
+    pub fn run(&self, line: &str) -> Done {
+        let words: Vec<String> = line.split(' ').map(|w| w.replace("$DB", &self.db)).collect();
+        self.place.plumb(&words)
+    }
+
+    pub fn start(&self, line: &str) -> std::process::Child {
+        let words: Vec<String> = line.split(' ').map(|w| w.replace("$DB", &self.db)).collect();
+        self.place.spawn(&words)
+    }
+
+    /// Runs it and insists on its exit code.
+    pub fn exits(&self, exit: i32, line: &str) -> Done {
+        let done = self.run(line);
+        assert_eq!(done.exit, exit, "plumb {line}\n{}{}", done.stdout, done.stderr);
+        done
+    }
+
+    pub async fn sql(&self, sql: &str) {
+        self.session.client.batch_execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {}", server::message(&e)));
+    }
+
+    pub async fn number(&self, sql: &str) -> i64 {
+        self.session.client.query_one(sql, &[]).await.unwrap().get(0)
+    }
+}
+
+/// Waits until plumb waits for a lock of a table.
+pub async fn waits(d: &Desk<'_>) {
+    let query = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()";
+    until("it waits for a lock", async || d.number(query).await > 0).await;
+}
+
+pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(20);
+    while !done().await {
+        assert!(Instant::now() < limit, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
