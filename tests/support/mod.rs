@@ -1,5 +1,5 @@
 //! What the golden cases, the systems and the conformance runs share: a server, databases, an oracle.
-#![allow(dead_code, clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 pub mod command;
 pub mod desk;
