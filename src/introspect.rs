@@ -322,7 +322,7 @@ impl Resolver {
         for (dependent, referenced, letter) in depends {
             let (Some(a), Some(b)) = (self.resolve(*dependent), self.resolve(*referenced)) else { continue };
             // What is inside needs what is outside, never the other way round; that goes without an edge.
-            if a == b || within(b, a) {
+            if a == b || within(b, a) || within(a, b) {
                 continue;
             }
             if a.class() == "sequence" && b.class() == "column" && *letter == 'a' {

@@ -143,7 +143,7 @@ fn satellites(changes: &mut Changes, live: &Catalog, desired: &Catalog) {
     for target in made {
         for kind in KINDS.iter().filter(|k| k.query.is_none()) {
             let id = Id::satellite(kind.class, &target.id);
-            let given = kind.state.and_then(|state| state(live, &target)).filter(|_| target.parent.is_none());
+            let given = kind.state.and_then(|state| state(live, &target));
             let owned =
                 live.contains(&Id::satellite("owner", &target.id)) || desired.contains(&Id::satellite("owner", &target.id));
             let given = given.filter(|g| g.id.class() != "owner" || owned);

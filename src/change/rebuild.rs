@@ -28,7 +28,7 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
                 verdict => apply(changes, desired, whole, &id, dependent, verdict, &mut todo),
             }
         }
-        if changes.list.get(&id).is_some_and(|c| c.action == Action::Replace) {
+        if changes.list.get(&id).is_some_and(|c| c.remade || c.action == Action::Replace) {
             for child in whole.children(&id).map(|c| c.id.clone()).collect::<Vec<_>>() {
                 if child.of().is_none() && !replaced_or_gone(changes, &child) {
                     apply(changes, desired, whole, &id, child, Verdict::Rebuilt, &mut todo);
@@ -86,7 +86,7 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
             return if column { Verdict::Retyped } else { under_retype(changes, desired, dependent, dependency, true) };
         }
         let carried = match (&change.old, &change.new) {
-            (Some(old), Some(new)) => kind::carries(kind::of(dependent), old, new),
+            (Some(old), Some(new)) => whole.get(dependent).is_some_and(|d| kind::carries(d, old, new)),
             _ => false,
         };
         return if carried { Verdict::Stays } else { under_retype(changes, desired, dependent, dependency, true) };

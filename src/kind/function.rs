@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use std::borrow::Cow;
 
-use super::{BASE, Cost, Field, Kind, Query, Space, field, reads_as};
+use super::{BASE, Cost, Field, Kind, Query, Space, expression, field, reads_as};
 use crate::catalog::Object;
 use crate::statement::Statement;
 
@@ -54,7 +54,7 @@ fn replaceable(old: &Object, new: &Object) -> bool {
 
 /// What a change of each field of a routine costs.
 pub const FIELDS: &[Field] = &[
-    field("definition", Cost::AlterOrReplace(replaceable)),
+    expression("definition", Cost::AlterOrReplace(replaceable)),
     field("arguments", Cost::AlterOrReplace(replaceable)),
     field("defaults", Cost::AlterOrReplace(replaceable)),
     field("result", Cost::Replace),

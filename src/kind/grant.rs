@@ -55,6 +55,10 @@ fn columns_again(context: &Context, object: &Object, old: &Privileges, new: &Pri
         |grantee: &String| old.get(grantee).is_some_and(|before| !new.get(grantee).is_some_and(|after| before.is_subset(after)));
     let mut statements = Vec::new();
     for column in context.desired.children(of).filter(|c| matches!(c.id.class(), "column" | "view column")) {
+        // A column that comes with this plan gets its grants when it comes.
+        if !context.live.contains(&column.id) {
+            continue;
+        }
         let Some(grant) = context.desired.get(&Id::satellite("grant", &column.id)) else { continue };
         let mut kept = grant.read::<Grant>().privileges;
         kept.retain(|grantee, _| loses(grantee));

@@ -169,14 +169,20 @@ const FAMILIES: &[&[&str]] = &[
     &["real", "double precision"],
 ];
 
-/// Whether an object of `kind` survives that a column changes from `old` to `new`.
-pub fn carries(kind: &Kind, old: &Object, new: &Object) -> bool {
+/// Whether an expression of the object says more than a column's name: the server writes it anew with casts when a type changes.
+fn computes(object: &Object) -> bool {
+    let calls = |f: &Field| object.text(f.name).matches('(').count() > usize::from(f.name == "body");
+    of(&object.id).fields.iter().any(|f| f.expression && calls(f))
+}
+
+/// Whether `dependent` survives, as it is written, that a column changes from `old` to `new`.
+pub fn carries(dependent: &Object, old: &Object, new: &Object) -> bool {
     let base = |o: &Object| o.text("type").split('(').next().unwrap_or_default().to_owned();
     let (before, after) = (base(old), base(new));
     let family = before == after || FAMILIES.iter().any(|f| f.contains(&before.as_str()) && f.contains(&after.as_str()));
-    match kind.carried {
+    match of(&dependent.id).carried {
         Carried::Never => false,
-        Carried::Always => true,
+        Carried::Always => before == after || !computes(dependent),
         Carried::WithinFamily => family,
     }
 }

@@ -50,14 +50,11 @@ fn replaceable(old: &Object, new: &Object) -> bool {
 }
 
 fn alter(new: &Object, changed: &[String]) -> Vec<Statement> {
-    let mut statements = Vec::new();
+    // OR REPLACE enables the trigger again, so that a disabled one is disabled after it.
     if changed.iter().any(|c| c == "definition") && !new.flag("inherited") {
-        statements.extend(create(new, "CREATE OR REPLACE").into_iter().take(1));
+        return create(new, "CREATE OR REPLACE");
     }
-    if changed.iter().any(|c| c == "enabled") {
-        statements.push(enable(new));
-    }
-    statements
+    if changed.iter().any(|c| c == "enabled") { vec![enable(new)] } else { Vec::new() }
 }
 
 /// The kind.

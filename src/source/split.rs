@@ -227,12 +227,17 @@ mod tests {
 
     #[test]
     fn deep_statements_are_errors_and_no_crash() {
-        assert!(errors(&format!("create view v as select {}1;", "1 + ".repeat(300))).is_empty());
-        let n = 20_000;
-        let sum = format!("create view v as select {}1;", "1 + ".repeat(n));
-        assert_eq!(errors(&sum).iter().map(|e| e.2).collect::<Vec<_>>(), ["source::unreadable_statement"]);
-        let nested = format!("create view v as select {}1{};", "(".repeat(n), ")".repeat(n));
-        assert!(errors(&nested).len() <= 1);
+        // The stack that plumb runs on; a test thread has a small one.
+        let deep = || {
+            assert!(errors(&format!("create view v as select {}1;", "1 + ".repeat(300))).is_empty());
+            let n = 20_000;
+            let sum = format!("create view v as select {}1;", "1 + ".repeat(n));
+            assert_eq!(errors(&sum).iter().map(|e| e.2).collect::<Vec<_>>(), ["source::unreadable_statement"]);
+            let nested = format!("create view v as select {}1{};", "(".repeat(n), ")".repeat(n));
+            assert!(errors(&nested).len() <= 1);
+        };
+        let run = std::thread::Builder::new().stack_size(1 << 30).spawn(deep);
+        run.expect("a thread starts").join().expect("no crash");
     }
 
     #[test]
