@@ -89,6 +89,17 @@ fn words(context: &Context, object: &Object, nested: bool) -> String {
     text
 }
 
+/// A column of a typed table: the type gives its name and type, and nothing is said where nothing is added.
+fn of_type(context: &Context, object: &Object) -> String {
+    let mut text = String::new();
+    let default = Id::new("default", object.id.name().iter().cloned());
+    if let Some(default) = context.desired.get(&default).filter(|d| context.absorbed.contains(&d.id)) {
+        text += &format!(" DEFAULT {}", default.text("expression"));
+    }
+    text += if object.flag("not_null") { " NOT NULL" } else { "" };
+    if text.is_empty() { text } else { format!("{} WITH OPTIONS{text}", ident(object.id.base())) }
+}
+
 /// What a column has beyond what its definition can say in CREATE TABLE.
 fn extras(object: &Object) -> Vec<Statement> {
     let c: Column = object.read();
@@ -336,10 +347,14 @@ pub static KIND: Kind = Kind {
         vec![if o.definition.contains_key("generated") { dropped } else { dropped.loses(Loss::Values(o.id.sql())) }]
     },
     element: Some(|context, o| {
-        let from_inheritance =
-            o.flag("inherited") && context.desired.get(o.parent.as_ref()?)?.definition.contains_key("inherits");
+        let table = context.desired.get(o.parent.as_ref()?)?;
+        if table.definition.contains_key("of_type") {
+            return Some(of_type(context, o));
+        }
+        let from_inheritance = o.flag("inherited") && table.definition.contains_key("inherits");
         (!from_inheritance).then(|| words(context, o, true))
     }),
+    beyond_element: extras,
     absorbed: Absorbed::Inside,
     inherited: Some(
         "SELECT 'pg_class'::regclass::oid, a.attrelid, a.attnum::int4, 'pg_class'::regclass::oid, p.attrelid, p.attnum::int4 \

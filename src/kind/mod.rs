@@ -59,6 +59,7 @@ pub use comment::object as comment_object;
 pub use grant::object as grant_object;
 pub use owner::object as owner_object;
 pub use query::{Query, SYSTEM_OID};
+pub use schema::fresh;
 
 /// Every kind, in the order in which objects without any dependency between them are made.
 pub static KINDS: &[&Kind] = &[
@@ -222,7 +223,8 @@ impl Context<'_> {
             let position = c.detail.get("position").and_then(Value::as_i64);
             (rank(c.id.class()), position, c.id.clone())
         });
-        parts.into_iter().filter_map(|c| of(&c.id).element.and_then(|element| element(self, c))).collect()
+        let elements = parts.into_iter().filter_map(|c| of(&c.id).element.and_then(|element| element(self, c)));
+        elements.filter(|e| !e.is_empty()).collect()
     }
 }
 
@@ -244,6 +246,8 @@ pub struct Kind {
     pub drop: fn(&Context, &Object) -> Vec<Statement>,
     /// The object as an element of its parent's CREATE.
     pub element: Option<fn(&Context, &Object) -> Option<String>>,
+    /// Statements for what an element cannot say; they follow the parent's CREATE.
+    pub beyond_element: fn(&Object) -> Vec<Statement>,
     /// How it is made together with its parent.
     pub absorbed: Absorbed,
     /// The name spaces that it occupies.
@@ -282,6 +286,7 @@ pub const BASE: Kind = Kind {
     alter: |_, _, _, _| Vec::new(),
     drop: |_, _| Vec::new(),
     element: None,
+    beyond_element: |_| Vec::new(),
     absorbed: Absorbed::Never,
     spaces: &[],
     carried: Carried::Never,
@@ -312,17 +317,6 @@ pub fn find(class: &str) -> Option<&'static Kind> {
 /// When the class is in no list; [`check`] has refused such objects before.
 pub fn of(id: &Id) -> &'static Kind {
     find(id.class()).unwrap_or_else(|| panic!("{id} is of no kind that plumb knows"))
-}
-
-/// What a new database of this version holds: the schema `public` (`pg_namespace.dat`, `initdb`).
-pub fn fresh(version: u32) -> Vec<Object> {
-    let id = Id::new("schema", ["public"]);
-    let schema = Object { id: id.clone(), parent: None, definition: Default::default(), detail: Default::default() };
-    let owner = "pg_database_owner";
-    let acl = |public: &str| privileges::parse(&[format!("{owner}=UC/{owner}"), format!("={public}/{owner}")], Some(owner));
-    let given = acl(if version < 150_000 { "UC" } else { "U" });
-    let default = privileges::parse(&[format!("{owner}=UC/{owner}")], Some(owner));
-    vec![schema, owner_object(&id, owner), grant_object(&id, &given, &default), comment_object(&id, "standard public schema")]
 }
 
 /// Every role that a catalog names: owners, grantees, those of policies and default privileges.

@@ -1,6 +1,7 @@
 //! Schemas: `pg_namespace`.
 
-use super::{BASE, Kind, Query};
+use super::{BASE, Kind, Query, comment_object, grant_object, owner_object, privileges};
+use crate::catalog::{Id, Object};
 use crate::sql::ident;
 use crate::statement::Statement;
 
@@ -26,3 +27,14 @@ pub static KIND: Kind = Kind {
     drop: |_, o| vec![Statement::new(format!("DROP SCHEMA {}", ident(o.id.base())))],
     ..BASE
 };
+
+/// What a new database of this version holds: the schema `public` (`pg_namespace.dat`, `initdb`).
+pub fn fresh(version: u32) -> Vec<Object> {
+    let id = Id::new("schema", ["public"]);
+    let schema = Object { id: id.clone(), parent: None, definition: Default::default(), detail: Default::default() };
+    let owner = "pg_database_owner";
+    let acl = |public: &str| privileges::parse(&[format!("{owner}=UC/{owner}"), format!("={public}/{owner}")], Some(owner));
+    let given = acl(if version < 150_000 { "UC" } else { "U" });
+    let default = privileges::parse(&[format!("{owner}=UC/{owner}")], Some(owner));
+    vec![schema, owner_object(&id, owner), grant_object(&id, &given, &default), comment_object(&id, "standard public schema")]
+}

@@ -108,6 +108,11 @@ fn statements(graph: &Graph, node: &Node, members: &[Node]) -> Vec<Statement> {
     let absorbed: BTreeSet<Id> = members.iter().filter(|m| m.op == Op::Create && *m != node).map(|m| m.id.clone()).collect();
     let context = Context { live: graph.live, desired: graph.desired, absorbed: &absorbed };
     let mut statements = one(graph, &context, node);
+    for id in &absorbed {
+        let object = graph.desired.get(id).filter(|o| inside(graph, &Node { op: Op::Create, id: o.id.clone() }));
+        let more = object.map(|o| (kind::of(id).beyond_element)(o)).unwrap_or_default();
+        statements.extend(more.into_iter().map(|s| Statement { locks: Vec::new(), ..s }));
+    }
     let mut rest: Vec<&Node> = members.iter().filter(|m| *m != node && speaks(graph, m)).collect();
     rest.sort_by_key(|m| (kind::rank(m.id.class()), (*m).clone()));
     for member in rest {
