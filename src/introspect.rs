@@ -1,12 +1,14 @@
 //! A live database -> a catalog. One snapshot, a fixed number of queries, addresses joined in memory.
 
+mod resolve;
 mod unmanaged;
 
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
 use tokio_postgres::{Client, Row};
 
-use crate::catalog::{Catalog, Dependency, Edge, Id, Object, Unmanaged};
+use self::resolve::Resolver;
+use crate::catalog::{Catalog, Id, Object, Unmanaged};
 use crate::kind::{self, KINDS, privileges};
 use crate::pg;
 
@@ -44,7 +46,7 @@ struct Reading {
     depends: Vec<(Oids, Oids, char)>,
     inherited: Vec<(Oids, Oids)>,
     comments: Vec<(Oids, String)>,
-    unmanaged: Vec<Unmanaged>,
+    unmanaged: Vec<(Oids, Unmanaged)>,
 }
 
 /// The tables whose rows make a catalog; a change in any of them while reading means reading again.
@@ -150,8 +152,10 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
     for row in query("comments", COMMENTS).await? {
         reading.comments.push((oids(&row, 0), row.get(3)));
     }
-    for row in query("objects that are not managed", &unmanaged::sql(version)).await? {
-        reading.unmanaged.push(Unmanaged { class: row.get(0), identity: row.get(1), schema: row.get(2), digest: row.get(3) });
+    for row in query("objects that are not managed", &unmanaged::sql()).await? {
+        let (class, identity, schema, digest) = (row.get(0), row.get(1), row.get(2), row.get(3));
+        let object = Unmanaged { class, identity, schema, digest, uses: Vec::new() };
+        reading.unmanaged.push(((row.get(4), row.get(5), 0), object));
     }
     let head = query("the database", HEAD).await?;
     let (mut catalog, strange) = reading.join()?;
@@ -161,7 +165,8 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
             .await
             .map_err(|source| IntrospectError::Query { what: "comments on what is not managed".to_owned(), source })?;
         let identity = described.first().and_then(|r| r.get::<_, Option<String>>(0)).unwrap_or_default();
-        catalog.unmanaged.push(Unmanaged { class: "comment".into(), identity, schema: String::new(), digest: String::new() });
+        let (schema, digest) = (String::new(), String::new());
+        catalog.unmanaged.push(Unmanaged { class: "comment".into(), identity, schema, digest, uses: Vec::new() });
     }
     catalog.unmanaged.sort();
     catalog.server = version;
@@ -262,111 +267,7 @@ impl Reading {
         }
         let edges = resolver.edges(&self.depends, &self.inherited, &parents);
         let mut catalog = Catalog::new(objects, edges);
-        catalog.unmanaged = self.unmanaged;
+        catalog.unmanaged = resolver.unmanaged(self.unmanaged, &self.depends);
         Ok((catalog, strange))
-    }
-}
-
-/// From OIDs to addresses, by way of internal dependencies where an OID is not an object of its own (a row type, the rule of
-/// a view, the index of a constraint).
-struct Resolver {
-    ids: HashMap<Oids, Id>,
-    through: HashMap<(u32, u32), Oids>,
-    members: HashMap<(u32, u32), (u32, u32)>,
-}
-
-impl Resolver {
-    fn new(reading: &Reading) -> Resolver {
-        let ids = reading.objects.iter().map(|(oids, _, o)| (*oids, o.id.clone())).collect();
-        let mut through = HashMap::new();
-        let mut members = HashMap::new();
-        for (dependent, referenced, letter) in &reading.depends {
-            let key = (dependent.0, dependent.1);
-            match letter {
-                'e' => drop(members.insert(key, (referenced.0, referenced.1))),
-                'i' => drop(through.insert(key, *referenced)),
-                'a' => drop(through.entry(key).or_insert(*referenced)),
-                _ => {}
-            }
-        }
-        Resolver { ids, through, members }
-    }
-
-    fn is_member(&self, oids: Oids) -> bool {
-        self.members.contains_key(&(oids.0, oids.1))
-    }
-
-    fn exact(&self, oids: Oids) -> Option<&Id> {
-        self.ids.get(&oids)
-    }
-
-    fn resolve(&self, mut oids: Oids) -> Option<&Id> {
-        for _ in 0..8 {
-            if let Some(id) = self.ids.get(&oids).or_else(|| self.ids.get(&(oids.0, oids.1, 0))) {
-                return Some(match self.members.get(&(oids.0, oids.1)) {
-                    Some((class, extension)) => self.ids.get(&(*class, *extension, 0))?,
-                    None => id,
-                });
-            }
-            oids = match self.members.get(&(oids.0, oids.1)) {
-                Some((class, extension)) => (*class, *extension, 0),
-                None => *self.through.get(&(oids.0, oids.1))?,
-            };
-        }
-        None
-    }
-
-    fn edges(&self, depends: &[(Oids, Oids, char)], inherited: &[(Oids, Oids)], parents: &HashMap<Id, Id>) -> Vec<Edge> {
-        let within = |inner: &Id, outer: &Id| std::iter::successors(parents.get(inner), |p| parents.get(*p)).any(|p| p == outer);
-        let mut edges = Vec::with_capacity(depends.len());
-        for (dependent, referenced, letter) in depends {
-            let (Some(a), Some(b)) = (self.resolve(*dependent), self.resolve(*referenced)) else { continue };
-            // What is inside needs what is outside, never the other way round; that goes without an edge.
-            if a == b || within(b, a) || within(a, b) {
-                continue;
-            }
-            if a.class() == "sequence" && b.class() == "column" && *letter == 'a' {
-                let dependent = Id::new("owned by", a.name().iter().cloned());
-                edges.push(Edge { dependent, referenced: b.clone(), dependency: Dependency::Auto });
-                continue;
-            }
-            let same_class = a.class() == b.class();
-            let dependency = match letter {
-                'P' | 'S' if same_class => Dependency::Inherited,
-                'P' | 'S' => continue,
-                'a' | 'i' if a.class() == "table" && b.class() == "table" => continue,
-                'a' | 'i' | 'x' => Dependency::Auto,
-                _ => Dependency::Normal,
-            };
-            edges.push(Edge { dependent: a.clone(), referenced: b.clone(), dependency });
-        }
-        for (child, parent) in inherited {
-            if let (Some(a), Some(b)) = (self.ids.get(child), self.ids.get(parent)) {
-                edges.push(Edge { dependent: a.clone(), referenced: b.clone(), dependency: Dependency::Inherited });
-            }
-        }
-        edges.extend(self.partition_edges(&edges, parents));
-        edges
-    }
-
-    /// A partition is attached after its own members stand, and to a parent that stands.
-    fn partition_edges(&self, edges: &[Edge], parents: &HashMap<Id, Id>) -> Vec<Edge> {
-        let partitions: HashMap<&Id, &Id> =
-            self.ids.values().filter(|id| id.class() == "partition").filter_map(|p| Some((parents.get(p)?, p))).collect();
-        let normal = |a: &Id, b: &Id| Edge { dependent: a.clone(), referenced: b.clone(), dependency: Dependency::Normal };
-        let mut more = Vec::new();
-        for edge in edges.iter().filter(|e| e.dependency == Dependency::Inherited) {
-            let (Some(child), Some(parent)) = (parents.get(&edge.dependent), parents.get(&edge.referenced)) else { continue };
-            if edge.dependent.class() == "index" {
-                let joined = Id::new("index partition", edge.dependent.name().iter().cloned());
-                more.push(normal(&joined, &edge.referenced));
-            }
-            let Some(partition) = partitions.get(child) else { continue };
-            more.push(normal(partition, parent));
-            if edge.dependent.class() != "trigger" {
-                more.push(normal(partition, &edge.dependent));
-            }
-        }
-        more
     }
 }

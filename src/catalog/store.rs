@@ -17,6 +17,9 @@ pub struct Unmanaged {
     pub schema: String,
     /// What can be told of its definition, so that a difference is seen.
     pub digest: String,
+    /// Managed objects that it depends on: these cannot be dropped while it stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uses: Vec<Id>,
 }
 
 /// The picture of one database.

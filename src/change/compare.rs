@@ -44,8 +44,8 @@ pub struct Change {
 pub struct Blocked {
     /// What should change.
     pub change: Id,
-    /// What depends on it and may not be touched.
-    pub by: Id,
+    /// What depends on it and may not be touched, for a person.
+    pub by: String,
 }
 
 /// All changes by address, and what blocks some of them.

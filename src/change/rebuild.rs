@@ -9,18 +9,19 @@ use super::compare::{Action, Blocked, Change, Changes};
 /// Adds to `changes` what must be rebuilt because of them.
 pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
     let torn = |c: &&Change| c.retype || matches!(c.action, Action::Drop | Action::Replace);
+    part_indexes(changes, desired, whole);
     let mut todo: Vec<Id> = changes.list.values().filter(torn).map(|c| c.id.clone()).collect();
     let mut retyped_only: Vec<(Id, Id)> = Vec::new();
     while let Some(id) = todo.pop() {
         for (dependent, dependency) in whole.used_by(&id).to_vec() {
             match verdict(changes, desired, whole, &id, &dependent, dependency) {
                 Verdict::Stays => {}
-                Verdict::Blocked => changes.blocked.push(Blocked { change: id.clone(), by: dependent }),
+                Verdict::Blocked => changes.blocked.push(Blocked { change: id.clone(), by: dependent.to_string() }),
                 Verdict::Retyped => {
                     if !retyped_only.iter().any(|(c, _)| *c == dependent) {
                         retyped_only.push((dependent.clone(), id.clone()));
                         for (user, dependency) in whole.used_by(&dependent).to_vec() {
-                            let verdict = under_retype(changes, desired, &user, dependency, false);
+                            let verdict = under_retype(changes, desired, &user, dependency, kind::waits_as_text(&id));
                             apply(changes, desired, whole, &dependent, user, verdict, &mut todo);
                         }
                     }
@@ -36,8 +37,36 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
             }
         }
     }
+    let torn: Vec<&Change> = changes.list.values().filter(torn).collect();
+    for (user, used) in whole.unmanaged.iter().flat_map(|u| u.uses.iter().map(move |used| (u, used))) {
+        let by = format!("{} {} (not managed by plumb)", user.class, user.identity);
+        let change = torn.iter().find(|c| c.id == *used).map(|c| c.id.clone());
+        changes.blocked.extend(change.map(|change| Blocked { change, by }));
+    }
     changes.blocked.sort_by(|a, b| (&a.change, &a.by).cmp(&(&b.change, &b.by)));
     changes.blocked.dedup();
+}
+
+/// No statement takes an index away from the index of the partitioned table: that one is made anew.
+fn part_indexes(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
+    let parted = changes.list.values().filter(|c| c.id.class() == "index partition" && c.action != Action::Create);
+    let mut parents = Vec::new();
+    for change in parted {
+        let Some(index) = change.old.as_ref().and_then(|o| o.parent.as_ref()).and_then(|i| whole.get(i)) else { continue };
+        let table = index.parent.clone().unwrap_or_else(|| index.id.clone());
+        let partition = Id::new("partition", table.name().iter().cloned());
+        let parent = whole.uses(&index.id).iter().filter(|(_, d)| *d == Dependency::Inherited).map(|(p, _)| p.clone());
+        let stays = |p: &Id| !replaced_or_gone(changes, p) && desired.contains(p);
+        if desired.contains(&index.id) && !replaced_or_gone(changes, &table) && !replaced_or_gone(changes, &partition) {
+            parents.extend(parent.filter(stays).map(|p| (p, change.id.clone())));
+        }
+    }
+    for (parent, because) in parents {
+        let (old, new) = (whole.get(&parent).cloned(), desired.get(&parent).cloned());
+        let reason = format!("it rests on {because}, which is changed");
+        let change = Change { id: parent.clone(), action: Action::Replace, old, new, reason, retype: false, remade: false };
+        changes.list.insert(parent, change);
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -55,7 +84,7 @@ fn replaced_or_gone(changes: &Changes, id: &Id) -> bool {
 fn apply(changes: &mut Changes, desired: &Catalog, whole: &Catalog, because: &Id, id: Id, verdict: Verdict, todo: &mut Vec<Id>) {
     match verdict {
         Verdict::Rebuilt => {}
-        Verdict::Blocked => return changes.blocked.push(Blocked { change: because.clone(), by: id }),
+        Verdict::Blocked => return changes.blocked.push(Blocked { change: because.clone(), by: id.to_string() }),
         _ => return,
     }
     let (Some(old), Some(new)) = (whole.get(&id), desired.get(&id)) else { return };
@@ -91,6 +120,9 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
         };
         return if carried { Verdict::Stays } else { under_retype(changes, desired, dependent, dependency, true) };
     }
+    if dependency == Dependency::Inherited && taken_along(changes, whole, id, dependent) {
+        return Verdict::Rebuilt;
+    }
     let altered = changes.list.get(dependent).is_some_and(|c| matches!(c.action, Action::Alter(_)));
     let still_used = desired.uses(dependent).iter().any(|(u, _)| u == id);
     if kind::of(dependent).holds_rows || altered && !still_used {
@@ -100,6 +132,20 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
     let holds_values = whole.get(dependent).is_some_and(|d| d.id.class() == "column" && !d.definition.contains_key("generated"));
     let with_table = dependency == Dependency::Inherited || id.class() == "column";
     if holds_values && !with_table { Verdict::Blocked } else { Verdict::Rebuilt }
+}
+
+/// Whether the server drops a member of a child table (an index, a constraint) together with that of the parent table: it came
+/// from there, and the two tables are not parted before.
+fn taken_along(changes: &Changes, whole: &Catalog, id: &Id, dependent: &Id) -> bool {
+    let Some(table) = whole.get(dependent).filter(|o| o.flag("inherited")).and_then(|o| o.parent.clone()) else { return false };
+    let parent_goes = whole.get(id).and_then(|o| o.parent.as_ref()).is_none_or(|p| replaced_or_gone(changes, p));
+    let partition = Id::new("partition", table.name().iter().cloned());
+    let parted = replaced_or_gone(changes, &partition) || alters(changes, &table, "inherits");
+    dependent.class() != "column" && !parent_goes && !parted
+}
+
+fn alters(changes: &Changes, id: &Id, field: &str) -> bool {
+    changes.list.get(id).is_some_and(|c| matches!(&c.action, Action::Alter(fields) if fields.iter().any(|f| f == field)))
 }
 
 /// A column that something uses changes its type: what the server cannot carry along is rebuilt.

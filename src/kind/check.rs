@@ -60,10 +60,12 @@ pub static KIND: Kind = Kind {
     query: Some(|version| {
         let enforced = if version >= 180_000 { "CASE WHEN NOT k.conenforced THEN true END" } else { "NULL::bool" };
         let not_valid = if version >= 180_000 { "NOT k.convalidated AND k.conenforced" } else { "NOT k.convalidated" };
-        query('c').define(format!(
-            "'expression', pg_get_expr(k.conbin, k.conrelid), 'no_inherit', CASE WHEN k.connoinherit THEN true END, \
+        query('c')
+            .define(format!(
+                "'expression', pg_get_expr(k.conbin, k.conrelid), 'no_inherit', CASE WHEN k.connoinherit THEN true END, \
              'not_valid', CASE WHEN {not_valid} THEN true END, 'not_enforced', {enforced}, {COMMON}"
-        ))
+            ))
+            .detail("'partition', CASE WHEN c.relispartition THEN true END")
     }),
     check: reads_as::<Check>,
     fields: &[
@@ -73,7 +75,8 @@ pub static KIND: Kind = Kind {
         field("not_enforced", Cost::Replace),
         field("deferrable", Cost::Replace),
         field("deferred", Cost::Replace),
-        field("inherited", Cost::Alter),
+        // A parent's constraint joins a child's own, which stays its own; only that of a partition becomes the parent's.
+        field("inherited", Cost::AlterOrReplace(|old, _| old.flag("inherited") || old.detail.contains_key("partition"))),
     ],
     create: |context, o| {
         if from_parent(context, o) {

@@ -2,8 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Cost, Kind, Query, field, reads_as};
-use crate::sql::literal;
+use super::relation::{move_aside, retype_users};
+use super::{BASE, Context, Cost, Kind, Query, field, reads_as};
+use crate::catalog::Object;
+use crate::sql::{ident, literal, qualified};
 use crate::statement::Statement;
 
 #[derive(Deserialize)]
@@ -17,7 +19,7 @@ struct Collation {
     rules: Option<String>,
 }
 
-fn create(c: &Collation) -> String {
+fn options(c: &Collation) -> String {
     let provider = match c.provider.as_str() {
         "i" => "icu",
         "b" => "builtin",
@@ -38,6 +40,22 @@ fn create(c: &Collation) -> String {
     options.extend(c.rules.iter().map(|r| format!("rules = {}", literal(r))));
     options.join(", ")
 }
+
+fn create(object: &Object) -> Statement {
+    Statement::new(format!("CREATE COLLATION {} ({})", object.id.sql(), options(&object.read())))
+}
+
+/// A collation cannot be changed: a new one takes its name, and every column moves over to it.
+fn rebuild(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
+    let aside = move_aside(new.id.base());
+    let mut statements =
+        vec![Statement::new(format!("ALTER COLLATION {} RENAME TO {}", old.id.sql(), ident(&aside))), create(new)];
+    statements.extend(retype_users(context, &old.id, false));
+    statements.push(Statement::new(format!("DROP COLLATION {}", qualified(&[new.id.first(), &aside]))));
+    statements
+}
+
+const REMAKE: Cost = Cost::Remake(|_, _| true);
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -65,14 +83,15 @@ pub static KIND: Kind = Kind {
     }),
     check: reads_as::<Collation>,
     fields: &[
-        field("provider", Cost::Replace),
-        field("locale", Cost::Replace),
-        field("lc_collate", Cost::Replace),
-        field("lc_ctype", Cost::Replace),
-        field("deterministic", Cost::Replace),
-        field("rules", Cost::Replace),
+        field("provider", REMAKE),
+        field("locale", REMAKE),
+        field("lc_collate", REMAKE),
+        field("lc_ctype", REMAKE),
+        field("deterministic", REMAKE),
+        field("rules", REMAKE),
     ],
-    create: |_, o| vec![Statement::new(format!("CREATE COLLATION {} ({})", o.id.sql(), create(&o.read())))],
+    create: |_, o| vec![create(o)],
+    alter: |context, old, new, _| rebuild(context, old, new),
     drop: |_, o| vec![Statement::new(format!("DROP COLLATION {}", o.id.sql()))],
     ..BASE
 };

@@ -37,7 +37,7 @@ fn rebuild(context: &Context, new: &Object) -> Vec<Statement> {
         // The constraints are built up after by themselves.
         create(&Context { absorbed: &BTreeSet::new(), ..*context }, new),
     ];
-    statements.extend(retype_users(context, &new.id));
+    statements.extend(retype_users(context, &new.id, false));
     statements.push(Statement::new(format!("DROP DOMAIN {}", qualified(&[new.id.first(), &aside]))));
     statements
 }

@@ -40,7 +40,7 @@ fn rebuild(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     let aside = move_aside(new.id.base());
     let old_name = qualified(&[new.id.first(), &aside]);
     let mut statements = vec![Statement::new(format!("ALTER TYPE {} RENAME TO {}", new.id.sql(), ident(&aside))), create(new)];
-    statements.extend(retype_users(context, &old.id));
+    statements.extend(retype_users(context, &old.id, false));
     let removed: Vec<String> = old.read::<Enum>().labels.into_iter().filter(|l| !new.read::<Enum>().labels.contains(l)).collect();
     let mut last = Statement::new(format!("DROP TYPE {old_name}"));
     if !removed.is_empty() {

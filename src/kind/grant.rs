@@ -68,7 +68,17 @@ fn columns_again(context: &Context, object: &Object, old: &Privileges, new: &Pri
 }
 
 fn between(context: &Context, object: &Object, old: &Privileges, new: &Privileges) -> Vec<Statement> {
-    target(context, object).map(|t| changes(old, new, &t)).unwrap_or_default().into_iter().map(Statement::new).collect()
+    let Some(target) = target(context, object) else { return Vec::new() };
+    changes(&passed_on(old, &target.owner), new, &target).into_iter().map(Statement::new).collect()
+}
+
+/// The old privileges under the new owner: with the object it takes over those of the old one, and keeps its own.
+fn passed_on(old: &Privileges, owner: &str) -> Privileges {
+    let mut old = old.clone();
+    if let Some(own) = old.remove(owner) {
+        old.entry(OWNER.to_owned()).or_default().extend(own);
+    }
+    old
 }
 
 fn change(context: &Context, object: &Object, old: &Privileges, new: &Privileges) -> Vec<Statement> {

@@ -39,9 +39,10 @@ struct Index {
 fn create(object: &Object) -> Vec<Statement> {
     let i: Index = object.read();
     let unique = if i.unique { "UNIQUE " } else { "" };
+    let only = if i.invalid { "ONLY " } else { "" };
     let predicate = i.predicate.as_ref().map_or(String::new(), |p| format!(" WHERE {p}"));
     let sql = format!(
-        "CREATE {unique}INDEX {} ON {} {}{}{predicate}",
+        "CREATE {unique}INDEX {} ON {only}{} {}{}{predicate}",
         ident(object.id.base()),
         i.table,
         i.body,
@@ -146,7 +147,8 @@ pub static KIND: Kind = Kind {
         expression("predicate", Cost::Replace),
         field("options", Cost::Alter),
         field("statistics", Cost::Alter),
-        field("invalid", Cost::Alter),
+        // Valid it becomes by itself, with the last partition's index that is attached.
+        field("invalid", Cost::AlterOrReplace(|_, new| !new.flag("invalid"))),
         field("replica_identity", Cost::Alter),
         field("clustered", Cost::Alter),
         field("inherited", Cost::Alter),

@@ -59,6 +59,7 @@ pub use comment::object as comment_object;
 pub use grant::object as grant_object;
 pub use owner::object as owner_object;
 pub use query::{Query, SYSTEM_OID};
+pub use relation::waits_as_text;
 pub use schema::fresh;
 
 /// Every kind, in the order in which objects without any dependency between them are made.
@@ -349,9 +350,10 @@ fn reads_as<T: DeserializeOwned>(object: &Object) -> Result<(), String> {
         .map_err(|e| format!("definition of {} cannot be read: {e}", object.id))
 }
 
-/// Whether a column's values are of this type, or arrays of it.
+/// Whether a column's values are of this type, or arrays of it, or sorted by this collation.
 pub fn is_of_type(column: &Object, id: &Id) -> bool {
-    !column.definition.contains_key("generated") && column.text("type").trim_end_matches("[]") == id.sql()
+    let field = if id.class() == "collation" { "collation" } else { "type" };
+    !column.definition.contains_key("generated") && column.text(field).trim_end_matches("[]") == id.sql()
 }
 
 /// The names and other places that an object occupies.

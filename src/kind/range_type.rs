@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Cost, Kind, Query, Space, field, reads_as};
+use super::relation::retype_users;
+use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
+use crate::catalog::Object;
 use crate::statement::Statement;
 
 #[derive(Deserialize)]
@@ -16,7 +18,16 @@ struct Range {
     multirange: String,
 }
 
-fn create(range: &Range) -> String {
+/// A range type cannot be changed, and the functions that make its ranges belong to the server's superuser, so that nothing can
+/// be put aside: every column waits as text.
+fn rebuild(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
+    let mut statements = retype_users(context, &old.id, true);
+    statements.extend([drop(old), create(new)]);
+    statements.extend(retype_users(context, &old.id, false));
+    statements
+}
+
+fn options(range: &Range) -> String {
     let mut options = vec![format!("subtype = {}", range.subtype)];
     let optional = [
         ("subtype_opclass", &range.operator_class),
@@ -28,6 +39,16 @@ fn create(range: &Range) -> String {
     options.push(format!("multirange_type_name = {}", range.multirange));
     options.join(", ")
 }
+
+fn drop(object: &Object) -> Statement {
+    Statement::new(format!("DROP TYPE {}", object.id.sql()))
+}
+
+fn create(object: &Object) -> Statement {
+    Statement::new(format!("CREATE TYPE {} AS RANGE ({})", object.id.sql(), options(&object.read())))
+}
+
+const REMAKE: Cost = Cost::Remake(|_, _| true);
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -56,15 +77,16 @@ pub static KIND: Kind = Kind {
     }),
     check: reads_as::<Range>,
     fields: &[
-        field("subtype", Cost::Replace),
-        field("operator_class", Cost::Replace),
-        field("collation", Cost::Replace),
-        field("canonical", Cost::Replace),
-        field("difference", Cost::Replace),
-        field("multirange", Cost::Replace),
+        field("subtype", REMAKE),
+        field("operator_class", REMAKE),
+        field("collation", REMAKE),
+        field("canonical", REMAKE),
+        field("difference", REMAKE),
+        field("multirange", REMAKE),
     ],
-    create: |_, o| vec![Statement::new(format!("CREATE TYPE {} AS RANGE ({})", o.id.sql(), create(&o.read())))],
-    drop: |_, o| vec![Statement::new(format!("DROP TYPE {}", o.id.sql()))],
+    create: |_, o| vec![create(o)],
+    alter: |context, old, new, _| rebuild(context, old, new),
+    drop: |_, o| vec![drop(o)],
     spaces: &[Space::Type],
     comment: |id| format!("TYPE {}", id.sql()),
     ..BASE

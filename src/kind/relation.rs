@@ -55,8 +55,13 @@ pub fn change_options(prefix: &str, old: &[String], new: &[String]) -> Vec<Strin
     statements
 }
 
-/// Moves every column that uses the type `id` over to the type that has taken its name.
-pub fn retype_users(context: &Context, id: &Id) -> Vec<Statement> {
+/// Whether columns of the type `id` are text for a moment while it is made anew, so that nothing on them can stay.
+pub fn waits_as_text(id: &Id) -> bool {
+    id.class() == "range type"
+}
+
+/// Moves every column that uses the type or collation `id` over to the one that has taken its name, or to text.
+pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement> {
     let mut statements = Vec::new();
     for (user, _) in context.live.used_by(id) {
         let Some(column) = context.desired.get(user).filter(|c| c.id.class() == "column") else { continue };
@@ -65,8 +70,16 @@ pub fn retype_users(context: &Context, id: &Id) -> Vec<Statement> {
         }
         let (name, table) = (ident(column.id.base()), column.id.table_sql());
         let new_type = column.text("type");
+        if id.class() == "collation" {
+            let sql = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {new_type} COLLATE {}", id.sql());
+            statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive));
+            continue;
+        }
         let through = if new_type.ends_with("[]") { "text[]" } else { "text" };
-        let sql = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {new_type} USING {name}::{through}::{new_type}");
+        let sql = match to_text {
+            true => format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {through} USING {name}::{through}"),
+            false => format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {new_type} USING {name}::{through}::{new_type}"),
+        };
         statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).rewrite(table));
     }
     statements

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::graph::{Edge, Graph, Node, Op};
 use crate::catalog::{Dependency, Id, Object};
+use crate::change::Action;
 use crate::kind::{self, Space};
 
 /// Fills `graph.edges`.
@@ -16,6 +17,8 @@ pub fn edges(graph: &mut Graph) {
     overloads(graph, &mut list);
     column_grants(graph, &mut list);
     defaults_last(graph, &mut list);
+    persistence(graph, &mut list);
+    alone(graph, &mut list);
     graph.edges = list;
 }
 
@@ -174,6 +177,44 @@ fn defaults_last(graph: &Graph, list: &mut Vec<Edge>) {
             let needs = graph.desired.uses(&node.id).iter().any(|(u, _)| u.class() == class);
             let sentence = || format!("{} must not change what {} is given", first.id, node.id);
             push(list, Some(node.clone()).filter(|_| !needs), Some(privileges.clone()), false, sentence);
+        }
+    }
+}
+
+/// A logged table may not refer to an unlogged one: what is referenced is logged first and unlogged last.
+fn persistence(graph: &Graph, list: &mut Vec<Edge>) {
+    let alters = |id: &Id| {
+        let change = graph.changes.list.get(id)?;
+        let Action::Alter(fields) = &change.action else { return None };
+        let unlogged = change.new.as_ref()?.flag("unlogged");
+        fields.iter().any(|f| f == "unlogged").then_some(unlogged)
+    };
+    for key in graph.desired.objects().filter(|o| o.id.class() == "foreign key") {
+        let Some(table) = &key.parent else { continue };
+        let Some(unlogged) = alters(table) else { continue };
+        let used = graph.desired.uses(&key.id).iter().filter_map(|(u, _)| graph.desired.get(u)?.parent.as_ref());
+        for referenced in used.filter(|r| *r != table && alters(r).is_some()) {
+            let (first, then) = if unlogged { (table, referenced) } else { (referenced, table) };
+            let sentence = || format!("{} lets no logged table refer to an unlogged one", key.id);
+            push(list, graph.node(Op::Alter, first), graph.node(Op::Alter, then), false, sentence);
+        }
+    }
+}
+
+/// An index of a partitioned table that has not those of all partitions behind it is made when all of them are attached: a
+/// partition that comes later would bring one along.
+fn alone(graph: &Graph, list: &mut Vec<Edge>) {
+    let made = |n: &&Node| n.op == Op::Create;
+    let mut partitions: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+    for node in graph.nodes.iter().filter(made).filter(|n| n.id.class() == "partition") {
+        let Some(partition) = graph.desired.get(&node.id) else { continue };
+        partitions.entry(partition.text("parent")).or_default().push(node);
+    }
+    for node in graph.nodes.iter().filter(made) {
+        let Some(index) = graph.desired.get(&node.id).filter(|o| o.flag("invalid")) else { continue };
+        for partition in partitions.get(index.text("table")).into_iter().flatten() {
+            let sentence = || format!("{} stands ON ONLY {}", node.id, index.text("table"));
+            push(list, Some((*partition).clone()), Some(node.clone()), false, sentence);
         }
     }
 }

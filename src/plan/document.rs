@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 use crate::catalog::{Id, Unmanaged, digest};
 use crate::change::Scope;
@@ -80,7 +81,7 @@ pub struct UnmanagedDifference {
     pub class: String,
     /// The identity.
     pub identity: String,
-    /// `live`, `desired`, or `both` (then its definition was not compared, or is known to differ).
+    /// `live`, `desired`, `both`, or `differs`: on both sides, with another definition.
     pub side: String,
 }
 
@@ -250,21 +251,28 @@ impl Plan {
     }
 }
 
-/// How an unmanaged object stands on both sides.
+/// How unmanaged objects stand on both sides.
 pub fn unmanaged(live: &[Unmanaged], desired: &[Unmanaged]) -> Vec<UnmanagedDifference> {
-    let key = |u: &Unmanaged| (u.class.clone(), u.identity.clone());
-    let side = |u: &Unmanaged, side: &str| UnmanagedDifference {
-        class: u.class.clone(),
-        identity: u.identity.clone(),
-        side: side.to_owned(),
+    type Key<'a> = (&'a str, &'a str);
+    let mut found: BTreeMap<Key, (Option<&str>, Option<&str>)> = BTreeMap::new();
+    for u in live {
+        found.entry((&u.class, &u.identity)).or_default().0 = Some(&u.digest);
+    }
+    for u in desired {
+        found.entry((&u.class, &u.identity)).or_default().1 = Some(&u.digest);
+    }
+    let side = |digests| match digests {
+        (Some(live), Some(desired)) if live != desired => "differs",
+        (Some(_), Some(_)) => "both",
+        (Some(_), None) => "live",
+        _ => "desired",
     };
-    let mut list: Vec<UnmanagedDifference> = live
-        .iter()
-        .map(|u| side(u, if desired.iter().any(|d| key(d) == key(u)) { "both" } else { "live" }))
-        .chain(desired.iter().filter(|d| !live.iter().any(|u| key(u) == key(d))).map(|d| side(d, "desired")))
-        .collect();
-    list.sort_by(|a, b| (&a.class, &a.identity).cmp(&(&b.class, &b.identity)));
-    list
+    let one = |((class, identity), digests): (Key, _)| UnmanagedDifference {
+        class: class.to_owned(),
+        identity: identity.to_owned(),
+        side: side(digests).to_owned(),
+    };
+    found.into_iter().map(one).collect()
 }
 
 /// The document as pretty-printed JSON.

@@ -175,7 +175,7 @@ pub fn fields(step: &PlanStep) -> String {
     step.fields.join(", ").replace('_', " ")
 }
 
-/// What stands on which side and is not managed, as sentences. What is on one side only is a difference: all of it is named.
+/// What stands on which side and is not managed, as sentences. What is on one side only, or differs, is all named.
 pub fn unmanaged_sentences(plan: &Plan, live: &str, wanted: &str, verbose: bool) -> Vec<String> {
     let on = |side: &str| -> Vec<String> {
         plan.unmanaged.iter().filter(|u| u.side == side).map(|u| format!("{} {}", u.class, u.identity)).collect()
@@ -187,10 +187,14 @@ pub fn unmanaged_sentences(plan: &Plan, live: &str, wanted: &str, verbose: bool)
             sentences.push(format!("Not managed, and only in {place}: {}.", names.join(", ")));
         }
     }
+    let differ = on("differs");
+    if !differ.is_empty() {
+        sentences.push(format!("Not managed, and defined differently on the two sides: {}.", differ.join(", ")));
+    }
     let both = on("both");
     if !both.is_empty() {
         let named = some_of(&both, if verbose { usize::MAX } else { 3 });
-        sentences.push(format!("Not managed, on both sides, not compared: {} ({named}).", count(both.len(), "object")));
+        sentences.push(format!("Not managed, alike on both sides: {} ({named}).", count(both.len(), "object")));
     }
     sentences
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, Id, Object};
 use crate::introspect::{IntrospectError, read_one};
-use crate::kind::{self, Context};
+use crate::kind::{self, Context, Cost};
 use crate::pg::Session;
 
 /// Two texts of what may be one definition.
@@ -32,8 +32,33 @@ pub fn candidates(left: &Catalog, right: &Catalog) -> Vec<Pair> {
             _ => true,
         })
     };
+    let rebuilt = over_retyped(left, right);
     let pairs = left.objects().filter_map(|l| right.get(&l.id).map(|r| (l, r)));
-    pairs.filter(|(l, r)| differs_in_text(l, r) && alike(l, r)).map(|(l, r)| Pair { left: l.clone(), right: r.clone() }).collect()
+    pairs
+        .filter(|(l, r)| differs_in_text(l, r) && alike(l, r) && !rebuilt.contains(&l.id))
+        .map(|(l, r)| Pair { left: l.clone(), right: r.clone() })
+        .collect()
+}
+
+/// Everything that rests, near or far, on something that changes its type: the same text means something else there, and it is
+/// rebuilt as it is wanted.
+fn over_retyped(left: &Catalog, right: &Catalog) -> BTreeSet<Id> {
+    let retypes = |o: &&Object| {
+        let fields = right.get(&o.id).map(|r| o.changed_fields(r)).unwrap_or_default();
+        let cost = |f: &String| kind::of(&o.id).fields.iter().find(|k| k.name == f).map(|k| k.cost);
+        fields.iter().any(|f| matches!(cost(f), Some(Cost::Retype | Cost::Remake(_))))
+    };
+    let mut todo: Vec<Id> = left.objects().filter(retypes).map(|o| o.id.clone()).collect();
+    let mut found = BTreeSet::new();
+    while let Some(id) = todo.pop() {
+        let parts = left.children(&id).map(|o| &o.id).filter(|_| id.class() != "table");
+        for user in left.used_by(&id).iter().map(|(u, _)| u).chain(parts) {
+            if found.insert(user.clone()) {
+                todo.push(user.clone());
+            }
+        }
+    }
+    found
 }
 
 /// What is left of an expression when everything is taken away that deparsing adds, moves or writes in two ways: casts,

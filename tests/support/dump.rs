@@ -4,7 +4,8 @@
 //! - comments, blank lines, psql's `\restrict`, SET and `set_config` (pg_dump's own noise);
 //! - the order of statements: they are compared as a sorted list, since pg_dump breaks ties by OID;
 //! - the order of columns (and of constraints among them) inside `CREATE TABLE (...)` and `CREATE TYPE ... AS (...)`: the parts
-//!   are sorted. ADD COLUMN appends, so column positions are reported by plumb and never planned.
+//!   are sorted. ADD COLUMN appends, so column positions are reported by plumb and never planned;
+//! - the order of storage parameters and other options in `WITH (...)` and `SET (...)`: the server appends what is set later.
 //!
 //! Deparsing is not a fixed point: two dumps that differ are loaded once into empty databases, and those are dumped.
 
@@ -67,7 +68,8 @@ pub fn difference(result: &[String], wanted: &[String]) -> String {
 /// Comparable statements of a dump, in order.
 pub fn normalised(dump: &str) -> Vec<String> {
     let noise = |s: &String| s.starts_with("SET ") || s.starts_with("SELECT pg_catalog.set_config(");
-    let mut list: Vec<String> = statements(dump).into_iter().filter(|s| !noise(s)).map(|s| sorted_columns(&s)).collect();
+    let mut list: Vec<String> =
+        statements(dump).into_iter().filter(|s| !noise(s)).map(|s| sorted_options(&sorted_columns(&s))).collect();
     list.sort();
     list
 }
@@ -106,6 +108,19 @@ fn sorted_columns(statement: &str) -> String {
     let mut parts: Vec<&str> = starts.zip(ends).map(|(a, b)| statement[a..b].trim()).collect();
     parts.sort_unstable();
     format!("{}\n    {}\n{}", &statement[..open], parts.join(",\n    "), &statement[close..])
+}
+
+/// Sorts `a='1', b='2'` in the first `WITH (...)` or `SET (...)` of a statement.
+fn sorted_options(statement: &str) -> String {
+    let head = ["WITH (", " SET ("].iter().filter_map(|h| statement.find(h).map(|at| at + h.len())).min();
+    let Some(open) = head else { return statement.to_owned() };
+    let Some(close) = statement[open..].find(')').map(|at| open + at) else { return statement.to_owned() };
+    let mut parts: Vec<&str> = statement[open..close].split(", ").collect();
+    if parts.iter().any(|p| !p.contains('=') || p.contains('\n')) {
+        return statement.to_owned();
+    }
+    parts.sort_unstable();
+    format!("{}{}{}", &statement[..open], parts.join(", "), &statement[close..])
 }
 
 /// Splits SQL at its semicolons; comments and psql's commands are left out. `BEGIN ATOMIC` bodies stay whole.
@@ -170,6 +185,7 @@ pub fn self_test() {
     assert!(list[1].contains("-- kept;"));
     let wanted = "CREATE TABLE public.t (\n    CONSTRAINT c CHECK ((a > 0)),\n    a numeric(3,1),\n    b text DEFAULT 'a,(;'::text\n)\nWITH (fillfactor='70')";
     assert_eq!(list[2], wanted);
+    assert_eq!(sorted_options("ALTER TABLE t ALTER COLUMN v SET (b=1, a=2)"), "ALTER TABLE t ALTER COLUMN v SET (a=2, b=1)");
     assert_eq!(difference(&list, &list), "");
     assert_eq!(difference(&["x".into()], &["y".into()]), "- x\n+ y\n");
 }
