@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::relation::is_enum;
 use super::sequence::{PAIRS, Sequence};
 use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
-use crate::catalog::{Id, Object};
+use crate::catalog::{Dependency, Id, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
 
@@ -277,6 +277,30 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
         .collect()
 }
 
+/// Columns of child tables go along, but for those that are wanted as the child's own.
+fn drop(context: &Context, object: &Object) -> Vec<Statement> {
+    if object.flag("inherited") {
+        return Vec::new();
+    }
+    let children = context.live.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
+    let children: Vec<&Object> = children.filter_map(|(c, _)| context.live.get(c)).filter(|c| c.flag("inherited")).collect();
+    let partitioned = context.live.get(&Id::new("table", object.id.name().iter().rev().skip(1).rev().cloned()));
+    let partitioned = partitioned.is_some_and(|t| t.definition.contains_key("partition_key"));
+    let kept = |c: &&Object| context.desired.get(&c.id).is_some_and(|c| !c.flag("inherited"));
+    if partitioned || !children.iter().any(kept) {
+        return vec![drop_column(object, "")];
+    }
+    let gone = children.iter().filter(|c| !kept(c) && !context.desired.contains(&c.id));
+    std::iter::once(drop_column(object, "ONLY ")).chain(gone.map(|c| drop_column(c, ""))).collect()
+}
+
+fn drop_column(object: &Object, only: &str) -> Statement {
+    let table = object.id.table_sql();
+    let sql = format!("ALTER TABLE {only}{table} DROP COLUMN {}", ident(object.id.base()));
+    let dropped = Statement::new(sql).lock(table, LockMode::AccessExclusive);
+    if object.definition.contains_key("generated") { dropped } else { dropped.loses(Loss::Values(object.id.sql())) }
+}
+
 fn query(version: u32) -> Query {
     let statistics = if version >= 170_000 { "a.attstattarget" } else { "nullif(a.attstattarget, -1)" };
     let virtual_column = if version >= 180_000 { "CASE WHEN a.attgenerated = 'v' THEN true END" } else { "NULL::bool" };
@@ -337,15 +361,7 @@ pub static KIND: Kind = Kind {
     ],
     create,
     alter,
-    drop: |_, o| {
-        if o.flag("inherited") {
-            return Vec::new();
-        }
-        let table = o.id.table_sql();
-        let sql = format!("ALTER TABLE {table} DROP COLUMN {}", ident(o.id.base()));
-        let dropped = Statement::new(sql).lock(table, LockMode::AccessExclusive);
-        vec![if o.definition.contains_key("generated") { dropped } else { dropped.loses(Loss::Values(o.id.sql())) }]
-    },
+    drop,
     element: Some(|context, o| {
         let table = context.desired.get(o.parent.as_ref()?)?;
         if table.definition.contains_key("of_type") {
