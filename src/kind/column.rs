@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::relation::is_enum;
 use super::sequence::{PAIRS, Sequence};
 use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
-use crate::catalog::{Dependency, Id, Object};
+use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
 
@@ -214,11 +214,19 @@ fn identity(old: &Column, new: &Column, object: &Object) -> Vec<Statement> {
     }
 }
 
+/// Whether a column changes with that of the parent table; where the parent is made anew, the child's changes by itself.
+fn follows(context: &Context, object: &Object) -> bool {
+    let key = |c: &Catalog, t: &Id| c.get(t).map(|o| o.definition.get("partition_key").cloned());
+    let parents = context.desired.uses(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
+    let mut tables = parents.filter_map(|(p, _)| context.desired.get(p)?.parent.clone());
+    !tables.any(|t| key(context.live, &t) != key(context.desired, &t))
+}
+
 fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec<Statement> {
     let (before, after): (Column, Column) = (old.read(), new.read());
     let one = |action: String| vec![on_column(new, &action)];
     match name {
-        "type" | "collation" if after.inherited => Vec::new(),
+        "type" | "collation" if after.inherited && follows(context, new) => Vec::new(),
         "type" | "collation" => retype(context, old, new),
         "not_null" if after.not_null => {
             let table = new.id.table_sql();

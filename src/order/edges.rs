@@ -1,8 +1,9 @@
-//! Pass 3: what comes before what, each with its sentence.
+//! Pass 4: what comes before what, each with its sentence.
 
 use std::collections::BTreeMap;
 
 use super::graph::{Edge, Graph, Node, Op};
+use super::rows;
 use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::change::Action;
 use crate::kind::{self, Space};
@@ -20,6 +21,7 @@ pub fn edges(graph: &mut Graph) {
     persistence(graph, &mut list);
     alone(graph, &mut list);
     parting(graph, &mut list);
+    rows::edges(graph, &mut list);
     graph.edges = list;
 }
 
@@ -35,7 +37,7 @@ fn push(list: &mut Vec<Edge>, before: Option<Node>, after: Option<Node>, weak: b
 
 /// What is used stands before what uses it: the desired catalog's dependencies.
 fn build(graph: &Graph, list: &mut Vec<Edge>) {
-    for node in graph.nodes.iter().filter(|n| n.op != Op::Drop) {
+    for node in graph.nodes.iter().filter(|n| MAKE.contains(&n.op)) {
         for (used, dependency) in graph.desired.uses(&node.id) {
             if *dependency == Dependency::Inherited && attached_later(graph, &node.id) {
                 continue;
@@ -63,7 +65,7 @@ fn attached_later(graph: &Graph, id: &Id) -> bool {
 
 /// What uses something goes, or lets go of it, before it goes: the live catalog's dependencies.
 fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
-    for node in graph.nodes.iter().filter(|n| n.op != Op::Create) {
+    for node in graph.nodes.iter().filter(|n| matches!(n.op, Op::Alter | Op::Drop)) {
         for (used, _) in graph.live.uses(&node.id) {
             let sentence = || format!("{} uses {used} now", node.id);
             push(list, Some(node.clone()), graph.node(Op::Drop, used), false, sentence);
@@ -244,6 +246,10 @@ fn parting(graph: &Graph, list: &mut Vec<Edge>) {
                 let sentence = || format!("{} would pass on to what {} parts from {parent}", member.id, node.id);
                 push(list, Some(node.clone()), graph.node(Op::Create, &member.id), false, sentence);
             }
+        }
+        for member in graph.live.children(&Id::new("table", node.id.name().iter().cloned())).filter(|_| node.op == Op::Drop) {
+            let sentence = || format!("{} is the parent's as long as {} stands", member.id, node.id);
+            push(list, Some(node.clone()), graph.node(Op::Alter, &member.id), false, sentence);
         }
         let joined = new.iter().filter(|p| node.op != Op::Drop && !old.contains(p));
         for parent in joined.filter_map(|p| before.get(p)) {

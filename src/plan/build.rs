@@ -119,7 +119,7 @@ fn write_step(context: &Context, relations: &BTreeSet<String>, place: usize, ste
     let brief = |relation: &String| !scans.contains(relation) && !rewrites.contains(relation);
     let change = match step.node.op {
         Op::Create => "create",
-        Op::Alter => "alter",
+        Op::Alter | Op::Save | Op::Restore => "alter",
         Op::Drop => "drop",
     };
     PlanStep {
@@ -167,7 +167,7 @@ fn phase(context: &Context, step: &Step) -> &'static str {
         _ if rebuilt => "migrate",
         Op::Create => "expand",
         Op::Alter if tightens => "migrate",
-        Op::Alter => "expand",
+        Op::Alter | Op::Save | Op::Restore => "expand",
         Op::Drop => "contract",
     }
 }
@@ -187,6 +187,7 @@ fn reverse(context: &Context, step: &Step) -> Reverse {
             (Some(old), Some(new)) => sql((kind::of(id).alter)(&back, old, new, &step.fields)),
             _ => None,
         },
+        Op::Save | Op::Restore => None,
         Op::Drop => {
             let parts: BTreeSet<Id> = step.with.iter().map(|n| n.id.clone()).collect();
             let back = kind::Context { live: context.desired, desired: context.live, absorbed: &parts };
