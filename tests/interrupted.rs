@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use support::command::{finish, url};
 use support::desk::{TABLE, desk, until, waits};
+use support::random::Random;
 
 #[test]
 fn interrupted_applies() {
@@ -93,6 +94,23 @@ fn no_shadow_is_left_behind() {
                 assert!(name == "KILL" || *moment < 30 || done.exit != -1, "{name} at {moment} ms is not handled");
                 assert_nothing_left(d.place.path(), pid, &format!("{name} at {moment} ms"));
             }
+        }
+    });
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_nothing() {
+    let (mut random, seed) = Random::seeded();
+    println!("PLUMB_SEED={seed}");
+    desk("kills", async |d| {
+        d.place.write("schema/users.sql", TABLE);
+        for _ in 0..40 {
+            let child = d.place.command(&["check"]).env("TMPDIR", d.place.path()).spawn().unwrap();
+            let (pid, moment) = (child.id(), random.below(400_000));
+            std::thread::sleep(Duration::from_micros(moment as u64));
+            signal(pid, "KILL");
+            finish(child);
+            assert_nothing_left(d.place.path(), pid, &format!("KILL after {moment} microseconds"));
         }
     });
 }

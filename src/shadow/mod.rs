@@ -11,6 +11,9 @@ mod cache;
 mod cluster;
 mod download;
 mod error;
+#[cfg(test)]
+mod given_tests;
+mod janitor;
 mod place;
 mod privileges;
 mod properties;
