@@ -139,4 +139,34 @@ fn nothing_is_left_on_the_target() {
             }
         }
     });
+    the_next_plumb_removes_what_a_killed_one_left();
+}
+
+/// Not a test of its own: beside [`nothing_is_left_on_the_target`] it would see that one's databases.
+fn the_next_plumb_removes_what_a_killed_one_left() {
+    desk("killed", async |d| {
+        d.place.write("schema/users.sql", &format!("{TABLE}GRANT SELECT ON users TO swept_reader;\n"));
+        let left = "SELECT (SELECT count(*) FROM pg_database WHERE datname LIKE 'plumb\\_scratch%') + (SELECT count(*) FROM pg_roles WHERE rolname LIKE 'swept%')";
+        let mut found = 0;
+        let other = d.bench.create().await;
+        for shadow in ["target", &url(&other)] {
+            for moment in MOMENTS {
+                let child = d.start(&format!("plan --db $DB --out - --shadow {shadow}"));
+                std::thread::sleep(Duration::from_millis(*moment));
+                signal(child.id(), "KILL");
+                finish(child);
+                // The server finishes the statement that it was at.
+                let sessions = format!(
+                    "SELECT count(*) FROM pg_stat_activity \
+                      WHERE application_name = 'plumb' AND pid <> pg_backend_pid() \
+                        AND (datname IN (current_database(), '{other}') OR datname LIKE 'plumb%')"
+                );
+                until("its sessions end", async || d.number(&sessions).await == 0).await;
+                found += d.number(left).await;
+                d.exits(2, &format!("plan --db $DB --out - --shadow {shadow}"));
+                assert_eq!(d.number(left).await, 0, "{shadow}: KILL at {moment} ms");
+            }
+        }
+        println!("{found} databases and roles were left and removed");
+    });
 }
