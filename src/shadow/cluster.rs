@@ -74,7 +74,8 @@ impl Cluster {
         let template = template::ensure(binaries)?;
         let directory = place::choose().join(format!("{}{}-{}", sweep::PREFIX, std::process::id(), &cache::random_word()[..8]));
         let janitor = Janitor::hire(&directory).map_err(|error| ShadowError::file(&directory, &error))?;
-        let lock = populate(&directory, &template).map_err(|error| ShadowError::file(&directory, &error))?;
+        let lock = populate(&directory, &template.path).map_err(|error| ShadowError::file(&directory, &error))?;
+        drop(template);
         let copied = begun.elapsed();
         let (running, mut log) = launch(binaries, janitor)?;
         let id = registry::add(Live::Cluster(running));

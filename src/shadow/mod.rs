@@ -18,6 +18,7 @@ mod janitor;
 mod place;
 mod privileges;
 mod properties;
+mod prune;
 mod registry;
 mod roles;
 mod scratch;
