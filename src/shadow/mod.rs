@@ -6,6 +6,7 @@
 //!
 //! Imports [`crate::pg`] and [`crate::sql`].
 
+mod adopt;
 mod binaries;
 mod cache;
 mod claim;
@@ -28,6 +29,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use adopt::{adopt, as_superuser};
 pub use binaries::{Binaries, find as find_binaries, newest as newest_binaries};
 pub use cluster::Cluster;
 pub use download::{download, find_or_download, newest_installed_or_download};

@@ -95,7 +95,11 @@ async fn run_phases(runner: &Runner<'_>, files: &Files, loaded: &mut Loaded) -> 
         return Err(report::report(loader, files, statements, failures).await);
     }
     body_check(loader, statements, files, runner.policy, loaded).await?;
-    let mut failures = runner.run(runner.administrator.unwrap_or(loader), owners).await.map_err(alone)?;
+    let raised = rights::owners_to_raise(runner).await.map_err(alone)?;
+    rights::set_superusers(runner, &raised, true).await.map_err(alone)?;
+    let failures = runner.run(runner.administrator.unwrap_or(loader), owners).await;
+    rights::set_superusers(runner, &raised, false).await.map_err(alone)?;
+    let mut failures = failures.map_err(alone)?;
     if failures.is_empty() {
         rights::no_foreign_owner(runner, files).await?;
         // never as administrator: rights on the server's own functions must not be given away
