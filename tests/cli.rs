@@ -345,3 +345,15 @@ fn what_needs_a_superuser_belongs_to_the_owner() {
         assert!(!plan.stdout.contains("owner of"), "{}", plan.stdout);
     });
 }
+
+#[test]
+fn tablespaces_are_named_and_not_needed() {
+    desk("space", async |d| {
+        let table = "CREATE TABLE t (a int PRIMARY KEY USING INDEX TABLESPACE fast) TABLESPACE fast;\n";
+        d.place.write("schema/a.sql", &format!("{table}ALTER TABLE t SET TABLESPACE fast;\n"));
+        let plan = d.exits(2, "plan --db $DB --out -");
+        assert!(plan.stdout.contains("Proven"), "{}", plan.stdout);
+        assert!(plan.stderr.contains("not compared: TABLESPACE (1)"), "{}", plan.stderr);
+        assert!(plan.stderr.contains("not run: SET TABLESPACE (1)"), "{}", plan.stderr);
+    });
+}

@@ -8,7 +8,7 @@ use super::problem::{Problem, Problems};
 use super::read::{Statement, read};
 use super::run::{Failure, Item, Runner};
 use super::screen::Action;
-use super::{bodies, report, rights, roles};
+use super::{bodies, report, rights, roles, tablespace};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Client;
 
@@ -144,6 +144,10 @@ fn summary(statements: &[Statement], policy: &Policy) -> Loaded {
         loaded
             .notices
             .push(format!("{n} statement{} on rows skipped: rows are not part of the schema", if n == 1 { "" } else { "s" }));
+    }
+    let named = statements.iter().filter(|s| !matches!(s.action, Action::Skip(_)) && tablespace::is_named(&s.node)).count();
+    if named > 0 {
+        loaded.notices.push(format!("not compared: TABLESPACE ({named})"));
     }
     loaded.notices.extend(skipped.into_iter().map(|(what, n)| format!("not run: {what} ({n})")));
     loaded
