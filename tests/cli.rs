@@ -331,7 +331,8 @@ fn what_needs_a_superuser_belongs_to_the_owner() {
         let trigger = "CREATE FUNCTION seen() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;\n\
                        CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION seen();\n\
                        COMMENT ON EVENT TRIGGER watch IS 'watches';\n\
-                       CREATE FUNCTION same(int) RETURNS int LANGUAGE sql LEAKPROOF IMMUTABLE AS 'SELECT $1';\n";
+                       CREATE FUNCTION same(int) RETURNS int LANGUAGE sql LEAKPROOF IMMUTABLE AS 'SELECT $1';\n\
+                       CREATE PROCEDURE nothing() LANGUAGE sql AS 'SELECT 1';\n";
         d.place.write("schema/a.sql", &format!("{trigger}COMMENT ON FUNCTION same(int) IS 'not a word';\n"));
         let refused = d.exits(1, "plan --db $DB --out -");
         assert!(refused.stderr.contains("allow_superuser"), "{}", refused.stderr);

@@ -37,10 +37,7 @@ pub fn sql(version: u32) -> String {
         .collect();
     format!(
         "{} UNION ALL SELECT 'security label', pg_describe_object(l.classoid, l.objoid, l.objsubid), '', md5(l.provider || l.label) \
-         FROM pg_seclabel l \
-         UNION ALL SELECT 'tablespace of', o.type || ' ' || o.identity, o.schema, md5(t.spcname) FROM pg_class x \
-         JOIN pg_tablespace t ON t.oid = x.reltablespace CROSS JOIN LATERAL pg_identify_object('pg_class'::regclass, x.oid, 0) o \
-         WHERE x.oid >= 16384 AND x.relpersistence <> 't' AND o.schema !~ '^pg_' ORDER BY 1, 2",
+         FROM pg_seclabel l ORDER BY 1, 2",
         parts.join(" UNION ALL ")
     )
 }

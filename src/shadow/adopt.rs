@@ -8,8 +8,8 @@ use tokio_postgres::{Client, Error};
 /// what to alter, and whether only a superuser may own it. Kinds that an administrator is asked to make, and schemas, which
 /// extensions make.
 const MINE: &str = "
-SELECT pg_catalog.upper(i.type) || ' ' || i.identity, o.class IN ('pg_event_trigger', 'pg_foreign_data_wrapper')
-FROM (SELECT 'pg_proc', oid, proowner FROM pg_catalog.pg_proc WHERE prokind <> 'a'
+SELECT CASE o.class WHEN 'pg_proc' THEN 'ROUTINE' ELSE pg_catalog.translate(pg_catalog.upper(i.type), '-', ' ') END || ' ' || i.identity, o.class IN ('pg_event_trigger', 'pg_foreign_data_wrapper')
+FROM (SELECT 'pg_proc', oid, proowner FROM pg_catalog.pg_proc
       UNION ALL SELECT 'pg_type', t.oid, typowner FROM pg_catalog.pg_type t
                  WHERE typtype = 'b' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = t.oid)
       UNION ALL SELECT 'pg_opclass', oid, opcowner FROM pg_catalog.pg_opclass

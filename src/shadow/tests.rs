@@ -358,3 +358,19 @@ async fn programs_are_downloaded_once() {
     eprintln!("icu: {:?} {:?}", Properties::read(&icu.session).await.unwrap(), begun.elapsed());
     shadow.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn the_owner_adopts_what_the_administrator_made() {
+    let (shadow, properties) = shadow().await;
+    let scratch = shadow.scratch(&properties, "ann", &BTreeSet::new()).await.unwrap();
+    let sql = "CREATE SCHEMA s; CREATE FUNCTION s.f(int) RETURNS int LANGUAGE sql LEAKPROOF AS 'SELECT $1'; \
+               CREATE AGGREGATE s.n(*) (sfunc = int8inc, stype = int8, initcond = '0'); CREATE PROCEDURE s.p() LANGUAGE sql AS 'SELECT 1'; \
+               CREATE FOREIGN DATA WRAPPER w; CREATE FUNCTION s.e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; \
+               CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION s.e(); CREATE OPERATOR FAMILY s.o USING btree";
+    scratch.administrator.client.batch_execute(sql).await.unwrap();
+    adopt(&scratch.administrator.client, "ann").await.unwrap();
+    let owners = "SELECT string_agg(DISTINCT pg_get_userbyid(o)::text || rolsuper, ',') FROM pg_roles, (SELECT proowner o FROM pg_proc WHERE oid >= 16384 \
+                  UNION ALL SELECT nspowner FROM pg_namespace WHERE nspname = 's' UNION ALL SELECT fdwowner FROM pg_foreign_data_wrapper \
+                  UNION ALL SELECT evtowner FROM pg_event_trigger UNION ALL SELECT opfowner FROM pg_opfamily WHERE oid >= 16384) x WHERE rolname = 'ann'";
+    assert_eq!(text(&scratch.session, owners).await, "annfalse");
+}
