@@ -324,3 +324,37 @@ fn a_lost_connection_leaves_nothing_half_done() {
         d.exits(0, "apply plan.json --db $DB");
     });
 }
+
+#[test]
+fn what_needs_a_superuser_belongs_to_the_owner() {
+    desk("superuser", async |d| {
+        let trigger = "CREATE FUNCTION seen() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;\n\
+                       CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION seen();\n\
+                       COMMENT ON EVENT TRIGGER watch IS 'watches';\n\
+                       CREATE FUNCTION same(int) RETURNS int LANGUAGE sql LEAKPROOF IMMUTABLE AS 'SELECT $1';\n\
+                       CREATE PROCEDURE nothing() LANGUAGE sql AS 'SELECT 1';\n";
+        d.place.write("schema/a.sql", &format!("{trigger}COMMENT ON FUNCTION same(int) IS 'not a word';\n"));
+        let refused = d.exits(1, "plan --db $DB --out -");
+        assert!(refused.stderr.contains("allow_superuser"), "{}", refused.stderr);
+        d.place.write("plumb.toml", "[screen]\nallow_superuser = true\n");
+        let plan = d.exits(2, "plan --db $DB --out plan.json");
+        assert!(plan.stdout.contains("Proven") && !plan.stdout.contains("bootstrap"), "{}", plan.stdout);
+        d.exits(0, "apply plan.json --db $DB");
+        d.exits(0, "plan --db $DB --out -");
+        d.place.write("schema/a.sql", &format!("{trigger}ALTER EVENT TRIGGER watch OWNER TO {};\n", server::USER));
+        let plan = d.exits(2, "plan --db $DB --out -");
+        assert!(!plan.stdout.contains("owner of"), "{}", plan.stdout);
+    });
+}
+
+#[test]
+fn tablespaces_are_named_and_not_needed() {
+    desk("space", async |d| {
+        let table = "CREATE TABLE t (a int PRIMARY KEY USING INDEX TABLESPACE fast) TABLESPACE fast;\n";
+        d.place.write("schema/a.sql", &format!("{table}ALTER TABLE t SET TABLESPACE fast;\n"));
+        let plan = d.exits(2, "plan --db $DB --out -");
+        assert!(plan.stdout.contains("Proven"), "{}", plan.stdout);
+        assert!(plan.stderr.contains("not compared: TABLESPACE (1)"), "{}", plan.stderr);
+        assert!(plan.stderr.contains("not run: SET TABLESPACE (1)"), "{}", plan.stderr);
+    });
+}

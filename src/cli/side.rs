@@ -116,6 +116,7 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
     let policy = Policy {
         allow_do: workspace.config.screen.allow_do,
         allow_languages: workspace.config.screen.allow_languages.clone(),
+        allow_superuser: workspace.config.screen.allow_superuser,
         ..Policy::default()
     };
     // Errors that need no server come without waiting for one.

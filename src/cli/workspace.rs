@@ -85,8 +85,7 @@ impl Workspace {
         };
         // It stays here while it works: interrupted, its own session takes away what it was about to make.
         let shadow = self.shadow.insert(shadow);
-        let others: BTreeSet<String> = roles.iter().filter(|r| *r != owner).cloned().collect();
-        Ok(shadow.scratch(properties, owner, &others).await?)
+        Ok(shadow.scratch(properties, owner, roles).await?)
     }
 
     /// Stops what was started.

@@ -67,10 +67,7 @@ async fn differences(scratch: &Scratch, found: &Catalog, wanted: &Catalog) -> Re
         wanted.put(object.clone());
     }
     let changes = compare(found, &wanted, found);
-    // The owner of an event trigger must be a superuser, and the roles of a scratch database are none.
-    let provable = |id: &Id| id.class() != "owner" || id.of().is_none_or(|of| of.class() != "event trigger");
-    let mut names: Vec<String> =
-        changes.list.values().filter(|c| provable(&c.id)).map(|c| format!("{} ({})", c.id, c.reason)).collect();
+    let mut names: Vec<String> = changes.list.values().map(|c| format!("{} ({})", c.id, c.reason)).collect();
     let more = names.len().saturating_sub(5);
     names.truncate(5);
     if more > 0 {

@@ -8,7 +8,7 @@ use super::problem::{Problem, Problems};
 use super::read::{Statement, read};
 use super::run::{Failure, Item, Runner};
 use super::screen::Action;
-use super::{bodies, report, rights, roles};
+use super::{bodies, report, rights, roles, tablespace};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Client;
 
@@ -95,7 +95,11 @@ async fn run_phases(runner: &Runner<'_>, files: &Files, loaded: &mut Loaded) -> 
         return Err(report::report(loader, files, statements, failures).await);
     }
     body_check(loader, statements, files, runner.policy, loaded).await?;
-    let mut failures = runner.run(runner.administrator.unwrap_or(loader), owners).await.map_err(alone)?;
+    let raised = rights::owners_to_raise(runner).await.map_err(alone)?;
+    rights::set_superusers(runner, &raised, true).await.map_err(alone)?;
+    let failures = runner.run(runner.administrator.unwrap_or(loader), owners).await;
+    rights::set_superusers(runner, &raised, false).await.map_err(alone)?;
+    let mut failures = failures.map_err(alone)?;
     if failures.is_empty() {
         rights::no_foreign_owner(runner, files).await?;
         // never as administrator: rights on the server's own functions must not be given away
@@ -140,6 +144,10 @@ fn summary(statements: &[Statement], policy: &Policy) -> Loaded {
         loaded
             .notices
             .push(format!("{n} statement{} on rows skipped: rows are not part of the schema", if n == 1 { "" } else { "s" }));
+    }
+    let named = statements.iter().filter(|s| !matches!(s.action, Action::Skip(_)) && tablespace::is_named(&s.node)).count();
+    if named > 0 {
+        loaded.notices.push(format!("not compared: TABLESPACE ({named})"));
     }
     loaded.notices.extend(skipped.into_iter().map(|(what, n)| format!("not run: {what} ({n})")));
     loaded

@@ -23,6 +23,7 @@ pub mod roles;
 pub mod run;
 pub mod screen;
 pub mod split;
+mod tablespace;
 pub mod walk;
 
 #[cfg(test)]

@@ -168,9 +168,10 @@ fn help(code: &str, error: &ServerError, statement: &Statement, known: &Known) -
         ("source::unknown_table", Some(base)) => known.near(Class::Relation, base),
         ("source::unknown_function", Some(base)) => known.near(Class::Routine, base),
         ("source::unknown_column", Some(base)) => known.near(Class::Column, base),
-        _ if error.code == "42501" && statement.superuser => {
-            Some("only a superuser may do this: set allow_superuser = true in plumb.toml if you trust the files".to_owned())
-        }
+        _ if error.code == "42501" && statement.superuser => Some(
+            "only a superuser may do this: set allow_superuser = true under [screen] in plumb.toml if you trust the files"
+                .to_owned(),
+        ),
         _ if error.code == "42501" && matches!(statement.node, NodeEnum::CreateExtensionStmt(_)) => {
             Some("add the extension to the list of extensions that plumb may create as superuser, in plumb.toml".to_owned())
         }

@@ -218,8 +218,21 @@ impl Runner<'_> {
         let (mine, mut rest): (Vec<_>, Vec<_>) = failures.into_iter().partition(may);
         if !mine.is_empty() {
             rest.extend(self.pass(administrator, mine.into_iter().map(|f| f.item).collect()).await?);
+            // now, since the statements after it are the loading role's, and want an owner
+            self.adopt(administrator).await.map_err(|e| {
+                let why = super::roles::text(&e);
+                Problem::general(
+                    "source::connection",
+                    format!("cannot give the loading role what a superuser made for it: {why}"),
+                )
+            })?;
         }
         Ok(rest)
+    }
+
+    async fn adopt(&self, administrator: &Client) -> Result<(), tokio_postgres::Error> {
+        let owner: String = self.loader.query_one("SELECT current_user::text", &[]).await?.get(0);
+        crate::shadow::adopt(administrator, &owner).await
     }
 
     fn may_elevate(&self, statement: &Statement) -> bool {
