@@ -294,11 +294,11 @@ async fn a_given_server_is_left_as_it_was() {
 async fn missing_rights_are_named() {
     let (_cluster, _ruler, target, properties) = given("deploy", "").await;
     let error = Shadow::open(&Choice::Target, &properties, Some(&target)).await.err().unwrap();
-    assert_eq!(error.code(), "shadow::missing-right");
+    assert_eq!(error.code(), "shadow::missing_right");
     assert!(error.to_string().contains("CREATEDB"), "{error}");
     let other = Properties { major: properties.major - 1, ..properties.clone() };
-    assert_eq!(Shadow::open(&Choice::Target, &other, Some(&target)).await.err().unwrap().code(), "shadow::other-version");
-    assert_eq!(Shadow::open(&Choice::Target, &other, None).await.err().unwrap().code(), "shadow::no-target");
+    assert_eq!(Shadow::open(&Choice::Target, &other, Some(&target)).await.err().unwrap().code(), "shadow::other_version");
+    assert_eq!(Shadow::open(&Choice::Target, &other, None).await.err().unwrap().code(), "shadow::no_target");
 }
 
 #[tokio::test]
@@ -306,15 +306,15 @@ async fn connection_errors_have_their_names() {
     let (cluster, ruler) = Cluster::start(&programs()).await.unwrap();
     let code =
         async |database: &str, user: &str| pg::connect(&cluster.target(database, user)).await.err().map(|error| error.code());
-    assert_eq!(code("nowhere", BOOTSTRAP).await, Some("connect::no-such-database"));
-    assert_eq!(code("template1", "nobody_here").await, Some("connect::no-such-role"));
+    assert_eq!(code("nowhere", BOOTSTRAP).await, Some("connect::no_such_database"));
+    assert_eq!(code("template1", "nobody_here").await, Some("connect::no_such_role"));
     ruler
         .client
         .batch_execute("CREATE ROLE idle NOLOGIN; CREATE ROLE ann LOGIN; REVOKE CONNECT ON DATABASE template1 FROM public")
         .await
         .unwrap();
-    assert_eq!(code("template1", "idle").await, Some("connect::not-permitted"));
-    assert_eq!(code("template1", "ann").await, Some("connect::not-permitted"));
+    assert_eq!(code("template1", "idle").await, Some("connect::not_permitted"));
+    assert_eq!(code("template1", "ann").await, Some("connect::not_permitted"));
 }
 
 #[tokio::test]
