@@ -13,6 +13,7 @@ use crate::sql;
 use futures_util::StreamExt;
 use pg_query::NodeEnum;
 use pg_query::protobuf::ObjectType;
+use std::cell::Cell;
 use tokio_postgres::error::{DbError, ErrorPosition};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -155,6 +156,17 @@ pub fn set(settings: &Settings) -> Vec<String> {
     parts
 }
 
+/// How far loading is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loading {
+    /// Statements that the server has taken.
+    pub done: usize,
+    /// Statements to run.
+    pub all: usize,
+    /// How often what failed was tried again, from 1.
+    pub round: usize,
+}
+
 /// Runs statements as the loading role, and the few that may as administrator.
 pub struct Runner<'a> {
     /// All statements of the files.
@@ -165,14 +177,30 @@ pub struct Runner<'a> {
     pub administrator: Option<&'a Client>,
     /// What is allowed.
     pub policy: &'a Policy,
+    /// How far it is.
+    pub loading: Cell<Loading>,
+    /// Told after every batch.
+    pub watch: &'a dyn Fn(Loading),
 }
 
 impl Runner<'_> {
+    /// Says how far it is.
+    fn advance(&self, change: impl Fn(&mut Loading)) {
+        let mut loading = self.loading.get();
+        change(&mut loading);
+        // what is cut off a statement comes on top of it
+        loading.done = loading.done.min(loading.all);
+        self.loading.set(loading);
+        (self.watch)(loading);
+    }
+
     /// Runs the items in rounds until no more of them succeed. Returns those that never did.
     pub async fn run(&self, client: &Client, items: Vec<Item>) -> Result<Vec<Failure>, Problem> {
         let mut broken = Vec::new();
         let mut pending = items;
+        self.advance(|l| l.round = 0);
         loop {
+            self.advance(|l| l.round += 1);
             let before = pending.len();
             let failures = self.elevated(self.pass(client, pending).await?).await?;
             let again = |f: &Failure| !self.policy.script && MISSING.contains(&f.error.code.as_str());
@@ -298,7 +326,10 @@ impl Runner<'_> {
             _ => send(client, &parts).await,
         };
         match sent {
-            Ok(()) => Ok(None),
+            Ok(()) => {
+                self.advance(|l| l.done += items.len());
+                Ok(None)
+            }
             // an error of the settings belongs to the statement that they are for
             Err(Ok(stopped)) if items.len() == 1 => Ok(Some((0, stopped.error))),
             Err(Ok(stopped)) => Ok(Some((owner[stopped.part], stopped.error))),

@@ -128,10 +128,10 @@ async fn unknown_names_are_all_found_and_explained() {
             ("1:47".into(), "source::unknown_type", "citext"),
             ("3:64".into(), "source::unknown_table", "persons"),
             ("4:25".into(), "source::unknown_column", "idd"),
-            ("6:14".into(), "source::unknown_schema", "nowhere.t"),
+            ("6:14".into(), "source::unknown_schema", "nowhere"),
             ("7:33".into(), "source::unknown_function", "uuid_generate_v4"),
             ("8:32".into(), "source::unknown_table", "orders3"),
-            ("9:28".into(), "source::unknown_schema", "spilt.type"),
+            ("9:28".into(), "source::unknown_schema", "spilt"),
         ]
     );
     assert_eq!(p.following.len(), 1);
