@@ -28,7 +28,16 @@ type Key = (char, String, String);
 
 /// The unknown names of the statements with these indexes. None if the catalog cannot be read: then the server's words are all.
 pub async fn find(client: &Client, statements: &[Statement], failing: &BTreeSet<usize>) -> BTreeMap<usize, Vec<Unknown>> {
-    let files = Definitions::new(statements);
+    beyond(client, statements, failing, &Definitions::new(statements)).await
+}
+
+/// The same, with what the files define given.
+async fn beyond(
+    client: &Client,
+    statements: &[Statement],
+    failing: &BTreeSet<usize>,
+    files: &Definitions<'_>,
+) -> BTreeMap<usize, Vec<Unknown>> {
     let wanted = failing.iter().map(|i| (*i, candidates(&statements[*i])));
     let wanted: Vec<(usize, Vec<Mention>)> =
         wanted.map(|(i, list)| (i, list.into_iter().filter(|m| !files.has(m, &statements[i])).collect())).collect();
@@ -38,7 +47,7 @@ pub async fn find(client: &Client, statements: &[Statement], failing: &BTreeSet<
     let mut found = BTreeMap::new();
     for (i, list) in wanted {
         let missing = list.iter().filter(|m| !keys(m, &statements[i].settings.path).iter().any(|k| there.contains(k)));
-        let unknown: Vec<Unknown> = missing.filter_map(|m| unknown(m, &statements[i], &files, &there)).collect();
+        let unknown: Vec<Unknown> = missing.filter_map(|m| unknown(m, &statements[i], files, &there)).collect();
         found.insert(i, unknown);
     }
     found
@@ -159,10 +168,14 @@ impl<'a> Definitions<'a> {
         let class = mention.name.class;
         let fits = |n: &&&Name| alike(class).contains(&n.class) && (self.moved || visible(n));
         let defined = |base: &str| self.names.get(base).is_some_and(|list| list.iter().any(|n| fits(&n)));
+        let range = || {
+            let named = base.replace("multirange", "range");
+            defined(&named) || defined(base.strip_suffix("_multirange").unwrap_or(base))
+        };
         let implied = match class {
             // f(x) is x.f where f is a column
-            Class::Routine => self.columns.contains(base) || defined(&base.replace("multirange", "range")),
-            Class::Type => defined(base.strip_prefix('_').unwrap_or(base)) || defined(&base.replace("multirange", "range")),
+            Class::Routine => self.columns.contains(base) || range(),
+            Class::Type => defined(base.strip_prefix('_').unwrap_or(base)) || range(),
             // a sequence of a serial column
             _ => base.ends_with("_seq") && self.relations.iter().any(|r| base.starts_with(r)),
         };
@@ -222,3 +235,7 @@ async fn catalog(client: &Client, keys: &BTreeSet<Key>) -> Result<HashSet<Key>, 
     let letter = |text: String| text.chars().next().unwrap_or('s');
     Ok(rows.iter().map(|r| (letter(r.get(0)), r.get(1), r.get(2))).collect())
 }
+
+#[cfg(test)]
+#[path = "unknown_tests.rs"]
+mod tests;
