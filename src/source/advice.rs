@@ -4,6 +4,7 @@ use super::files::Place;
 use super::name::{Class, Name};
 use super::read::Statement;
 use crate::sql;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use tokio_postgres::Client;
 
@@ -48,7 +49,11 @@ pub fn provider(name: &str) -> Option<&'static str> {
 pub struct Known {
     extensions: BTreeSet<String>,
     names: Vec<(Name, Option<Place>)>,
+    asked: Cell<usize>,
 }
+
+/// Names for which one that looks alike is looked for: far more than errors that are shown, far less than a broken schema can have.
+const ASKED: usize = 300;
 
 const NAMES: &str = "
 SELECT 'r', n.nspname::text, c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -74,7 +79,11 @@ impl Known {
             (Name::new(class(r.get(0)), parts.into_iter().filter(|p| !p.is_empty())), None)
         });
         let defined = statements.iter().flat_map(|s| &s.hints.defines).map(|d| (d.name.bare(), Some(d.place.clone())));
-        Known { extensions: available.iter().map(|r| r.get(0)).collect(), names: defined.chain(server).collect() }
+        Known {
+            extensions: available.iter().map(|r| r.get(0)).collect(),
+            names: defined.chain(server).collect(),
+            asked: Cell::new(0),
+        }
     }
 
     /// What to do about a name of this class that is missing.
@@ -107,7 +116,12 @@ impl Known {
 
     /// A name of the class that looks alike; one of the files rather than one of the server.
     fn near(&self, class: Class, base: &str) -> Option<String> {
-        let of_class = self.names.iter().filter(|(n, _)| n.class == class);
+        self.asked.set(self.asked.get() + 1);
+        if self.asked.get() > ASKED {
+            return None;
+        }
+        let near = base.len().div_ceil(4) + 2;
+        let of_class = self.names.iter().filter(|(n, _)| n.class == class && n.base().len().abs_diff(base.len()) <= near);
         let alike = of_class.filter_map(|(n, place)| Some((distance(n, place.is_none(), base)?, place.is_none(), n)));
         let (_, _, best) = alike.min()?;
         let shown = match best.parts.as_slice() {
@@ -126,11 +140,15 @@ impl Known {
     }
 }
 
-/// How many letters apart two names are; none if that is too far to have been meant. The server has names by the thousand, so that
-/// one of them is always near.
+/// How many letters apart two names are; none if that is too far to have been meant. Between names of one or two letters that is
+/// any letter, and the server has names by the thousand, so that one of them is always near.
 fn distance(name: &Name, server: bool, base: &str) -> Option<usize> {
     let letters = name.base().chars().count().max(base.chars().count());
-    let most = if server { letters / 5 } else { letters.div_ceil(4) };
+    let most = match letters {
+        0..=2 => 0,
+        _ if server => letters / 5,
+        _ => letters.div_ceil(4),
+    };
     let apart = strsim::damerau_levenshtein(&name.base().to_lowercase(), &base.to_lowercase());
     (apart <= most).then_some(apart)
 }

@@ -54,7 +54,10 @@ pub async fn report(
         match cause {
             Some(u) => sheet.said(u, problem),
             None if follows() => drop(sheet.following.entry(i).or_insert(problem)),
-            None => sheet.alone(i, problem),
+            None => {
+                let help = help(problem.code, &failure.error, statement, &known);
+                sheet.alone(i, Problem { help, ..problem });
+            }
         }
     }
     sheet.problems(files, &known, &failed)
@@ -214,8 +217,8 @@ fn missing(error: &ServerError) -> Option<&str> {
     let mut quoted = m.split('"');
     match (quoted.next(), quoted.next()) {
         (_, Some(name)) => Some(name),
-        // column t.c does not exist
-        _ => m.strip_prefix("column ").and_then(|rest| rest.split(' ').next()),
+        // column t.c does not exist; type s.t does not exist
+        _ => m.strip_prefix("column ").or_else(|| m.strip_prefix("type ")).and_then(|rest| rest.split(' ').next()),
     }
 }
 
@@ -228,7 +231,6 @@ fn problem(failure: &Failure, statement: &Statement, known: &Known) -> Problem {
         None => ("source::statement", error.detail.clone().unwrap_or_else(|| "the server does not take this".to_owned())),
     };
     let mut p = Problem::at(code, place(failure, statement), error.message.clone(), label);
-    p.help = help(code, error, statement, known);
     if code == "source::duplicate" {
         p.also.extend(known.elsewhere(statement));
     }

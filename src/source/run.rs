@@ -76,6 +76,8 @@ const ALONE: &[&str] = &[
 ];
 
 const BATCH_STATEMENTS: usize = 200;
+/// What a batch shrinks to where every statement fails.
+const FEWEST: usize = 4;
 const BATCH_BYTES: usize = 512 * 1024;
 
 /// Why a batch stopped: at which part, and the server's error.
@@ -269,9 +271,13 @@ impl Runner<'_> {
         let mut from = 0;
         // up to here a batch is known to succeed
         let mut good = None;
+        let mut most = BATCH_STATEMENTS;
         while from < items.len() {
-            let to = good.take().unwrap_or_else(|| batch_end(&items, from));
-            match self.batch(client, &items[from..to]).await? {
+            let to = good.take().unwrap_or_else(|| batch_end(&items, from, most));
+            let sent = self.batch(client, &items[from..to]).await?;
+            // the server parses the whole of a batch before it runs any: where much fails, batches are small
+            most = sent.as_ref().map_or(most * 2, |(n, _)| n * 2).clamp(FEWEST, BATCH_STATEMENTS);
+            match sent {
                 None => from = to,
                 Some((n, error)) if n > 0 && ALONE.contains(&error.code.as_str()) => good = Some(from + n),
                 Some((0, error)) if to - from > 1 && ALONE.contains(&error.code.as_str()) => good = Some(from + 1),
@@ -338,9 +344,9 @@ impl Runner<'_> {
     }
 }
 
-fn batch_end(items: &[Item], from: usize) -> usize {
+fn batch_end(items: &[Item], from: usize, most: usize) -> usize {
     let mut bytes = 0;
-    let fits = items[from..].iter().take(BATCH_STATEMENTS).take_while(|i| {
+    let fits = items[from..].iter().take(most).take_while(|i| {
         bytes += i.sql.len();
         bytes <= BATCH_BYTES
     });
