@@ -106,7 +106,6 @@ async fn run(bench: &Bench, folder: &Path, place: &command::Place) -> String {
     normalised(&shown, place.path(), &socket, &database)
 }
 
-/// Without what differs from run to run: places, the database's name, process ids, times and the server's version.
 /// Fingerprints tell nothing here and change with every release.
 fn without_fingerprints(text: &str) -> String {
     let hex = |w: &str| w.len() == 64 && w.bytes().all(|b| b.is_ascii_hexdigit());
@@ -122,9 +121,9 @@ fn without_fingerprints(text: &str) -> String {
         .collect()
 }
 
+/// Without what differs from run to run: places, the database's name, process ids, times and the server's version.
 fn normalised(text: &str, place: &Path, socket: &str, database: &str) -> String {
-    let text = &without_fingerprints(text);
-    let text = unwrapped(text).replace(&place.display().to_string(), "HERE").replace(socket, "SOCKET");
+    let text = without_fingerprints(&unwrapped(text)).replace(&place.display().to_string(), "HERE").replace(socket, "SOCKET");
     let text = words(&text, |word| word == database, "DATABASE");
     let mut shown = String::new();
     for line in text.lines() {

@@ -46,6 +46,13 @@ impl Progress {
         *self.stage.borrow_mut() = Some((what, Instant::now()));
     }
 
+    /// How far the stage is: only on a terminal, where it moves.
+    pub fn detail(&self, text: &str) {
+        if let (Some(bar), Some((what, _))) = (&self.bar, &*self.stage.borrow()) {
+            bar.set_message(format!("{what}: {text}"));
+        }
+    }
+
     fn finish(&self) {
         if let Some((what, since)) = self.stage.borrow_mut().take() {
             self.done.borrow_mut().push((what, since.elapsed()));

@@ -10,10 +10,10 @@ use crate::catalog::{Catalog, Id, read_snapshot};
 use crate::introspect::introspect;
 use crate::kind;
 use crate::pg::{self, Session, Target};
-use crate::plan::{Sides, Source};
+use crate::plan::{Sides, Source, thousands};
 use crate::prove::{candidates, settle};
 use crate::shadow::{Properties, Scratch};
-use crate::source::{self, Class, Files, Loaded, Policy, load_statements, read};
+use crate::source::{self, Class, Files, Loaded, Loading, Policy, load_read, read};
 
 /// One side.
 pub struct Side {
@@ -109,6 +109,13 @@ fn snapshot(path: &str) -> Result<Side, Failure> {
     Ok(Side { catalog, name: path.to_owned(), session: None, properties, scratch: None, places: None, line_ends: Vec::new() })
 }
 
+/// `1,204 of 5,000 statements`, and the round where it is not the first.
+fn so_far(loading: Loading) -> String {
+    let Loading { done, all, round } = loading;
+    let again = if round > 1 { format!(", round {round}") } else { String::new() };
+    format!("{} of {} statements{again}", thousands(done as u64), thousands(all as u64))
+}
+
 /// Loads files into a scratch database whose loading role has the name of the default owner.
 async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: Option<&Side>) -> Result<Side, Failure> {
     workspace.progress.stage(format!("reading {path}"));
@@ -120,7 +127,8 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
         ..Policy::default()
     };
     // Errors that need no server come without waiting for one.
-    let named = source::roles::roles(&read(&files, &policy)?);
+    let statements = read(&files, &policy)?;
+    let named = source::roles::roles(&statements);
     let properties = beside.map_or_else(Properties::default, |b| b.properties.clone());
     let owner = workspace.config.owner.clone().or_else(|| beside.map(|b| b.catalog.owner.clone()));
     let owner = owner.unwrap_or_else(|| "owner".to_owned());
@@ -131,7 +139,10 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
     workspace.progress.stage("starting the shadow");
     let scratch = workspace.scratch(wanted.shadow.as_deref(), &properties, target.as_ref(), &owner, &roles).await?;
     workspace.progress.stage(format!("loading {path} into the shadow"));
-    let loaded = load_statements(&scratch.session.client, Some(&scratch.administrator.client), &files, &policy).await?;
+    let progress = &workspace.progress;
+    let watch = |loading: Loading| progress.detail(&so_far(loading));
+    let (loader, administrator) = (&scratch.session.client, Some(&scratch.administrator.client));
+    let loaded = load_read(loader, administrator, &files, &statements, &policy, &watch).await?;
     for notice in &loaded.notices {
         workspace.progress.line(&format!("note: {notice}"));
     }

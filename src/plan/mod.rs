@@ -21,4 +21,5 @@ pub use document::{
     FORMAT, Fingerprints, Group, LockFact, Pending, Plan, PlanError, PlanStep, Proof, Reverse, Source, UnmanagedDifference, read,
     write,
 };
+pub use facts::{count, thousands};
 pub use make::{Made, MakeError, Sides, make};

@@ -38,11 +38,11 @@ async fn a_given_server_is_left_as_it_was() {
 async fn missing_rights_are_named() {
     let (_cluster, _ruler, target, properties) = given("deploy", "").await;
     let error = Shadow::open(&Choice::Target, &properties, Some(&target)).await.err().unwrap();
-    assert_eq!(error.code(), "shadow::missing-right");
+    assert_eq!(error.code(), "shadow::missing_right");
     assert!(error.to_string().contains("CREATEDB"), "{error}");
     let other = Properties { major: properties.major - 1, ..properties.clone() };
-    assert_eq!(Shadow::open(&Choice::Target, &other, Some(&target)).await.err().unwrap().code(), "shadow::other-version");
-    assert_eq!(Shadow::open(&Choice::Target, &other, None).await.err().unwrap().code(), "shadow::no-target");
+    assert_eq!(Shadow::open(&Choice::Target, &other, Some(&target)).await.err().unwrap().code(), "shadow::other_version");
+    assert_eq!(Shadow::open(&Choice::Target, &other, None).await.err().unwrap().code(), "shadow::no_target");
 }
 
 #[tokio::test]

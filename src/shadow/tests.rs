@@ -273,15 +273,15 @@ async fn connection_errors_have_their_names() {
     let (cluster, ruler) = Cluster::start(&programs()).await.unwrap();
     let code =
         async |database: &str, user: &str| pg::connect(&cluster.target(database, user)).await.err().map(|error| error.code());
-    assert_eq!(code("nowhere", BOOTSTRAP).await, Some("connect::no-such-database"));
-    assert_eq!(code("template1", "nobody_here").await, Some("connect::no-such-role"));
+    assert_eq!(code("nowhere", BOOTSTRAP).await, Some("connect::no_such_database"));
+    assert_eq!(code("template1", "nobody_here").await, Some("connect::no_such_role"));
     ruler
         .client
         .batch_execute("CREATE ROLE idle NOLOGIN; CREATE ROLE ann LOGIN; REVOKE CONNECT ON DATABASE template1 FROM public")
         .await
         .unwrap();
-    assert_eq!(code("template1", "idle").await, Some("connect::not-permitted"));
-    assert_eq!(code("template1", "ann").await, Some("connect::not-permitted"));
+    assert_eq!(code("template1", "idle").await, Some("connect::not_permitted"));
+    assert_eq!(code("template1", "ann").await, Some("connect::not_permitted"));
 }
 
 #[tokio::test]
