@@ -297,7 +297,7 @@ fn one_apply_at_a_time() {
         d.sql("COMMIT").await;
         let first = finish(first);
         assert_eq!(first.exit, 0, "{first:?}");
-        assert!(first.stderr.contains("waits for a lock"), "{}", first.stderr);
+        assert!(first.stderr.contains("waiting for") && first.stderr.contains("retry 2"), "{}", first.stderr);
         let third = d.exits(0, "apply plan.json --db $DB");
         assert!(third.stdout.contains("applied already"));
     });

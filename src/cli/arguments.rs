@@ -139,9 +139,13 @@ pub struct ApplyOptions {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
-    /// How long a statement waits for a lock before it gives way and tries again.
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2s")]
-    pub lock_timeout: Duration,
+    /// How long a statement waits for a lock before it gives way and tries again [default: the configuration's lock_timeout,
+    /// then 2s].
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub lock_timeout: Option<Duration>,
+    /// How long it goes on trying while somebody else holds a lock.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
+    pub wait: Duration,
 }
 
 /// `plumb drift`.

@@ -120,7 +120,10 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
     };
     // Errors that need no server come without waiting for one.
     let named = source::roles::roles(&read(&files, &policy)?);
-    let properties = beside.map_or_else(Properties::default, |b| b.properties.clone());
+    let properties = match beside {
+        Some(side) => side.properties.clone(),
+        None => workspace.properties(wanted.shadow.as_deref()).await?,
+    };
     let owner = workspace.config.owner.clone().or_else(|| beside.map(|b| b.catalog.owner.clone()));
     let owner = owner.unwrap_or_else(|| "owner".to_owned());
     // The shadow makes those of the files too: what it makes it takes away.
@@ -139,13 +142,18 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
     let line_ends = files.0.iter().map(|f| f.text.match_indices('\n').map(|(i, _)| i).collect()).collect();
     Ok(Side {
         catalog,
-        name: path.to_owned(),
+        name: shown(path),
         session: None,
         properties,
         scratch: Some(scratch),
         places: Some((files, loaded)),
         line_ends,
     })
+}
+
+/// A path as people read it: a folder ends in a slash.
+fn shown(path: &str) -> String {
+    if path.ends_with('/') || !Path::new(path).is_dir() { path.to_owned() } else { format!("{path}/") }
 }
 
 /// The class of name that an object's statement defines.

@@ -8,7 +8,7 @@ use super::arguments::{Arguments, Database, Wanted};
 use super::failure::Failure;
 use super::progress::Progress;
 use crate::config::{self, Config, Environment};
-use crate::pg::Target;
+use crate::pg::{self, Target};
 use crate::shadow::{Choice, Properties, Scratch, Shadow};
 
 /// The state of one command.
@@ -19,8 +19,8 @@ pub struct Workspace {
     pub progress: Progress,
     /// Whether to colour.
     pub color: bool,
-    /// Set as soon as something was committed in the live database.
-    pub applied: Rc<Cell<bool>>,
+    /// The last step that is committed in the live database; 0 while there is none.
+    pub applied: Rc<Cell<u32>>,
     shadow: Option<Shadow>,
 }
 
@@ -68,6 +68,16 @@ impl Workspace {
                 .help("--shadow auto starts a private server here, target uses the live server, a URL names another one"));
         }
         Ok(choice)
+    }
+
+    /// What scratch databases are like when no live database says it: as on the server that is named for them, else the
+    /// newest that this machine has.
+    pub async fn properties(&self, stated: Option<&str>) -> Result<Properties, Failure> {
+        let Choice::Url(url) = self.choice(stated)? else { return Ok(Properties::default()) };
+        let session = pg::connect(&Target::parse(&url)?).await?;
+        let properties = Properties::read(&session).await.map_err(|e| Failure::from_server("connect::other", &e));
+        session.close().await;
+        properties
     }
 
     /// A scratch database whose loading role is called `owner`.
