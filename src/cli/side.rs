@@ -11,7 +11,7 @@ use crate::introspect::introspect;
 use crate::kind;
 use crate::pg::{self, Session, Target};
 use crate::plan::{Sides, Source};
-use crate::prove::{candidates, settle};
+use crate::prove::{Pair, Settled, candidates, settle, surroundings};
 use crate::shadow::{Properties, Scratch};
 use crate::source::{self, Class, Files, Loaded, Policy, load_statements, read};
 
@@ -195,26 +195,37 @@ pub async fn between(workspace: &mut Workspace, from: &Side, to: &Side, wanted: 
         return Ok(sides);
     }
     workspace.progress.stage(format!("settling {} expressions", pairs.len()));
-    let made;
-    let scratch = match (&to.scratch, &from.scratch) {
-        (Some(scratch), _) | (None, Some(scratch)) => Some(scratch),
+    let settled = match (&to.scratch, &from.scratch) {
+        (Some(scratch), _) | (None, Some(scratch)) => settle(&scratch.session, &to.catalog, &pairs).await?,
         (None, None) => {
-            made = copy_of(workspace, to, wanted).await?;
-            made.as_ref()
+            // A copy of what the few pairs rest on is made in no time; of everything only when that was not enough.
+            let settled = settle_on(workspace, to, &surroundings(&to.catalog, &pairs), wanted, &pairs).await?;
+            if settled.unmade { settle_on(workspace, to, &to.catalog, wanted, &pairs).await? } else { settled }
         }
     };
-    if let Some(scratch) = scratch {
-        let equal = settle(&scratch.session, &to.catalog, &pairs).await?;
-        for pair in pairs.into_iter().filter(|p| equal.contains(&p.left.id)) {
-            sides.desired.put(pair.left);
-        }
+    for pair in pairs.into_iter().filter(|p| settled.equal.contains(&p.left.id)) {
+        sides.desired.put(pair.left);
     }
     Ok(sides)
 }
 
-/// A scratch database with a copy of one side, for settling; none when it cannot be built.
-async fn copy_of(workspace: &mut Workspace, side: &Side, wanted: &Wanted) -> Result<Option<Scratch>, Failure> {
-    let roles = kind::roles(&side.catalog);
+/// Settles pairs in a scratch database with a copy of `part` of a side; nothing is settled when that cannot be built.
+async fn settle_on(
+    workspace: &mut Workspace,
+    side: &Side,
+    part: &Catalog,
+    wanted: &Wanted,
+    pairs: &[Pair],
+) -> Result<Settled, Failure> {
+    let roles = kind::roles(part);
     let scratch = workspace.scratch(wanted.shadow.as_deref(), &side.properties, None, &side.catalog.owner, &roles).await?;
-    Ok(crate::prove::copy(&scratch, &side.catalog).await?.is_ok().then_some(scratch))
+    let settled = match crate::prove::copy(&scratch, part).await? {
+        Ok(()) => settle(&scratch.session, part, pairs).await?,
+        Err(why) => {
+            tracing::info!("no copy to settle expressions on: {why}");
+            Settled { unmade: true, ..Settled::default() }
+        }
+    };
+    scratch.drop().await?;
+    Ok(settled)
 }

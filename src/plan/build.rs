@@ -44,7 +44,7 @@ pub fn build(context: &Context, steps: &[Step]) -> Plan {
         from: Fingerprints {
             scope: fingerprint(context.live),
             closure: closure(context, steps),
-            objects: fingerprints(context.live),
+            objects: if steps.is_empty() { BTreeMap::new() } else { fingerprints(context.live) },
         },
         to: fingerprint(context.desired),
         scope: context.scope.clone(),
