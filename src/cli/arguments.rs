@@ -270,6 +270,20 @@ impl Arguments {
         }
     }
 
+    /// The environment that is named.
+    pub fn environment(&self) -> Option<&str> {
+        let database = match &self.command {
+            Command::Plan(o) => &o.database,
+            Command::Apply(o) => &o.database,
+            Command::Drift(o) => &o.database,
+            Command::Dump(o) => &o.database,
+            Command::Snapshot(o) => &o.database,
+            Command::Prove(o) => &o.database,
+            Command::Diff(_) | Command::Check(_) | Command::Completions { .. } => return None,
+        };
+        database.env.as_deref()
+    }
+
     /// Whether differences are no reason for exit code 2.
     pub fn exit_zero(&self) -> bool {
         match &self.command {

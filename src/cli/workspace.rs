@@ -25,10 +25,16 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Reads the configuration.
+    /// Reads the configuration; what the named environment says goes before what is said for all.
     pub fn new(arguments: &Arguments) -> Result<Workspace, Failure> {
+        let mut config = config::load(arguments.config.as_deref())?;
+        if let Some(name) = arguments.environment() {
+            let environment = config.environment(name)?;
+            config.shadow = environment.shadow.or(config.shadow);
+            config.owner = environment.owner.or(config.owner);
+        }
         Ok(Workspace {
-            config: config::load(arguments.config.as_deref())?,
+            config,
             progress: Progress::new(arguments.verbose, arguments.quiet),
             color: arguments.color(),
             applied: Rc::default(),
