@@ -128,6 +128,13 @@ fn every_form_of_both_sides() {
         d.place.write("plumb.toml", &format!("[env.staging]\nurl = \"{}\"\n", d.db));
         let staging = d.exits(2, "plan --env staging --out -").stdout;
         assert!(staging.contains("staging"), "{staging}");
+        // What an environment says of the shadow and of the owner counts.
+        d.place.write("plumb.toml", &format!("[env.staging]\nurl = \"{}\"\nshadow = \"nowhere\"\n", d.db));
+        assert!(d.exits(1, "plan --env staging --out -").stderr.contains("shadow::choice"));
+        let owned = format!("[env.staging]\nurl = \"{}\"\nowner = \"staging_owner\"\n", d.db);
+        d.sql("DROP ROLE IF EXISTS staging_owner; CREATE ROLE staging_owner").await;
+        d.place.write("plumb.toml", &owned);
+        assert!(d.exits(2, "plan --env staging --out - --format sql").stdout.contains("OWNER TO staging_owner"));
     });
 }
 
@@ -297,7 +304,7 @@ fn one_apply_at_a_time() {
         d.sql("COMMIT").await;
         let first = finish(first);
         assert_eq!(first.exit, 0, "{first:?}");
-        assert!(first.stderr.contains("waits for a lock"), "{}", first.stderr);
+        assert!(first.stderr.contains("waiting for") && first.stderr.contains("retry 2"), "{}", first.stderr);
         let third = d.exits(0, "apply plan.json --db $DB");
         assert!(third.stdout.contains("applied already"));
     });

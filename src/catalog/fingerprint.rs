@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
-use super::{Catalog, Object};
+use super::{Catalog, Id, Object};
 
 /// The SHA-256 of the canonical JSON of `value`, in lower-case hexadecimal.
 ///
@@ -24,4 +25,23 @@ pub fn fingerprint_of<'a>(objects: impl Iterator<Item = &'a Object>) -> String {
 /// The fingerprint of a whole catalog.
 pub fn fingerprint(catalog: &Catalog) -> String {
     fingerprint_of(catalog.objects())
+}
+
+/// The beginnings of the fingerprints of whole objects, each with all its parts and satellites, by name.
+pub fn fingerprints(catalog: &Catalog) -> BTreeMap<String, String> {
+    let mut wholes: BTreeMap<&Id, Vec<&Object>> = BTreeMap::new();
+    for object in catalog.objects() {
+        wholes.entry(whole(catalog, object)).or_default().push(object);
+    }
+    let short = |objects: Vec<&Object>| fingerprint_of(objects.into_iter()).chars().take(8).collect();
+    wholes.into_iter().map(|(id, objects)| (id.to_string(), short(objects))).collect()
+}
+
+/// The outermost object that this one is a part of, itself when it is none.
+fn whole<'a>(catalog: &'a Catalog, object: &'a Object) -> &'a Id {
+    let mut at = &object.id;
+    while let Some(outer) = catalog.get(at).and_then(|o| o.parent.as_ref()).or_else(|| at.of()) {
+        at = outer;
+    }
+    at
 }

@@ -11,7 +11,7 @@ mod snapshot;
 mod store;
 
 pub use edge::{Dependency, Edge};
-pub use fingerprint::{digest, fingerprint, fingerprint_of};
+pub use fingerprint::{digest, fingerprint, fingerprint_of, fingerprints};
 pub use id::Id;
 pub use object::Object;
 pub use snapshot::{FORMAT as SNAPSHOT_FORMAT, SnapshotError, read_snapshot, write_snapshot};

@@ -8,6 +8,7 @@ mod document;
 mod facts;
 mod make;
 mod page;
+mod reverse;
 pub mod sql;
 pub mod text;
 

@@ -61,7 +61,7 @@ fn refused(failed: &StepFailed) -> String {
 /// The objects that differ in more than how the server writes an expression; none when there is no such.
 async fn differences(scratch: &Scratch, found: &Catalog, wanted: &Catalog) -> Result<Option<String>, IntrospectError> {
     let pairs = candidates(found, wanted);
-    let equal = settle(&scratch.session, found, &pairs).await?;
+    let equal = settle(&scratch.session, found, &pairs).await?.equal;
     let mut wanted = wanted.clone();
     for object in found.objects().filter(|o| equal.contains(&o.id)) {
         wanted.put(object.clone());
