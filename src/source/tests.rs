@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use tokio_postgres::{Client, NoTls};
 
-const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
+pub(super) const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
 
 /// The folder of the server's programs.
 fn bin() -> String {

@@ -1,4 +1,4 @@
-use super::super::tests::{alone, drop_roles, problems, scratch, shown};
+use super::super::tests::{SHARED, alone, drop_roles, problems, scratch, shown};
 use super::super::{Files, Policy, load_statements, read};
 use super::*;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ async fn what_only_looks_unknown_is_not_reported() {
 #[tokio::test]
 async fn nothing_that_the_server_takes_is_unknown() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = [root.join("fixtures/systems"), root.join("../shared/corpora")];
+    let folders = [root.join("fixtures/systems"), Path::new(SHARED).join("corpora")];
     let mut schemas: Vec<PathBuf> =
         folders.iter().flat_map(|f| std::fs::read_dir(f).into_iter().flatten().flatten()).map(|e| e.path()).collect();
     schemas.push(root.join("schema"));
