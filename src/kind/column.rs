@@ -337,7 +337,7 @@ fn query(version: u32) -> Query {
          'generated', pg_get_expr(d.adbin, d.adrelid), 'generated_virtual', {virtual_column}, \
          'storage', CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END, \
          'compression', CASE WHEN a.attcompression <> '' THEN a.attcompression::text END, \
-         'statistics', {statistics}, 'options', (SELECT json_agg(o ORDER BY o) FROM unnest(a.attoptions) o), \
+         'statistics', {statistics}, 'options', CASE WHEN a.attoptions IS NOT NULL THEN (SELECT json_agg(o ORDER BY o) FROM unnest(a.attoptions) o) END, \
          'inherited', CASE WHEN a.attinhcount > 0 AND NOT a.attislocal THEN true END"
     ))
     .detail(

@@ -82,9 +82,7 @@ pub async fn sides(database: &str, whole: Catalog, desired: &Catalog) -> Result<
         let equal = settle(&session, &whole, &pairs).await;
         session.close().await;
         let equal = equal.map_err(|e| Failure::new("not settled", chain(&e)))?.equal;
-        for object in whole.objects().filter(|o| equal.contains(&o.id)) {
-            wanted.put(object.clone());
-        }
+        wanted.put(whole.objects().filter(|o| equal.contains(&o.id)).cloned());
     }
     Ok(Sides::new(whole, &wanted, &["*".to_owned()]))
 }
