@@ -3,8 +3,12 @@
 mod resolve;
 mod unmanaged;
 
+use futures_util::future::try_join_all;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 use tokio_postgres::{Client, Row};
 
 use self::resolve::Resolver;
@@ -124,40 +128,49 @@ async fn token(client: &Client) -> Result<String, IntrospectError> {
     Ok(row.get::<_, Option<String>>(0).unwrap_or_default())
 }
 
+/// Members that a child table has from its parent, of any kind.
+const INHERITED: &str = "inherited members";
+
+/// Sends all queries at once: the server is never waited for between two of them.
+async fn answers(client: &Client, queries: &[(&str, Cow<'_, str>)]) -> Result<Vec<Vec<Row>>, IntrospectError> {
+    let last = Cell::new(Instant::now());
+    let one = async |what: &str, sql: &str| {
+        let rows = client.query(sql, &[]).await.map_err(|source| IntrospectError::Query { what: what.to_owned(), source });
+        tracing::debug!(what, ms = last.replace(Instant::now()).elapsed().as_millis() as u64, "read");
+        rows
+    };
+    try_join_all(queries.iter().map(|(what, sql)| one(what, sql))).await
+}
+
+fn foreign(row: &Row) -> (Oids, Unmanaged) {
+    let (class, identity, schema, digest) = (row.get(0), row.get(1), row.get(2), row.get(3));
+    ((row.get(4), row.get(5), 0), Unmanaged { class, identity, schema, digest, uses: Vec::new() })
+}
+
 async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
     let client = &session.client;
     let version = session.version.0;
-    let query = async |what: &str, sql: &str| -> Result<Vec<Row>, IntrospectError> {
-        let started = std::time::Instant::now();
-        let rows = client.query(sql, &[]).await.map_err(|source| IntrospectError::Query { what: what.to_owned(), source });
-        tracing::debug!(what, ms = started.elapsed().as_millis() as u64, "read");
-        rows
-    };
-    let mut reading = Reading::default();
+    let mut queries: Vec<(&str, Cow<str>)> = Vec::new();
     for kind in KINDS {
-        if let Some(sql) = kind.query {
-            for row in query(kind.class, &sql(version).sql()).await? {
-                reading.object(kind.class, &row)?;
+        queries.extend(kind.query.map(|query| (kind.class, query(version).sql().into())));
+        queries.extend(kind.inherited.map(|sql| (INHERITED, sql.into())));
+    }
+    queries.extend([("dependencies", DEPENDS.into()), ("comments", COMMENTS.into())]);
+    queries.extend([("objects that are not managed", unmanaged::sql().into()), ("the database", HEAD.into())]);
+    let mut reading = Reading::default();
+    let mut head = Vec::new();
+    for (what, rows) in queries.iter().map(|q| q.0).zip(answers(client, &queries).await?) {
+        match what {
+            INHERITED => reading.inherited.extend(rows.iter().map(|r| (oids(r, 0), oids(r, 3)))),
+            "dependencies" => {
+                reading.depends.extend(rows.iter().map(|r| (oids(r, 0), oids(r, 3), r.get::<_, i8>(6) as u8 as char)))
             }
+            "comments" => reading.comments.extend(rows.iter().map(|r| (oids(r, 0), r.get(3)))),
+            "objects that are not managed" => reading.unmanaged.extend(rows.iter().map(foreign)),
+            "the database" => head = rows,
+            class => rows.iter().try_for_each(|row| reading.object(class, row))?,
         }
-        if let Some(sql) = kind.inherited {
-            let rows = query("inherited members", sql).await?;
-            reading.inherited.extend(rows.iter().map(|r| (oids(r, 0), oids(r, 3))));
-        }
     }
-    for row in query("dependencies", DEPENDS).await? {
-        let letter: i8 = row.get(6);
-        reading.depends.push((oids(&row, 0), oids(&row, 3), letter as u8 as char));
-    }
-    for row in query("comments", COMMENTS).await? {
-        reading.comments.push((oids(&row, 0), row.get(3)));
-    }
-    for row in query("objects that are not managed", &unmanaged::sql()).await? {
-        let (class, identity, schema, digest) = (row.get(0), row.get(1), row.get(2), row.get(3));
-        let object = Unmanaged { class, identity, schema, digest, uses: Vec::new() };
-        reading.unmanaged.push(((row.get(4), row.get(5), 0), object));
-    }
-    let head = query("the database", HEAD).await?;
     let (mut catalog, strange) = reading.join()?;
     for (class, object, sub) in strange {
         let described = client
