@@ -1,6 +1,7 @@
 //! Pairs of schemas at random: a model of a schema as data, things to put into it, mutations, and the way to the smallest pair
 //! that fails in the same way. The same seed brings the same pair.
 
+mod cast;
 mod make;
 mod model;
 mod mutate;
@@ -34,6 +35,8 @@ impl Pair {
         for _ in 0..3 + random.below(7) {
             mutate::mutate(&mut after, &mut random);
         }
-        Pair { before, after }
+        let mut pair = Pair { before, after };
+        pair.cast();
+        pair
     }
 }

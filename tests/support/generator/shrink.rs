@@ -68,6 +68,15 @@ fn plainer(pair: &Pair, key: Key) -> Vec<Pair> {
         }
         candidate
     };
+    // A plain name on both sides, wherever the hostile one stands.
+    let hostile = pair.before.items.get(&key).or(pair.after.items.get(&key)).map(|i| i.name.clone());
+    let mut candidate = pair.clone();
+    for item in candidate.before.items.values_mut().chain(candidate.after.items.values_mut()) {
+        if Some(&item.name) == hostile.as_ref() && item.name != "public" {
+            item.name = format!("x{key}");
+        }
+    }
+    list.push(candidate);
     list.push(bare(|i| i.owner = None));
     list.push(bare(|i| i.comment = None));
     list.push(bare(|i| i.grants.clear()));
