@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
-use crate::catalog::Object;
+use crate::catalog::{Id, Object};
 use crate::kind::relation::{change_options, given_options, with_options};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
@@ -12,6 +12,10 @@ use crate::statement::{LockMode, Loss, Statement};
 #[serde(deny_unknown_fields)]
 struct Table {
     partition_key: Option<String>,
+    /// No statement changes the type of a column that partitions the table.
+    #[serde(default)]
+    #[allow(dead_code, reason = "compared, never written")]
+    partition_key_types: Vec<String>,
     #[serde(default)]
     unlogged: bool,
     /// Parents of INHERITS, in order, as SQL names.
@@ -112,6 +116,26 @@ fn alter_field(old: &Table, new: &Table, object: &Object, name: &str) -> Vec<Sta
     }
 }
 
+/// A partition that foreign keys look into by way of its parent is detached first: DROP TABLE is refused.
+fn detached(context: &Context, object: &Object) -> Option<Statement> {
+    let partition = context.live.get(&Id::new("partition", object.id.name().iter().cloned()))?;
+    let parent = partition.text("parent");
+    let stays = context.desired.objects().any(|o| o.id.class() == "table" && o.id.sql() == parent);
+    let mut tops = vec![parent.to_owned()];
+    while let Some(top) =
+        tops.last().and_then(|t| context.live.objects().find(|o| o.id.class() == "partition" && o.id.sql() == *t))
+    {
+        tops.push(top.text("parent").to_owned());
+    }
+    let refers = |o: &&Object| o.id.class() == "foreign key" && tops.iter().any(|t| t == o.text("referenced"));
+    let referenced = stays && context.live.objects().any(|o| refers(&o));
+    referenced.then(|| {
+        Statement::new(format!("ALTER TABLE {parent} DETACH PARTITION {}", object.id.sql()))
+            .lock(parent, LockMode::AccessExclusive)
+            .lock(object.id.sql(), LockMode::AccessExclusive)
+    })
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "table",
@@ -126,6 +150,9 @@ pub static KIND: Kind = Kind {
         .owned("c.relowner", "c.relacl", 'r')
         .define(
             "'partition_key', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END, \
+             'partition_key_types', CASE WHEN c.relkind = 'p' THEN (SELECT json_agg(format_type(a.atttypid, a.atttypmod) ORDER BY k.n) \
+                 FROM pg_partitioned_table pt CROSS JOIN unnest(pt.partattrs::int2[]) WITH ORDINALITY k(attnum, n) \
+                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE pt.partrelid = c.oid) END, \
              'unlogged', CASE WHEN c.relpersistence = 'u' THEN true END, \
              'inherits', CASE WHEN NOT c.relispartition THEN (SELECT json_agg(quote_ident(pn.nspname) || '.' || quote_ident(p.relname) ORDER BY i.inhseqno) \
                  FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE i.inhrelid = c.oid) END, \
@@ -144,6 +171,7 @@ pub static KIND: Kind = Kind {
     check: reads_as::<Table>,
     fields: &[
         field("partition_key", Cost::Replace),
+        field("partition_key_types", Cost::Replace),
         field("unlogged", Cost::Alter),
         field("inherits", Cost::Alter),
         field("options", Cost::Alter),
@@ -158,9 +186,13 @@ pub static KIND: Kind = Kind {
         let (before, after): (Table, Table) = (old.read(), new.read());
         changed.iter().flat_map(|f| alter_field(&before, &after, new, f)).collect()
     },
-    drop: |_, o| {
+    drop: |context, o| {
         let name = o.id.sql();
-        vec![Statement::new(format!("DROP TABLE {name}")).lock(name.clone(), LockMode::AccessExclusive).loses(Loss::Rows(name))]
+        let mut statements: Vec<Statement> = detached(context, o).into_iter().collect();
+        statements.push(
+            Statement::new(format!("DROP TABLE {name}")).lock(name.clone(), LockMode::AccessExclusive).loses(Loss::Rows(name)),
+        );
+        statements
     },
     spaces: &[Space::Relation, Space::Type],
     holds_rows: true,
