@@ -143,7 +143,8 @@ fn speaks(graph: &Graph, node: &Node) -> bool {
 /// Whether it is written inside the CREATE of what took it in.
 fn inside(graph: &Graph, node: &Node) -> bool {
     let parent = graph.desired.get(&node.id).and_then(|o| o.parent.clone());
-    kind::of(&node.id).absorbed == Absorbed::Inside && parent.is_some_and(|p| graph.node(Op::Create, &p).is_some())
+    kind::of(&node.id).absorbed == Absorbed::Inside
+        && parent.is_some_and(|p| graph.node(Op::Create, &p).is_some_and(|outer| graph.within.get(node) == Some(&outer)))
 }
 
 fn one(graph: &Graph, context: &Context, node: &Node) -> Vec<Statement> {
