@@ -120,6 +120,11 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
         };
         return if carried { Verdict::Stays } else { under_retype(changes, desired, dependent, dependency, true) };
     }
+    // Where the parent table itself goes, the two are parted before, and the child's columns stay with its rows.
+    let whole_goes = || whole.get(id).and_then(|o| o.parent.as_ref()).is_some_and(|p| replaced_or_gone(changes, p));
+    if dependency == Dependency::Inherited && dependent.class() == "column" && whole_goes() {
+        return Verdict::Stays;
+    }
     if dependency == Dependency::Inherited && taken_along(changes, whole, id, dependent) {
         return Verdict::Rebuilt;
     }

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::relation::is_enum;
+use super::relation::{is_enum, table_made_anew};
 use super::sequence::{PAIRS, Sequence};
 use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
-use crate::catalog::{Dependency, Id, Object};
+use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
 
@@ -122,7 +122,9 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
     let c: Column = object.read();
     let table = object.id.table_sql();
     let mut statements = Vec::new();
-    if !c.inherited {
+    // A table that comes to its parent later has to have the parent's columns then.
+    let comes = object.parent.as_ref().is_some_and(|t| context.live.contains(t)) && parted(context, object);
+    if !c.inherited || comes {
         let sql = format!("ALTER TABLE {table} ADD COLUMN {}", words(context, object, true));
         let mut add = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive);
         if c.identity.is_some() || c.generated.is_some() && !c.generated_virtual {
@@ -218,7 +220,7 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
     let (before, after): (Column, Column) = (old.read(), new.read());
     let one = |action: String| vec![on_column(new, &action)];
     match name {
-        "type" | "collation" if after.inherited => Vec::new(),
+        "type" | "collation" | "generated" if before.inherited && after.inherited && !parted(context, new) => Vec::new(),
         "type" | "collation" => retype(context, old, new),
         "not_null" if after.not_null => {
             let table = new.id.table_sql();
@@ -231,7 +233,12 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
             vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
         }
         "identity" => identity(&before, &after, new),
-        "generated" | "generated_virtual" => one("DROP EXPRESSION".to_owned()),
+        // Child tables lose theirs in the same statement.
+        "generated" | "generated_virtual" => {
+            let table = new.id.table_sql();
+            let sql = format!("ALTER TABLE {table} ALTER COLUMN {} DROP EXPRESSION", ident(new.id.base()));
+            vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
+        }
         "storage" => {
             let storage = after.storage.or_else(|| new.detail.get("storage")?.as_str().map(str::to_owned));
             one(format!("SET STORAGE {}", storage_word(storage.as_deref().unwrap_or("x"))))
@@ -277,11 +284,20 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
         .collect()
 }
 
+/// Whether the column's table comes to another parent table, or to its own again; then the columns do not change as one.
+fn parted(context: &Context, column: &Object) -> bool {
+    let Some(table) = &column.parent else { return false };
+    let partition = Id::new("partition", table.name().iter().cloned());
+    let inherits = |c: &Catalog| c.get(table).and_then(|t| t.definition.get("inherits").cloned());
+    let bound = |c: &Catalog| c.get(&partition).map(|p| p.definition.clone());
+    let parent = context.live.uses(&partition).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
+    inherits(context.live) != inherits(context.desired)
+        || bound(context.live) != bound(context.desired)
+        || parent.into_iter().any(|p| table_made_anew(context, p))
+}
+
 /// Columns of child tables go along, but for those that are wanted as the child's own.
 fn drop(context: &Context, object: &Object) -> Vec<Statement> {
-    if object.flag("inherited") {
-        return Vec::new();
-    }
     let children = context.live.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
     let children: Vec<&Object> = children.filter_map(|(c, _)| context.live.get(c)).filter(|c| c.flag("inherited")).collect();
     let partitioned = context.live.get(&Id::new("table", object.id.name().iter().rev().skip(1).rev().cloned()));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::family::family;
 use super::graph::{Edge, Graph, Node, Op};
 use crate::catalog::{Dependency, Id, Object};
 use crate::change::Action;
@@ -19,12 +20,14 @@ pub fn edges(graph: &mut Graph) {
     defaults_last(graph, &mut list);
     persistence(graph, &mut list);
     alone(graph, &mut list);
+    family(graph, &mut list);
     graph.edges = list;
 }
 
 const MAKE: [Op; 2] = [Op::Create, Op::Alter];
 
-fn push(list: &mut Vec<Edge>, before: Option<Node>, after: Option<Node>, weak: bool, sentence: impl FnOnce() -> String) {
+/// An edge between two nodes, where there are such.
+pub fn push(list: &mut Vec<Edge>, before: Option<Node>, after: Option<Node>, weak: bool, sentence: impl FnOnce() -> String) {
     if let (Some(before), Some(after)) = (before, after)
         && before != after
     {

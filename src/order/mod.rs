@@ -8,6 +8,7 @@
 
 mod absorb;
 mod edges;
+mod family;
 mod graph;
 mod sort;
 mod steps;
