@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 impl Pair {
     /// Renames the columns of `after` whose values have no way from `before`, or none back.
     pub fn cast(&mut self) {
+        self.heirs();
         loop {
             let old = columns(&self.before);
             let bad = columns(&self.after)
@@ -15,6 +16,25 @@ impl Pair {
                 .find_map(|(name, (key, form))| old.get(&name).filter(|(_, theirs)| !castable(theirs, &form)).map(|_| key));
             let Some(key) = bad else { return };
             self.after.items.get_mut(&key).unwrap().name = format!("cast{key}");
+            self.after.settle();
+        }
+    }
+}
+
+impl Pair {
+    /// A table that stays has the parents that it has: columns that stand before INHERIT are the table's own for ever, which
+    /// those of CREATE TABLE ... INHERITS are not, and no statement makes the one of the other.
+    fn heirs(&mut self) {
+        loop {
+            let heirs = |m: &Model| -> BTreeMap<String, (Key, Option<String>)> {
+                let parent = |k: Key| m.table(k).and_then(|t| t.inherits).map(|p| m.full(p));
+                let tables = m.keys(|w| matches!(w, What::Table(_)));
+                tables.into_iter().map(|k| (m.full(k), (k, parent(k)))).collect()
+            };
+            let old = heirs(&self.before);
+            let differs = |(name, (_, parent)): &(String, (Key, Option<String>))| old.get(name).is_some_and(|o| o.1 != *parent);
+            let Some((_, (key, _))) = heirs(&self.after).into_iter().find(differs) else { return };
+            self.after.items.get_mut(&key).unwrap().name = format!("heir{key}");
             self.after.settle();
         }
     }
