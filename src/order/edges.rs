@@ -192,6 +192,17 @@ fn persistence(graph: &Graph, list: &mut Vec<Edge>) {
         let unlogged = change.new.as_ref()?.flag("unlogged");
         fields.iter().any(|f| f == "unlogged").then_some(unlogged)
     };
+    let drops = graph.live.objects().filter(|o| graph.node(Op::Drop, &o.id).is_some()).map(|o| (graph.live, o, Op::Drop));
+    let makes =
+        graph.desired.objects().filter(|o| graph.node(Op::Create, &o.id).is_some()).map(|o| (graph.desired, o, Op::Create));
+    for (catalog, key, op) in drops.chain(makes).filter(|(_, o, _)| o.id.class() == "foreign key") {
+        let referenced = catalog.uses(&key.id).iter().filter_map(|(u, _)| catalog.get(u)?.parent.as_ref());
+        for table in key.parent.iter().chain(referenced).filter(|t| alters(t).is_some()) {
+            let (key_node, altered) = (graph.node(op, &key.id), graph.node(Op::Alter, table));
+            let (first, then) = if op == Op::Drop { (key_node, altered) } else { (altered, key_node) };
+            push(list, first, then, false, || format!("{} stands only between tables of one kind", key.id));
+        }
+    }
     for key in graph.desired.objects().filter(|o| o.id.class() == "foreign key") {
         let Some(table) = &key.parent else { continue };
         let Some(unlogged) = alters(table) else { continue };
