@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::relation::{is_enum, table_made_anew};
+use super::relation::{is_enum, parted};
 use super::sequence::{PAIRS, Sequence};
 use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
-use crate::catalog::{Catalog, Dependency, Id, Object};
+use crate::catalog::{Dependency, Id, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
 
@@ -282,18 +282,6 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
         .filter(|f| has(f) && !(**f == "collation" && has("type")))
         .flat_map(|f| alter_field(context, old, new, f))
         .collect()
-}
-
-/// Whether the column's table comes to another parent table, or to its own again; then the columns do not change as one.
-fn parted(context: &Context, column: &Object) -> bool {
-    let Some(table) = &column.parent else { return false };
-    let partition = Id::new("partition", table.name().iter().cloned());
-    let inherits = |c: &Catalog| c.get(table).and_then(|t| t.definition.get("inherits").cloned());
-    let bound = |c: &Catalog| c.get(&partition).map(|p| p.definition.clone());
-    let parent = context.live.uses(&partition).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
-    inherits(context.live) != inherits(context.desired)
-        || bound(context.live) != bound(context.desired)
-        || parent.into_iter().any(|p| table_made_anew(context, p))
 }
 
 /// Columns of child tables go along, but for those that are wanted as the child's own.

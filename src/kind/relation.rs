@@ -96,6 +96,18 @@ pub fn made_anew(context: &Context, member: &Object) -> bool {
     member.parent.as_ref().is_some_and(|t| table_made_anew(context, t))
 }
 
+/// Whether a member's table comes to another parent table, or to its own again; then their members do not change as one.
+pub fn parted(context: &Context, member: &Object) -> bool {
+    let Some(table) = &member.parent else { return false };
+    let partition = Id::new("partition", table.name().iter().cloned());
+    let inherits = |c: &Catalog| c.get(table).and_then(|t| t.definition.get("inherits").cloned());
+    let bound = |c: &Catalog| c.get(&partition).map(|p| p.definition.clone());
+    let parent = context.live.uses(&partition).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
+    inherits(context.live) != inherits(context.desired)
+        || bound(context.live) != bound(context.desired)
+        || parent.into_iter().any(|p| table_made_anew(context, p))
+}
+
 /// Whether some index of the table is wanted as the one to CLUSTER ON: marking it takes the mark off the others.
 pub fn has_clustered(context: &Context, table: Option<&Id>) -> bool {
     table.is_some_and(|t| context.desired.children(t).any(|c| c.flag("clustered")))

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
-use crate::catalog::{Id, Object};
+use crate::catalog::Object;
 use crate::kind::relation::{change_options, given_options, with_options};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
@@ -116,26 +116,6 @@ fn alter_field(old: &Table, new: &Table, object: &Object, name: &str) -> Vec<Sta
     }
 }
 
-/// A partition that foreign keys look into by way of its parent is detached first: DROP TABLE is refused.
-fn detached(context: &Context, object: &Object) -> Option<Statement> {
-    let partition = context.live.get(&Id::new("partition", object.id.name().iter().cloned()))?;
-    let parent = partition.text("parent");
-    let stays = context.desired.objects().any(|o| o.id.class() == "table" && o.id.sql() == parent);
-    let mut tops = vec![parent.to_owned()];
-    while let Some(top) =
-        tops.last().and_then(|t| context.live.objects().find(|o| o.id.class() == "partition" && o.id.sql() == *t))
-    {
-        tops.push(top.text("parent").to_owned());
-    }
-    let refers = |o: &&Object| o.id.class() == "foreign key" && tops.iter().any(|t| t == o.text("referenced"));
-    let referenced = stays && context.live.objects().any(|o| refers(&o));
-    referenced.then(|| {
-        Statement::new(format!("ALTER TABLE {parent} DETACH PARTITION {}", object.id.sql()))
-            .lock(parent, LockMode::AccessExclusive)
-            .lock(object.id.sql(), LockMode::AccessExclusive)
-    })
-}
-
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "table",
@@ -186,13 +166,9 @@ pub static KIND: Kind = Kind {
         let (before, after): (Table, Table) = (old.read(), new.read());
         changed.iter().flat_map(|f| alter_field(&before, &after, new, f)).collect()
     },
-    drop: |context, o| {
+    drop: |_, o| {
         let name = o.id.sql();
-        let mut statements: Vec<Statement> = detached(context, o).into_iter().collect();
-        statements.push(
-            Statement::new(format!("DROP TABLE {name}")).lock(name.clone(), LockMode::AccessExclusive).loses(Loss::Rows(name)),
-        );
-        statements
+        vec![Statement::new(format!("DROP TABLE {name}")).lock(name.clone(), LockMode::AccessExclusive).loses(Loss::Rows(name))]
     },
     spaces: &[Space::Relation, Space::Type],
     holds_rows: true,

@@ -72,8 +72,26 @@ fn altered_with(graph: &Graph, node: &Node) -> Option<Node> {
     from_parent_table(graph, node)
 }
 
+/// Whether a table that stays has this one as its partition, and foreign keys look into it by way of that one: DROP TABLE is
+/// refused while it is attached.
+fn referenced(graph: &Graph, partition: &Id) -> bool {
+    let above = |id: &Id| graph.live.uses(id).iter().map(|(t, _)| t).find(|t| t.class() == "table").cloned();
+    let mut next = above(partition).filter(|parent| graph.desired.contains(parent));
+    while let Some(table) = next {
+        let name = table.sql();
+        if graph.live.objects().any(|o| o.id.class() == "foreign key" && o.text("referenced") == name) {
+            return true;
+        }
+        next = above(&Id::new("partition", table.name().iter().cloned()));
+    }
+    false
+}
+
 /// The drop that takes this one along: of what it is part of, or of what it cannot be without (automatic dependencies).
 fn gone_with(graph: &Graph, node: &Node) -> Option<Node> {
+    if node.id.class() == "partition" && referenced(graph, &node.id) {
+        return None;
+    }
     let whole = parent(graph, &node.id).filter(|p| kind::of(p).made_with_whole);
     if let Some(view) = whole.and_then(|p| parent(graph, &p)) {
         return graph.node(Op::Drop, &view);

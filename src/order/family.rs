@@ -33,7 +33,7 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
 fn parted(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
     // No column can be added to a partition, what is added to its parent it would have too, and DETACH takes triggers away,
     // so that one of the same name can be made.
-    let own = |id: &&Id| ["column", "trigger", "primary key", "unique", "index"].contains(&id.class());
+    let own = |id: &&Id| ["column", "trigger", "check", "primary key", "unique", "index"].contains(&id.class());
     let parents = graph.live.uses(&node.id).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
     for table in parents.chain([table]).filter(|_| node.op == Op::Drop) {
         for id in graph.desired.children(table).map(|c| &c.id).filter(own) {
