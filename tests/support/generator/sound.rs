@@ -98,7 +98,13 @@ impl Model {
                     i.within == item.within && *k < key && matches!(i.what, What::Unique { primary: true, .. })
                 };
                 *primary &= table.is_some_and(|t| t.of.is_none()) && !self.items.iter().any(second);
-                table.is_some() && !columns.is_empty() && columns.iter().all(here)
+                // ATTACH takes whichever equal index it finds, so that it is open which of two becomes the parent's.
+                let ancestors = std::iter::successors(table.and_then(|t| t.of), |o| self.table(o.0).and_then(|t| t.of));
+                let above: Vec<Key> = ancestors.map(|o| o.0).collect();
+                let same = |(k, i): (&Key, &Item)| above.contains(&i.within) && self.key_columns(*k) == self.key_columns(key);
+                let twice =
+                    !above.is_empty() && self.items.iter().any(|(k, i)| matches!(i.what, What::Unique { .. }) && same((k, i)));
+                table.is_some() && !columns.is_empty() && columns.iter().all(here) && !twice
             }
             What::Check { expr, no_inherit, .. } => {
                 *no_inherit &= table.is_some_and(|t| t.by.is_none() && t.of.is_none() && t.inherits.is_none());
@@ -121,6 +127,8 @@ impl Model {
                 view.join.take_if(|k| !valid(*k));
                 let all = self.sources(view);
                 view.filter.take_if(|e| !all.contains(&e.column));
+                // Its owner reads a view's tables: filling a materialized view would need rights that nobody has given.
+                view.materialized &= !std::iter::once(view.from).chain(view.join).any(|k| self.owned(k));
                 view.option.take_if(|_| view.materialized);
                 valid(view.from)
             }
@@ -188,6 +196,12 @@ impl Model {
             }
             _ => true,
         }
+    }
+
+    /// Whether a role owns a view, or one that it reads.
+    fn owned(&self, key: Key) -> bool {
+        let owner = self.items.get(&key).and_then(|i| i.owner);
+        self.view(key).is_some_and(|v| owner.is_some() || self.owned(v.from) || v.join.is_some_and(|j| self.owned(j)))
     }
 
     fn readable(&self, column: Key) -> bool {
