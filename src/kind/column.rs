@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::relation::is_enum;
+use super::relation::{is_enum, parted};
 use super::sequence::{PAIRS, Sequence};
 use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
-use crate::catalog::{Catalog, Dependency, Id, Object};
+use crate::catalog::{Dependency, Id, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
 
@@ -122,7 +122,9 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
     let c: Column = object.read();
     let table = object.id.table_sql();
     let mut statements = Vec::new();
-    if !c.inherited {
+    // A table that comes to its parent later has to have the parent's columns then.
+    let comes = object.parent.as_ref().is_some_and(|t| context.live.contains(t)) && parted(context, object);
+    if !c.inherited || comes {
         let sql = format!("ALTER TABLE {table} ADD COLUMN {}", words(context, object, true));
         let mut add = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive);
         if c.identity.is_some() || c.generated.is_some() && !c.generated_virtual {
@@ -214,19 +216,11 @@ fn identity(old: &Column, new: &Column, object: &Object) -> Vec<Statement> {
     }
 }
 
-/// Whether a column changes with that of the parent table; where the parent is made anew, the child's changes by itself.
-fn follows(context: &Context, object: &Object) -> bool {
-    let key = |c: &Catalog, t: &Id| c.get(t).map(|o| o.definition.get("partition_key").cloned());
-    let parents = context.desired.uses(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
-    let mut tables = parents.filter_map(|(p, _)| context.desired.get(p)?.parent.clone());
-    !tables.any(|t| key(context.live, &t) != key(context.desired, &t))
-}
-
 fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec<Statement> {
     let (before, after): (Column, Column) = (old.read(), new.read());
     let one = |action: String| vec![on_column(new, &action)];
     match name {
-        "type" | "collation" if after.inherited && follows(context, new) => Vec::new(),
+        "type" | "collation" | "generated" if before.inherited && after.inherited && !parted(context, new) => Vec::new(),
         "type" | "collation" => retype(context, old, new),
         "not_null" if after.not_null => {
             let table = new.id.table_sql();
@@ -239,7 +233,12 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
             vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
         }
         "identity" => identity(&before, &after, new),
-        "generated" | "generated_virtual" => one("DROP EXPRESSION".to_owned()),
+        // Child tables lose theirs in the same statement.
+        "generated" | "generated_virtual" => {
+            let table = new.id.table_sql();
+            let sql = format!("ALTER TABLE {table} ALTER COLUMN {} DROP EXPRESSION", ident(new.id.base()));
+            vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
+        }
         "storage" => {
             let storage = after.storage.or_else(|| new.detail.get("storage")?.as_str().map(str::to_owned));
             one(format!("SET STORAGE {}", storage_word(storage.as_deref().unwrap_or("x"))))
@@ -287,9 +286,6 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
 
 /// Columns of child tables go along, but for those that are wanted as the child's own.
 fn drop(context: &Context, object: &Object) -> Vec<Statement> {
-    if object.flag("inherited") {
-        return Vec::new();
-    }
     let children = context.live.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
     let children: Vec<&Object> = children.filter_map(|(c, _)| context.live.get(c)).filter(|c| c.flag("inherited")).collect();
     let partitioned = context.live.get(&Id::new("table", object.id.name().iter().rev().skip(1).rev().cloned()));

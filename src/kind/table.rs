@@ -13,6 +13,10 @@ use crate::statement::{LockMode, Loss, Statement};
 #[serde(deny_unknown_fields)]
 struct Table {
     partition_key: Option<String>,
+    /// No statement changes the type of a column that partitions the table.
+    #[serde(default)]
+    #[allow(dead_code, reason = "compared, never written")]
+    partition_key_types: Vec<String>,
     #[serde(default)]
     unlogged: bool,
     /// Parents of INHERITS, in order, as SQL names.
@@ -127,6 +131,9 @@ pub static KIND: Kind = Kind {
         .owned("c.relowner", "c.relacl", 'r')
         .define(
             "'partition_key', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END, \
+             'partition_key_types', CASE WHEN c.relkind = 'p' THEN (SELECT json_agg(format_type(a.atttypid, a.atttypmod) ORDER BY k.n) \
+                 FROM pg_partitioned_table pt CROSS JOIN unnest(pt.partattrs::int2[]) WITH ORDINALITY k(attnum, n) \
+                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE pt.partrelid = c.oid) END, \
              'unlogged', CASE WHEN c.relpersistence = 'u' THEN true END, \
              'inherits', CASE WHEN NOT c.relispartition THEN (SELECT json_agg(quote_ident(pn.nspname) || '.' || quote_ident(p.relname) ORDER BY i.inhseqno) \
                  FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE i.inhrelid = c.oid) END, \
@@ -145,6 +152,7 @@ pub static KIND: Kind = Kind {
     check: reads_as::<Table>,
     fields: &[
         field("partition_key", Cost::Replace),
+        field("partition_key_types", Cost::Replace),
         field("unlogged", Cost::Alter),
         field("inherits", Cost::Alter),
         field("options", Cost::Alter),
