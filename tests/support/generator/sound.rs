@@ -119,7 +119,10 @@ impl Model {
                 let types: Vec<Type> = columns.iter().map(|k| self.type_of(*k)).collect();
                 *not_valid &= table.is_some_and(|t| t.by.is_none());
                 let distinct = columns.iter().collect::<BTreeSet<_>>().len() == columns.len();
-                distinct && table.is_some() && columns.iter().all(here) && types == wanted
+                // From a tree of partitions into one of its own tables: "being used by active queries", says the server.
+                let theirs = self.items.get(target).map_or(item.within, |t| t.within);
+                let inward = theirs != item.within && self.root(theirs) == self.root(item.within);
+                distinct && !inward && table.is_some() && columns.iter().all(here) && types == wanted
             }
             What::Index(index) => self.bend_index(item.within, index, &inside),
             What::View(view) => {
