@@ -18,6 +18,7 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
                 let parents = |c: &Catalog| c.get(&table).and_then(|t| t.definition.get("inherits").cloned());
                 if parents(graph.live).is_some() {
                     parted(graph, list, node, &table);
+                    left(graph, list, node, &table);
                 }
                 if parents(graph.desired).is_some() {
                     let ops = if parents(graph.live).is_some() { &ALL[..1] } else { &ALL[..] };
@@ -53,6 +54,19 @@ fn parted(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
             for id in &theirs {
                 push(list, Some(node.clone()), graph.node(op, id), false, sentence);
             }
+        }
+    }
+}
+
+/// What a parent table gets when a child has left it does not pass on to that.
+fn left(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
+    let tables =
+        |c: &Catalog| c.uses(table).iter().map(|(id, _)| id.clone()).filter(|id| id.class() == "table").collect::<Vec<_>>();
+    let stays = tables(graph.desired);
+    for parent in tables(graph.live).iter().filter(|p| !stays.contains(p)) {
+        for member in graph.desired.children(parent).map(|c| &c.id).filter(|id| ["column", "check"].contains(&id.class())) {
+            let sentence = || format!("{member} would pass on to {table}");
+            push(list, Some(node.clone()), graph.node(Op::Create, member), false, sentence);
         }
     }
 }
