@@ -38,9 +38,11 @@ bless: ## Write the golden plan of a case that converges: make bless CASE=table/
 	@tools/setup.sh test
 	@$(WITH) PLUMB_BLESS=1 PLUMB_CASE="$(CASE)" cargo test --locked --test cases -- --nocapture
 
-bench: ## Whole-process benches against pg_dump
-	@tools/setup.sh test
-	@$(WITH) cargo bench --locked
+bench: ## plumb plan beside pg_dump on 100, 1,000 and 5,000 tables; TABLES="100" for others
+	@tools/setup.sh demo
+	@echo "== build plumb, optimized (a few minutes the first time)"
+	@$(WITH) cargo build --locked --release --bin plumb
+	@$(WITH) tools/bench.sh $(TABLES)
 
 clean: ## Remove what was built here (downloads stay in the cache that setup names)
 	@cargo clean

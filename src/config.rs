@@ -81,6 +81,9 @@ pub struct Screen {
     /// Untrusted languages that functions may be written in.
     #[serde(default)]
     pub allow_languages: Vec<String>,
+    /// Whether statements that need a superuser (event triggers, operator classes, ...) run as one in the shadow.
+    #[serde(default)]
+    pub allow_superuser: bool,
 }
 
 /// `[env.NAME]` as it is written: variables stand in it by name.

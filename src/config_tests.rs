@@ -13,6 +13,7 @@ schemas = ["public", "billing"]
 [screen]
 allow_do = true
 allow_languages = ["plpython3u"]
+allow_superuser = true
 
 [env.production]
 url = "postgresql://deploy:${DEPLOY_PASSWORD}@db.internal/app?x=$y"
@@ -38,7 +39,7 @@ fn everything_is_read() {
     assert_eq!((config.schema.as_str(), config.plans.as_str()), ("team/db/schema", "team/db/plans"));
     assert_eq!(config.lock_timeout, Some(Duration::from_millis(500)));
     assert_eq!(config.scope.schemas, ["public", "billing"]);
-    assert!(config.screen.allow_do);
+    assert!(config.screen.allow_do && config.screen.allow_superuser);
     assert_eq!(config.screen.allow_languages, ["plpython3u"]);
     assert_eq!(config.environments(), ["local", "production"]);
     let variable = |name: &str| Some(name.to_lowercase());

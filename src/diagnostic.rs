@@ -1,10 +1,13 @@
 //! The one place where errors meet miette: every error becomes a diagnostic with a code that `docs/errors.md` explains.
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Report, Severity, SourceCode};
+mod excerpt;
+
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, Report, Severity, SourceCode};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
+use self::excerpt::Excerpt;
 use crate::config::ConfigError;
 use crate::introspect::IntrospectError;
 use crate::order::Cycle;
@@ -23,7 +26,7 @@ struct Diagnostic {
     code: String,
     message: String,
     help: Option<String>,
-    source: Option<NamedSource<String>>,
+    source: Option<Excerpt>,
     labels: Vec<LabeledSpan>,
     related: Vec<Diagnostic>,
     severity: Severity,
@@ -32,8 +35,7 @@ struct Diagnostic {
 impl Diagnostic {
     fn new(code: &str, message: &str, help: Option<&str>) -> Diagnostic {
         Diagnostic {
-            // Whatever a module writes, people see one way of writing codes.
-            code: code.replace('-', "_"),
+            code: code.to_owned(),
             message: lines(message),
             help: help.map(lines),
             source: None,
@@ -45,15 +47,12 @@ impl Diagnostic {
 
     /// With a text and what is underlined in it.
     fn within(mut self, path: &str, text: &str, labels: Vec<(Range<usize>, String)>) -> Diagnostic {
-        let text = harmless(text);
-        self.labels = labels
-            .into_iter()
-            .map(|(span, words)| {
-                let span = fitting(&text, span);
-                LabeledSpan::new(Some(one_line(&words)).filter(|w| !w.is_empty()), span.start, span.len())
-            })
-            .collect();
-        self.source = Some(NamedSource::new(one_line(path), text));
+        let (spans, words): (Vec<Range<usize>>, Vec<String>) = labels.into_iter().unzip();
+        let (excerpt, spans) = Excerpt::new(path, text, &spans);
+        let label = |words: String| Some(one_line(&words)).filter(|w| !w.is_empty());
+        let labels = spans.into_iter().zip(words).map(|(span, words)| LabeledSpan::new(label(words), span.start, span.len()));
+        self.labels = labels.collect();
+        self.source = Some(excerpt);
         self
     }
 }
@@ -96,21 +95,6 @@ impl miette::Diagnostic for Diagnostic {
 /// Several lines, each without anything that steers a terminal.
 fn lines(text: &str) -> String {
     text.lines().map(one_line).collect::<Vec<_>>().join("\n")
-}
-
-/// The same text, byte for byte as long, with `?` for whatever steers a terminal: spans stay where they are.
-fn harmless(text: &str) -> String {
-    let safe = |c: char| c == '\n' || c == '\t' || one_line(c.encode_utf8(&mut [0; 4])).chars().eq([c]);
-    text.chars().map(|c| if safe(c) { c.to_string() } else { (if c == '\r' { " " } else { "?" }).repeat(c.len_utf8()) }).collect()
-}
-
-/// A span that lies inside the text, between characters, and on one line: a statement of many lines is marked by its first.
-fn fitting(text: &str, span: Range<usize>) -> Range<usize> {
-    let boundary = |at: usize| (at.min(text.len())..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
-    let start = boundary(span.start);
-    let end = boundary(span.end).max(start);
-    let line = text[start..end].find('\n').map_or(end, |at| start + at);
-    start..line
 }
 
 /// An error that is not about a place in a file.

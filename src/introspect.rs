@@ -226,11 +226,17 @@ fn oids(row: &Row, at: usize) -> Oids {
     (row.get(at), row.get(at + 1), row.get(at + 2))
 }
 
+/// A definition without its nulls; the server takes longer to strip them.
 fn map(value: Option<Value>) -> Map<String, Value> {
     match value {
-        Some(Value::Object(map)) => map,
+        Some(Value::Object(map)) => stripped(map),
         _ => Map::new(),
     }
+}
+
+fn stripped(map: Map<String, Value>) -> Map<String, Value> {
+    let inner = |value| if let Value::Object(map) = value { Value::Object(stripped(map)) } else { value };
+    map.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, inner(v))).collect()
 }
 
 impl Reading {

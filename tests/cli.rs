@@ -128,6 +128,13 @@ fn every_form_of_both_sides() {
         d.place.write("plumb.toml", &format!("[env.staging]\nurl = \"{}\"\n", d.db));
         let staging = d.exits(2, "plan --env staging --out -").stdout;
         assert!(staging.contains("staging"), "{staging}");
+        // What an environment says of the shadow and of the owner counts.
+        d.place.write("plumb.toml", &format!("[env.staging]\nurl = \"{}\"\nshadow = \"nowhere\"\n", d.db));
+        assert!(d.exits(1, "plan --env staging --out -").stderr.contains("shadow::choice"));
+        let owned = format!("[env.staging]\nurl = \"{}\"\nowner = \"staging_owner\"\n", d.db);
+        d.sql("DROP ROLE IF EXISTS staging_owner; CREATE ROLE staging_owner").await;
+        d.place.write("plumb.toml", &owned);
+        assert!(d.exits(2, "plan --env staging --out - --format sql").stdout.contains("OWNER TO staging_owner"));
     });
 }
 
@@ -297,7 +304,7 @@ fn one_apply_at_a_time() {
         d.sql("COMMIT").await;
         let first = finish(first);
         assert_eq!(first.exit, 0, "{first:?}");
-        assert!(first.stderr.contains("waits for a lock"), "{}", first.stderr);
+        assert!(first.stderr.contains("waiting for") && first.stderr.contains("retry 2"), "{}", first.stderr);
         let third = d.exits(0, "apply plan.json --db $DB");
         assert!(third.stdout.contains("applied already"));
     });
@@ -322,5 +329,39 @@ fn a_lost_connection_leaves_nothing_half_done() {
         );
         assert_eq!(d.number("SELECT count(*) FROM pg_class WHERE relname = 'aaa'").await, 0);
         d.exits(0, "apply plan.json --db $DB");
+    });
+}
+
+#[test]
+fn what_needs_a_superuser_belongs_to_the_owner() {
+    desk("superuser", async |d| {
+        let trigger = "CREATE FUNCTION seen() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;\n\
+                       CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION seen();\n\
+                       COMMENT ON EVENT TRIGGER watch IS 'watches';\n\
+                       CREATE FUNCTION same(int) RETURNS int LANGUAGE sql LEAKPROOF IMMUTABLE AS 'SELECT $1';\n\
+                       CREATE PROCEDURE nothing() LANGUAGE sql AS 'SELECT 1';\n";
+        d.place.write("schema/a.sql", &format!("{trigger}COMMENT ON FUNCTION same(int) IS 'not a word';\n"));
+        let refused = d.exits(1, "plan --db $DB --out -");
+        assert!(refused.stderr.contains("allow_superuser"), "{}", refused.stderr);
+        d.place.write("plumb.toml", "[screen]\nallow_superuser = true\n");
+        let plan = d.exits(2, "plan --db $DB --out plan.json");
+        assert!(plan.stdout.contains("Proven") && !plan.stdout.contains("bootstrap"), "{}", plan.stdout);
+        d.exits(0, "apply plan.json --db $DB");
+        d.exits(0, "plan --db $DB --out -");
+        d.place.write("schema/a.sql", &format!("{trigger}ALTER EVENT TRIGGER watch OWNER TO {};\n", server::USER));
+        let plan = d.exits(2, "plan --db $DB --out -");
+        assert!(!plan.stdout.contains("owner of"), "{}", plan.stdout);
+    });
+}
+
+#[test]
+fn tablespaces_are_named_and_not_needed() {
+    desk("space", async |d| {
+        let table = "CREATE TABLE t (a int PRIMARY KEY USING INDEX TABLESPACE fast) TABLESPACE fast;\n";
+        d.place.write("schema/a.sql", &format!("{table}ALTER TABLE t SET TABLESPACE fast;\n"));
+        let plan = d.exits(2, "plan --db $DB --out -");
+        assert!(plan.stdout.contains("Proven"), "{}", plan.stdout);
+        assert!(plan.stderr.contains("not compared: TABLESPACE (1)"), "{}", plan.stderr);
+        assert!(plan.stderr.contains("not run: SET TABLESPACE (1)"), "{}", plan.stderr);
     });
 }

@@ -106,25 +106,23 @@ async fn run(bench: &Bench, folder: &Path, place: &command::Place) -> String {
     normalised(&shown, place.path(), &socket, &database)
 }
 
-/// Without what differs from run to run: places, the database's name, process ids, times and the server's version.
 /// Fingerprints tell nothing here and change with every release.
 fn without_fingerprints(text: &str) -> String {
-    let hex = |w: &str| w.len() == 64 && w.bytes().all(|b| b.is_ascii_hexdigit());
+    let hex = |w: &str, n: usize| w.len() == n && w.bytes().all(|b| b.is_ascii_hexdigit());
+    let mut before = "";
     let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
     words
         .map(|w| {
-            if hex(w.trim_end_matches(|c: char| !c.is_ascii_alphanumeric())) {
-                format!("SHA256{}", &w[64..])
-            } else {
-                w.to_owned()
-            }
+            let word = w.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+            let short = ["id", "content"].contains(&std::mem::replace(&mut before, word)) && hex(word, 8);
+            if short || hex(word, 64) { format!("SHA256{}", &w[word.len()..]) } else { w.to_owned() }
         })
         .collect()
 }
 
+/// Without what differs from run to run: places, the database's name, process ids, times and the server's version.
 fn normalised(text: &str, place: &Path, socket: &str, database: &str) -> String {
-    let text = &without_fingerprints(text);
-    let text = unwrapped(text).replace(&place.display().to_string(), "HERE").replace(socket, "SOCKET");
+    let text = without_fingerprints(&unwrapped(text)).replace(&place.display().to_string(), "HERE").replace(socket, "SOCKET");
     let text = words(&text, |word| word == database, "DATABASE");
     let mut shown = String::new();
     for line in text.lines() {

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use support::command::{finish, url};
 use support::desk::{TABLE, desk, until, waits};
+use support::random::Random;
 
 #[test]
 fn interrupted_applies() {
@@ -98,6 +99,23 @@ fn no_shadow_is_left_behind() {
 }
 
 #[test]
+fn a_kill_at_any_moment_leaves_nothing() {
+    let (mut random, seed) = Random::seeded();
+    println!("PLUMB_SEED={seed}");
+    desk("kills", async |d| {
+        d.place.write("schema/users.sql", TABLE);
+        for _ in 0..40 {
+            let child = d.place.command(&["check"]).env("TMPDIR", d.place.path()).spawn().unwrap();
+            let (pid, moment) = (child.id(), random.below(400_000));
+            std::thread::sleep(Duration::from_micros(moment as u64));
+            signal(pid, "KILL");
+            finish(child);
+            assert_nothing_left(d.place.path(), pid, &format!("KILL after {moment} microseconds"));
+        }
+    });
+}
+
+#[test]
 fn nothing_is_left_on_the_target() {
     desk("target", async |d| {
         let files = format!("{TABLE}GRANT SELECT ON users TO left_over_reader;\n");
@@ -120,5 +138,35 @@ fn nothing_is_left_on_the_target() {
                 }
             }
         }
+    });
+    the_next_plumb_removes_what_a_killed_one_left();
+}
+
+/// Not a test of its own: beside [`nothing_is_left_on_the_target`] it would see that one's databases.
+fn the_next_plumb_removes_what_a_killed_one_left() {
+    desk("killed", async |d| {
+        d.place.write("schema/users.sql", &format!("{TABLE}GRANT SELECT ON users TO swept_reader;\n"));
+        let left = "SELECT (SELECT count(*) FROM pg_database WHERE datname LIKE 'plumb\\_scratch%') + (SELECT count(*) FROM pg_roles WHERE rolname LIKE 'swept%')";
+        let mut found = 0;
+        let other = d.bench.create().await;
+        for shadow in ["target", &url(&other)] {
+            for moment in MOMENTS {
+                let child = d.start(&format!("plan --db $DB --out - --shadow {shadow}"));
+                std::thread::sleep(Duration::from_millis(*moment));
+                signal(child.id(), "KILL");
+                finish(child);
+                // The server finishes the statement that it was at.
+                let sessions = format!(
+                    "SELECT count(*) FROM pg_stat_activity \
+                      WHERE application_name = 'plumb' AND pid <> pg_backend_pid() \
+                        AND (datname IN (current_database(), '{other}') OR datname LIKE 'plumb%')"
+                );
+                until("its sessions end", async || d.number(&sessions).await == 0).await;
+                found += d.number(left).await;
+                d.exits(2, &format!("plan --db $DB --out - --shadow {shadow}"));
+                assert_eq!(d.number(left).await, 0, "{shadow}: KILL at {moment} ms");
+            }
+        }
+        println!("{found} databases and roles were left and removed");
     });
 }

@@ -128,6 +128,10 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
     if kind::of(dependent).holds_rows || altered && !still_used {
         return Verdict::Stays;
     }
+    // A partition that stays is detached, and keeps its columns with their values.
+    if holds_rows_apart(changes, whole, id, dependent, dependency) {
+        return Verdict::Stays;
+    }
     // A column is never dropped and added for the sake of its type: its values would go.
     let holds_values = whole.get(dependent).is_some_and(|d| d.id.class() == "column" && !d.definition.contains_key("generated"));
     let with_table = dependency == Dependency::Inherited || id.class() == "column";
@@ -138,10 +142,20 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
 /// from there, and the two tables are not parted before.
 fn taken_along(changes: &Changes, whole: &Catalog, id: &Id, dependent: &Id) -> bool {
     let Some(table) = whole.get(dependent).filter(|o| o.flag("inherited")).and_then(|o| o.parent.clone()) else { return false };
-    let parent_goes = whole.get(id).and_then(|o| o.parent.as_ref()).is_none_or(|p| replaced_or_gone(changes, p));
+    let parent_goes = with_its_whole(changes, whole, id);
     let partition = Id::new("partition", table.name().iter().cloned());
     let parted = replaced_or_gone(changes, &partition) || alters(changes, &table, "inherits");
     dependent.class() != "column" && !parent_goes && !parted
+}
+
+fn holds_rows_apart(changes: &Changes, whole: &Catalog, id: &Id, dependent: &Id, dependency: Dependency) -> bool {
+    let inherited = dependency == Dependency::Inherited && dependent.class() == "column";
+    inherited && with_its_whole(changes, whole, id) && !with_its_whole(changes, whole, dependent)
+}
+
+/// Whether what an object is part of goes too.
+fn with_its_whole(changes: &Changes, whole: &Catalog, id: &Id) -> bool {
+    whole.get(id).and_then(|o| o.parent.as_ref()).is_none_or(|p| replaced_or_gone(changes, p))
 }
 
 fn alters(changes: &Changes, id: &Id, field: &str) -> bool {

@@ -7,19 +7,22 @@ use super::arguments::ApplyOptions;
 use super::failure::{self, Failure};
 use super::plan::planned;
 use super::prove::read_plan;
+use super::running::Run;
 use super::side::Side;
+use super::stale::{stale, unchanged};
 use super::workspace::Workspace;
 use super::{Outcome, side};
-use crate::apply::run::{Settings, StepFailed, run_group};
-use crate::catalog::fingerprint;
-use crate::exit_code::{DONE, ERROR, IN_PART, REFUSED};
+use crate::apply::run::Settings;
+use crate::catalog::{Catalog, fingerprint};
+use crate::exit_code::{DONE, IN_PART, REFUSED};
 use crate::introspect::introspect;
 use crate::pg::{Session, lock};
-use crate::plan::{Group, Plan, PlanStep, Proof};
+use crate::plan::text::time;
+use crate::plan::{Plan, Proof};
 use crate::sql::ident;
 
-/// How long lock waits are retried altogether.
-const RETRY_BUDGET: Duration = Duration::from_secs(120);
+/// How long a statement waits for a lock when nobody says so.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The command.
 pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
@@ -44,6 +47,7 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
         return Ok(DONE);
     }
     allowed(&plan, options)?;
+    writable(session, &live.name).await?;
     take_lock(session).await?;
     let outcome = locked(&plan, &live, session, options, workspace).await;
     lock::unlock(&session.client).await.ok();
@@ -77,6 +81,24 @@ fn allowed(plan: &Plan, options: &ApplyOptions) -> Result<(), Failure> {
         .exit(REFUSED))
 }
 
+/// The server takes changes from this session.
+async fn writable(session: &Session, name: &str) -> Result<(), Failure> {
+    let query = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only') = 'on'";
+    let row = session.client.query_one(query, &[]).await.map_err(|e| Failure::from_server("apply::lock", &e))?;
+    let answer = |n: usize| row.try_get::<_, bool>(n).unwrap_or(false);
+    let (why, help) = match (answer(0), answer(1)) {
+        (true, _) => {
+            ("is a standby", "connect to the primary: target_session_attrs=read-write in the connection string finds it")
+        }
+        (_, true) => (
+            "is read-only for this session (default_transaction_read_only)",
+            "if that is meant to be changed, add options=-c default_transaction_read_only=off to the connection string",
+        ),
+        _ => return Ok(()),
+    };
+    Err(Failure::new("apply::read_only", format!("{name} {why}: nothing can be applied there")).help(help))
+}
+
 async fn take_lock(session: &Session) -> Result<(), Failure> {
     match lock::try_lock(&session.client).await {
         Ok(true) => Ok(()),
@@ -92,16 +114,15 @@ async fn take_lock(session: &Session) -> Result<(), Failure> {
 }
 
 /// The live database is as it was planned for.
-fn fresh(plan: &Plan, live: &Side, scope: &str) -> Result<(), Failure> {
-    let stale = |why: String| Err(Failure::new("plan::stale", why).help("make a new plan with `plumb plan`").exit(REFUSED));
+fn fresh(plan: &Plan, live: &Side, now: &Catalog, scope: &str) -> Result<(), Failure> {
     if live.catalog.database != plan.database {
-        return stale(format!("the plan is for database {}, this is {}", plan.database, live.catalog.database));
+        return Err(stale(format!("the plan is for database {}, this is {}", plan.database, live.catalog.database)));
     }
     if live.catalog.role != plan.role {
-        return stale(format!(
+        return Err(stale(format!(
             "the plan was made as {}, and this is {}: new objects would have another owner",
             plan.role, live.catalog.role
-        ));
+        )));
     }
     if scope == plan.to {
         return Ok(());
@@ -113,17 +134,14 @@ fn fresh(plan: &Plan, live: &Side, scope: &str) -> Result<(), Failure> {
             .help(format!("plumb does not create roles. Create them first, for instance: {}", create.join(" ")))
             .exit(REFUSED));
     }
-    if scope != plan.from.scope {
-        return stale("the live database is not as it was when the plan was made".to_owned());
-    }
-    Ok(())
+    unchanged(plan, now)
 }
 
 async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOptions, workspace: &Workspace) -> Outcome {
     // Read again under the lock: what was read before may have changed.
     let now = introspect(session).await?;
     let scope = fingerprint(&plan.scope.of(&now));
-    fresh(plan, live, &scope)?;
+    fresh(plan, live, &now, &scope)?;
     if scope == plan.to {
         failure::print(&format!("Plan {} is applied already: {} is as the plan leaves it.\n", plan.short_id(), live.name))?;
         return Ok(DONE);
@@ -136,14 +154,11 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     if !options.yes && !asked()? {
         return Ok(REFUSED);
     }
-    let settings = Settings { lock_timeout: Some(options.lock_timeout) };
-    for (done, group) in plan.groups.iter().enumerate() {
-        if let Err(failed) = with_retries(session, group, settings, workspace).await {
-            return Err(stopped(plan, done, &failed, workspace));
-        }
-        workspace.applied.set(true);
-    }
-    verify(plan, session).await
+    let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT);
+    let settings = Settings { lock_timeout: Some(lock_timeout) };
+    let begun = Instant::now();
+    Run { plan, session, settings, wait: options.wait, workspace }.all().await?;
+    verify(plan, session, begun.elapsed()).await
 }
 
 /// Asks on a terminal; elsewhere the plan itself is the approval.
@@ -158,69 +173,15 @@ fn asked() -> Result<bool, Failure> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn sign(step: &PlanStep) -> char {
-    match step.change.as_str() {
-        "create" => '+',
-        "drop" => '-',
-        _ => '~',
-    }
-}
-
-/// Runs a group; when a lock is not to be had it gives way, waits and tries again.
-async fn with_retries(session: &Session, group: &Group, settings: Settings, workspace: &Workspace) -> Result<(), StepFailed> {
-    let started = Instant::now();
-    let mut pause = Duration::from_millis(500);
-    loop {
-        let mut since = Instant::now();
-        let mut lines = Vec::new();
-        let show = |step: &PlanStep| {
-            let line = format!("  {:>3} {} {}", step.id, sign(step), super::dump::one_line(&step.object.to_string()));
-            lines.push(format!("{line:<72} done {:>7} ms", since.elapsed().as_millis()));
-            since = Instant::now();
-        };
-        let outcome = run_group(&session.client, group, settings, None, show).await;
-        let lock_wait = |e: &StepFailed| matches!(e.code.as_str(), "55P03" | "40P01");
-        match outcome {
-            Err(e) if lock_wait(&e) && started.elapsed() < RETRY_BUDGET => {
-                workspace.progress.line(&format!(
-                    "  {:>3} waits for a lock: {}; next try in {:.1} s",
-                    e.step,
-                    e.message,
-                    pause.as_secs_f64()
-                ));
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(16));
-            }
-            Err(e) => return Err(e),
-            Ok(()) => {
-                for line in lines {
-                    workspace.progress.line(&line);
-                }
-                return Ok(());
-            }
-        }
-    }
-}
-
-fn stopped(plan: &Plan, done: usize, failed: &StepFailed, workspace: &Workspace) -> Failure {
-    let applied = workspace.applied.get();
-    let state = if applied {
-        format!("Groups 1 to {done} of {} are applied and stay; the failed one was rolled back.", plan.groups.len())
-    } else {
-        "Nothing was applied: the transaction was rolled back.".to_owned()
-    };
-    Failure::new("apply::step", format!("{failed}\n{}\n{state}", failed.sql))
-        .help("mend the cause and make a new plan with `plumb plan`")
-        .exit(if applied { IN_PART } else { ERROR })
-}
-
 /// The live database is where the plan said it would be.
-async fn verify(plan: &Plan, session: &Session) -> Outcome {
+async fn verify(plan: &Plan, session: &Session, took: Duration) -> Outcome {
     let after = introspect(session).await?;
     let found = fingerprint(&plan.scope.of(&after));
     if found == plan.to {
         let steps = plan.steps().count();
-        failure::print(&format!("Done: {steps} steps applied, the live schema equals what was planned.\n"))?;
+        let steps = if steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
+        let took = time(took.as_secs_f64());
+        failure::print(&format!("Done: {steps} applied in {took}, the live schema equals what was planned.\n"))?;
         return Ok(DONE);
     }
     if matches!(plan.proof, Proof::Unproven { .. }) {

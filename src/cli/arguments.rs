@@ -139,9 +139,13 @@ pub struct ApplyOptions {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
-    /// How long a statement waits for a lock before it gives way and tries again.
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2s")]
-    pub lock_timeout: Duration,
+    /// How long a statement waits for a lock before it gives way and tries again [default: the configuration's lock_timeout,
+    /// then 2s].
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub lock_timeout: Option<Duration>,
+    /// How long it goes on trying while somebody else holds a lock.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
+    pub wait: Duration,
 }
 
 /// `plumb drift`.
@@ -264,6 +268,20 @@ impl Arguments {
             Color::Never => false,
             Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
         }
+    }
+
+    /// The environment that is named.
+    pub fn environment(&self) -> Option<&str> {
+        let database = match &self.command {
+            Command::Plan(o) => &o.database,
+            Command::Apply(o) => &o.database,
+            Command::Drift(o) => &o.database,
+            Command::Dump(o) => &o.database,
+            Command::Snapshot(o) => &o.database,
+            Command::Prove(o) => &o.database,
+            Command::Diff(_) | Command::Check(_) | Command::Completions { .. } => return None,
+        };
+        database.env.as_deref()
     }
 
     /// Whether differences are no reason for exit code 2.

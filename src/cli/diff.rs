@@ -29,7 +29,7 @@ pub async fn run(options: &DiffOptions, workspace: &mut Workspace) -> Outcome {
     workspace.progress.clear();
     let text_options = differences::Options {
         color: workspace.color,
-        width: 100,
+        width: super::terminal::width(std::io::stdout()),
         mode: differences::Mode::Diff,
         verbose: workspace.progress.verbose(),
         target: from.name.clone(),

@@ -27,7 +27,7 @@ pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
     workspace.progress.clear();
     let options_text = differences::Options {
         color: workspace.color,
-        width: 100,
+        width: super::terminal::width(std::io::stdout()),
         mode: differences::Mode::Drift,
         verbose: workspace.progress.verbose(),
         target: planned.live.name.clone(),

@@ -55,7 +55,10 @@ impl Failure {
             if n > 0 {
                 eprintln!();
             }
-            eprintln!("{}", diagnostic::render(report, color, 100).trim_end());
+            eprintln!(
+                "{}",
+                diagnostic::render(report, color, super::terminal::width(std::io::stderr()).clamp(40, 100)).trim_end()
+            );
         }
         if let Some(tail) = &self.tail {
             eprintln!("\n{tail}");

@@ -10,8 +10,11 @@ mod failure;
 mod plan;
 mod progress;
 mod prove;
+mod running;
 mod side;
 mod snapshot;
+mod stale;
+mod terminal;
 mod workspace;
 
 use clap::Parser;
@@ -52,8 +55,9 @@ pub fn run() -> u8 {
             outcome = command(&arguments, &mut workspace) => outcome,
             signal = interrupted() => {
                 workspace.progress.clear();
-                eprintln!("plumb: {signal}; stopped.");
-                Ok(if applied.get() { IN_PART } else { INTERRUPTED })
+                let (state, code) = stopped(&arguments.command, applied.get());
+                eprintln!("plumb: {signal}; {state}.");
+                Ok(code)
             }
         };
         let code = match outcome {
@@ -68,6 +72,15 @@ pub fn run() -> u8 {
     });
     shadow::cleanup_all();
     code
+}
+
+/// What was done when somebody breaks a command off, and its exit code.
+fn stopped(command: &Command, applied: u32) -> (String, u8) {
+    match (command, applied) {
+        (Command::Apply(_), 0) => ("nothing was applied".to_owned(), INTERRUPTED),
+        (_, 0) => ("stopped".to_owned(), INTERRUPTED),
+        (_, step) => (format!("steps up to {step} are applied and stay, what came after them is rolled back"), IN_PART),
+    }
 }
 
 /// Warnings of plumb's own modules always; what they do with `-v`, every query with `-vv`.

@@ -37,7 +37,7 @@ pub async fn planned(
     workspace.progress.stage("comparing and ordering");
     let warnings = workspace_warnings(&live, &desired);
     let made = make(&sides, &|id| desired.source(id), warnings)?;
-    let plan = if proven && !made.plan.is_empty() {
+    let mut plan = if proven && !made.plan.is_empty() {
         proof(workspace, &live, wanted, &sides, &made).await?
     } else if made.plan.is_empty() {
         let proof = Proof::Equal { server: sides.whole.server, copy: "nothing to do".to_owned() };
@@ -45,6 +45,8 @@ pub async fn planned(
     } else {
         made.plan.clone()
     };
+    plan.observed.insert("objects".to_owned(), sides.live.len().into());
+    plan.observed.insert("elapsed_seconds".to_owned(), workspace.progress.elapsed().as_secs_f64().into());
     Ok(Planned { live, wanted: desired, sides, plan })
 }
 
@@ -116,9 +118,9 @@ pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
 fn text_options(workspace: &Workspace, planned: &Planned, options: &PlanOptions, saved: Option<PathBuf>) -> plan::text::Options {
     plan::text::Options {
         color: workspace.color,
-        width: 100,
+        width: super::terminal::width(std::io::stdout()),
         target: planned.live.name.clone(),
-        server: crate::pg::Version(planned.sides.whole.server).to_string(),
+        server: format!("PostgreSQL {}", crate::pg::Version(planned.sides.whole.server)),
         schema: planned.wanted.name.clone(),
         environment: options.database.env.clone(),
         saved: saved.map(|p| p.display().to_string()),

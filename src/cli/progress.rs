@@ -10,6 +10,7 @@ pub struct Progress {
     bar: Option<ProgressBar>,
     verbose: u8,
     quiet: bool,
+    begun: Instant,
     stage: RefCell<Option<(String, Instant)>>,
     done: RefCell<Vec<(String, Duration)>>,
 }
@@ -20,12 +21,13 @@ impl Progress {
         let moving = std::io::stderr().is_terminal() && !quiet;
         let bar = moving.then(|| {
             let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed:.dim}") {
                 bar.set_style(style);
             }
             bar
         });
-        Progress { bar, verbose, quiet, stage: RefCell::default(), done: RefCell::default() }
+        let (stage, done) = (RefCell::default(), RefCell::default());
+        Progress { bar, verbose, quiet, begun: Instant::now(), stage, done }
     }
 
     /// Whether everything is to be shown.
@@ -33,17 +35,38 @@ impl Progress {
         self.verbose > 0
     }
 
+    /// How long the command has been at work.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
     /// The next stage begins.
     pub fn stage(&self, what: impl Into<String>) {
         self.finish();
         let what = what.into();
-        if let Some(bar) = &self.bar {
-            bar.enable_steady_tick(Duration::from_millis(100));
-            bar.set_message(what.clone());
-        } else if !self.quiet && self.verbose > 0 {
+        if self.bar.is_none() && !self.quiet && self.verbose > 0 {
             eprintln!("plumb: {what}");
         }
+        self.now(&what);
         *self.stage.borrow_mut() = Some((what, Instant::now()));
+    }
+
+    /// How far the stage is: only on a terminal, where it moves.
+    pub fn detail(&self, text: &str) {
+        if let (Some(bar), Some((what, _))) = (&self.bar, &*self.stage.borrow()) {
+            bar.set_message(format!("{what}: {text}"));
+        }
+    }
+
+    /// What the bar says from now on; nothing where there is no bar.
+    pub fn now(&self, what: &str) {
+        if let Some(bar) = &self.bar {
+            if bar.is_finished() {
+                bar.reset();
+            }
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar.set_message(what.to_owned());
+        }
     }
 
     fn finish(&self) {
@@ -63,9 +86,10 @@ impl Progress {
     /// A line for a person, above the bar.
     pub fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
-            None if !self.quiet => eprintln!("{text}"),
-            None => {}
+            // A bar that has ended would print it padded and without a line break.
+            Some(bar) if !bar.is_finished() => bar.suspend(|| eprintln!("{text}")),
+            _ if !self.quiet => eprintln!("{text}"),
+            _ => {}
         }
     }
 
@@ -81,6 +105,7 @@ impl Progress {
             for (what, time) in self.times() {
                 eprintln!("{:>9.1} ms  {what}", time.as_secs_f64() * 1000.0);
             }
+            eprintln!("{:>9.1} ms  in all", self.elapsed().as_secs_f64() * 1000.0);
         }
     }
 }

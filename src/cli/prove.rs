@@ -2,10 +2,11 @@
 
 use super::arguments::{ProveOptions, Wanted};
 use super::failure::{self, Failure};
+use super::stale::unchanged;
 use super::workspace::Workspace;
 use super::{Outcome, side};
 use crate::catalog::fingerprint;
-use crate::exit_code::{DONE, ERROR, REFUSED};
+use crate::exit_code::{DONE, ERROR};
 use crate::introspect::introspect;
 use crate::{kind, plan, prove};
 
@@ -13,11 +14,7 @@ use crate::{kind, plan, prove};
 pub async fn run(options: &ProveOptions, workspace: &mut Workspace) -> Outcome {
     let plan = read_plan(&options.plan)?;
     let live = side::live(workspace, &options.database).await?;
-    if fingerprint(&plan.scope.of(&live.catalog)) != plan.from.scope {
-        return Err(Failure::new("plan::stale", "the live database is not as it was when the plan was made")
-            .help("make a new plan with `plumb plan`")
-            .exit(REFUSED));
-    }
+    unchanged(&plan, &live.catalog)?;
     let wanted = Wanted { schema: None, shadow: options.shadow.clone(), scope: Vec::new() };
     let target = live.session.as_ref().map(|s| s.target.clone());
     let mut roles = kind::roles(&live.catalog);

@@ -10,10 +10,10 @@ use crate::catalog::{Catalog, Id, read_snapshot};
 use crate::introspect::introspect;
 use crate::kind;
 use crate::pg::{self, Session, Target};
-use crate::plan::{Sides, Source};
-use crate::prove::{candidates, settle};
+use crate::plan::{Sides, Source, thousands};
+use crate::prove::{Pair, Settled, candidates, settle, surroundings};
 use crate::shadow::{Properties, Scratch};
-use crate::source::{self, Class, Files, Loaded, Policy, load_statements, read};
+use crate::source::{self, Class, Files, Loaded, Loading, Policy, load_read, read};
 
 /// One side.
 pub struct Side {
@@ -109,6 +109,13 @@ fn snapshot(path: &str) -> Result<Side, Failure> {
     Ok(Side { catalog, name: path.to_owned(), session: None, properties, scratch: None, places: None, line_ends: Vec::new() })
 }
 
+/// `1,204 of 5,000 statements`, and the round where it is not the first.
+fn so_far(loading: Loading) -> String {
+    let Loading { done, all, round } = loading;
+    let again = if round > 1 { format!(", round {round}") } else { String::new() };
+    format!("{} of {} statements{again}", thousands(done as u64), thousands(all as u64))
+}
+
 /// Loads files into a scratch database whose loading role has the name of the default owner.
 async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: Option<&Side>) -> Result<Side, Failure> {
     workspace.progress.stage(format!("reading {path}"));
@@ -116,11 +123,16 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
     let policy = Policy {
         allow_do: workspace.config.screen.allow_do,
         allow_languages: workspace.config.screen.allow_languages.clone(),
+        allow_superuser: workspace.config.screen.allow_superuser,
         ..Policy::default()
     };
     // Errors that need no server come without waiting for one.
-    let named = source::roles::roles(&read(&files, &policy)?);
-    let properties = beside.map_or_else(Properties::default, |b| b.properties.clone());
+    let statements = read(&files, &policy)?;
+    let named = source::roles::roles(&statements);
+    let properties = match beside {
+        Some(side) => side.properties.clone(),
+        None => workspace.properties(wanted.shadow.as_deref()).await?,
+    };
     let owner = workspace.config.owner.clone().or_else(|| beside.map(|b| b.catalog.owner.clone()));
     let owner = owner.unwrap_or_else(|| "owner".to_owned());
     // The shadow makes those of the files too: what it makes it takes away.
@@ -130,7 +142,10 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
     workspace.progress.stage("starting the shadow");
     let scratch = workspace.scratch(wanted.shadow.as_deref(), &properties, target.as_ref(), &owner, &roles).await?;
     workspace.progress.stage(format!("loading {path} into the shadow"));
-    let loaded = load_statements(&scratch.session.client, Some(&scratch.administrator.client), &files, &policy).await?;
+    let progress = &workspace.progress;
+    let watch = |loading: Loading| progress.detail(&so_far(loading));
+    let (loader, administrator) = (&scratch.session.client, Some(&scratch.administrator.client));
+    let loaded = load_read(loader, administrator, &files, &statements, &policy, &watch).await?;
     for notice in &loaded.notices {
         workspace.progress.line(&format!("note: {notice}"));
     }
@@ -139,13 +154,18 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
     let line_ends = files.0.iter().map(|f| f.text.match_indices('\n').map(|(i, _)| i).collect()).collect();
     Ok(Side {
         catalog,
-        name: path.to_owned(),
+        name: shown(path),
         session: None,
         properties,
         scratch: Some(scratch),
         places: Some((files, loaded)),
         line_ends,
     })
+}
+
+/// A path as people read it: a folder ends in a slash.
+fn shown(path: &str) -> String {
+    if path.ends_with('/') || !Path::new(path).is_dir() { path.to_owned() } else { format!("{path}/") }
 }
 
 /// The class of name that an object's statement defines.
@@ -187,26 +207,35 @@ pub async fn between(workspace: &mut Workspace, from: &Side, to: &Side, wanted: 
         return Ok(sides);
     }
     workspace.progress.stage(format!("settling {} expressions", pairs.len()));
-    let made;
-    let scratch = match (&to.scratch, &from.scratch) {
-        (Some(scratch), _) | (None, Some(scratch)) => Some(scratch),
+    let settled = match (&to.scratch, &from.scratch) {
+        (Some(scratch), _) | (None, Some(scratch)) => settle(&scratch.session, &to.catalog, &pairs).await?,
         (None, None) => {
-            made = copy_of(workspace, to, wanted).await?;
-            made.as_ref()
+            // A copy of what the few pairs rest on is made in no time; of everything only when that was not enough.
+            let settled = settle_on(workspace, to, &surroundings(&to.catalog, &pairs), wanted, &pairs).await?;
+            if settled.unmade { settle_on(workspace, to, &to.catalog, wanted, &pairs).await? } else { settled }
         }
     };
-    if let Some(scratch) = scratch {
-        let equal = settle(&scratch.session, &to.catalog, &pairs).await?;
-        for pair in pairs.into_iter().filter(|p| equal.contains(&p.left.id)) {
-            sides.desired.put(pair.left);
-        }
-    }
+    sides.desired.put(pairs.into_iter().map(|p| p.left).filter(|l| settled.equal.contains(&l.id)));
     Ok(sides)
 }
 
-/// A scratch database with a copy of one side, for settling; none when it cannot be built.
-async fn copy_of(workspace: &mut Workspace, side: &Side, wanted: &Wanted) -> Result<Option<Scratch>, Failure> {
-    let roles = kind::roles(&side.catalog);
+/// Settles pairs in a scratch database with a copy of `part` of a side; nothing is settled when that cannot be built.
+async fn settle_on(
+    workspace: &mut Workspace,
+    side: &Side,
+    part: &Catalog,
+    wanted: &Wanted,
+    pairs: &[Pair],
+) -> Result<Settled, Failure> {
+    let roles = kind::roles(part);
     let scratch = workspace.scratch(wanted.shadow.as_deref(), &side.properties, None, &side.catalog.owner, &roles).await?;
-    Ok(crate::prove::copy(&scratch, &side.catalog).await?.is_ok().then_some(scratch))
+    let settled = match crate::prove::copy(&scratch, part).await? {
+        Ok(()) => settle(&scratch.session, part, pairs).await?,
+        Err(why) => {
+            tracing::info!("no copy to settle expressions on: {why}");
+            Settled { unmade: true, ..Settled::default() }
+        }
+    };
+    scratch.drop().await?;
+    Ok(settled)
 }

@@ -8,7 +8,7 @@ use super::arguments::{Arguments, Database, Wanted};
 use super::failure::Failure;
 use super::progress::Progress;
 use crate::config::{self, Config, Environment};
-use crate::pg::Target;
+use crate::pg::{self, Target};
 use crate::shadow::{Choice, Properties, Scratch, Shadow};
 
 /// The state of one command.
@@ -19,16 +19,22 @@ pub struct Workspace {
     pub progress: Progress,
     /// Whether to colour.
     pub color: bool,
-    /// Set as soon as something was committed in the live database.
-    pub applied: Rc<Cell<bool>>,
+    /// The last step that is committed in the live database; 0 while there is none.
+    pub applied: Rc<Cell<u32>>,
     shadow: Option<Shadow>,
 }
 
 impl Workspace {
-    /// Reads the configuration.
+    /// Reads the configuration; what the named environment says goes before what is said for all.
     pub fn new(arguments: &Arguments) -> Result<Workspace, Failure> {
+        let mut config = config::load(arguments.config.as_deref())?;
+        if let Some(name) = arguments.environment() {
+            let environment = config.environment(name)?;
+            config.shadow = environment.shadow.or(config.shadow);
+            config.owner = environment.owner.or(config.owner);
+        }
         Ok(Workspace {
-            config: config::load(arguments.config.as_deref())?,
+            config,
             progress: Progress::new(arguments.verbose, arguments.quiet),
             color: arguments.color(),
             applied: Rc::default(),
@@ -70,6 +76,16 @@ impl Workspace {
         Ok(choice)
     }
 
+    /// What scratch databases are like when no live database says it: as on the server that is named for them, else the
+    /// newest that this machine has.
+    pub async fn properties(&self, stated: Option<&str>) -> Result<Properties, Failure> {
+        let Choice::Url(url) = self.choice(stated)? else { return Ok(Properties::default()) };
+        let session = pg::connect(&Target::parse(&url)?).await?;
+        let properties = Properties::read(&session).await.map_err(|e| Failure::from_server("connect::other", &e));
+        session.close().await;
+        properties
+    }
+
     /// A scratch database whose loading role is called `owner`.
     pub async fn scratch(
         &mut self,
@@ -85,8 +101,7 @@ impl Workspace {
         };
         // It stays here while it works: interrupted, its own session takes away what it was about to make.
         let shadow = self.shadow.insert(shadow);
-        let others: BTreeSet<String> = roles.iter().filter(|r| *r != owner).cloned().collect();
-        Ok(shadow.scratch(properties, owner, &others).await?)
+        Ok(shadow.scratch(properties, owner, roles).await?)
     }
 
     /// Stops what was started.

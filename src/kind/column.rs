@@ -6,7 +6,7 @@ use super::identity::{self, Identity};
 use super::not_null::{self, NotNull};
 use super::relation::is_enum;
 use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
-use crate::catalog::{Dependency, Id, Object};
+use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
 
@@ -187,11 +187,19 @@ fn comes_from_parent(context: &Context, column: &Object) -> bool {
     parents.filter_map(|(p, _)| context.desired.get(p)).any(|p| p.flag("not_null"))
 }
 
+/// Whether a column changes with that of the parent table; where the parent is made anew, the child's changes by itself.
+fn follows(context: &Context, object: &Object) -> bool {
+    let key = |c: &Catalog, t: &Id| c.get(t).map(|o| o.definition.get("partition_key").cloned());
+    let parents = context.desired.uses(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
+    let mut tables = parents.filter_map(|(p, _)| context.desired.get(p)?.parent.clone());
+    !tables.any(|t| key(context.live, &t) != key(context.desired, &t))
+}
+
 fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec<Statement> {
     let (before, after): (Column, Column) = (old.read(), new.read());
     let one = |action: String| vec![on_column(new, &action)];
     match name {
-        "type" | "collation" if after.inherited => Vec::new(),
+        "type" | "collation" if after.inherited && follows(context, new) => Vec::new(),
         "type" | "collation" => retype(context, old, new),
         "not_null" if after.not_null => vec![not_null::add(new, comes_from_parent(context, new))],
         "not_null" => vec![not_null::remove(new)],
@@ -304,7 +312,7 @@ fn query(version: u32) -> Query {
          'generated', pg_get_expr(d.adbin, d.adrelid), 'generated_virtual', {virtual_column}, \
          'storage', CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END, \
          'compression', CASE WHEN a.attcompression <> '' THEN a.attcompression::text END, \
-         'statistics', {statistics}, 'options', (SELECT json_agg(o ORDER BY o) FROM unnest(a.attoptions) o), \
+         'statistics', {statistics}, 'options', CASE WHEN a.attoptions IS NOT NULL THEN (SELECT json_agg(o ORDER BY o) FROM unnest(a.attoptions) o) END, \
          'inherited', CASE WHEN a.attinhcount > 0 AND NOT a.attislocal THEN true END"
     ))
     .detail(

@@ -121,9 +121,9 @@ pub static KIND: Kind = Kind {
                 "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
                  JOIN pg_class t ON t.oid = i.indrelid AND t.relkind IN ('r', 'p', 'm') AND t.relpersistence <> 't' \
                  CROSS JOIN LATERAL (SELECT quote_ident(n.nspname) || '.' || quote_ident(t.relname) AS name) rel \
-                 CROSS JOIN LATERAL (SELECT pg_get_indexdef(c.oid) AS text, pg_get_expr(i.indpred, i.indrelid) AS pred) def \
+                 CROSS JOIN LATERAL (SELECT pg_get_indexdef(c.oid) AS text, pg_get_expr(i.indpred, i.indrelid) AS pred OFFSET 0) def \
                  CROSS JOIN LATERAL (SELECT substr(def.text, length('CREATE ' || CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' \
-                     || quote_ident(c.relname) || ' ON ' || CASE WHEN c.relkind = 'I' THEN 'ONLY ' ELSE '' END || rel.name || ' ') + 1) AS text) tail \
+                     || quote_ident(c.relname) || ' ON ' || CASE WHEN c.relkind = 'I' THEN 'ONLY ' ELSE '' END || rel.name || ' ') + 1) AS text OFFSET 0) tail \
                  CROSS JOIN LATERAL (SELECT left(tail.text, length(tail.text) - length(coalesce(' WHERE ' || def.pred, ''))) AS text) body \
                  CROSS JOIN LATERAL (SELECT {WITH} AS text) opts \
                  WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid AND k.contype IN ('p', 'u', 'x'))"

@@ -18,6 +18,9 @@ mod not_null;
 pub mod privileges;
 mod query;
 mod relation;
+mod rows;
+#[cfg(test)]
+mod tests;
 
 mod aggregate;
 mod attribute;
@@ -65,6 +68,7 @@ pub use grant::object as grant_object;
 pub use owner::object as owner_object;
 pub use query::{Query, SYSTEM_OID};
 pub use relation::waits_as_text;
+pub use rows::Kept;
 pub use schema::fresh;
 
 /// Every kind, in the order in which objects without any dependency between them are made.
@@ -198,6 +202,9 @@ impl Context<'_> {
     }
 }
 
+/// Carries the rows of an object over from the relations that hold them.
+pub type KeepRows = fn(&Context, &Id, from: &[Id]) -> Option<Kept>;
+
 /// Everything that is known of one kind.
 pub struct Kind {
     /// The class in PostgreSQL's words; the first part of every address of this kind.
@@ -242,6 +249,8 @@ pub struct Kind {
     pub has_owner: bool,
     /// The classes whose replacement takes it along; all of them when none are named.
     pub rests_on: &'static [&'static str],
+    /// How its rows are saved from these relations while it is made anew; none when there are none to save.
+    pub keep_rows: Option<KeepRows>,
     /// The object in COMMENT ON.
     pub comment: fn(&Id) -> String,
     /// The roles that the definition names.
@@ -271,6 +280,7 @@ pub const BASE: Kind = Kind {
     made_with_whole: false,
     has_owner: true,
     rests_on: &[],
+    keep_rows: None,
     comment: |id| format!("{} {}", id.class().to_uppercase(), id.sql()),
 };
 
@@ -342,27 +352,4 @@ pub fn names(object: &Object) -> Vec<(Space, Vec<String>)> {
         Space::Bounds => (*space, vec![object.text("parent").to_owned()]),
     });
     own.chain(sequence.map(|s| (Space::Relation, s))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_file_of_this_folder_is_listed() {
-        let helpers = ["mod", "carried", "constraint", "identity", "not_null", "privileges", "query", "relation"];
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/kind");
-        let text = std::fs::read_to_string(format!("{folder}/mod.rs")).expect("this file");
-        for entry in std::fs::read_dir(folder).expect("this folder") {
-            let name = entry.expect("an entry").file_name().into_string().expect("a plain name");
-            let stem = name.trim_end_matches(".rs");
-            assert!(helpers.contains(&stem) || text.contains(&format!("&{stem}::KIND,")), "{name} is not in KINDS");
-        }
-    }
-
-    #[test]
-    fn classes_are_unique() {
-        let classes: BTreeSet<_> = KINDS.iter().map(|k| k.class).collect();
-        assert_eq!(classes.len(), KINDS.len());
-    }
 }

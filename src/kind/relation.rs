@@ -5,13 +5,18 @@ use crate::catalog::{Id, Object};
 use crate::sql::{ident, literal};
 use crate::statement::{LockMode, Statement};
 
-/// A name to put something aside under while its successor takes the name; never longer than 63 bytes.
+/// A name to put something aside under while its successor takes the name.
 pub fn move_aside(name: &str) -> String {
+    name_beside(name, "__plumb_old")
+}
+
+/// A name made from another, never longer than 63 bytes.
+pub fn name_beside(name: &str, suffix: &str) -> String {
     let mut short = name;
     while short.len() > 48 {
         short = &short[..short.char_indices().next_back().map_or(0, |(i, _)| i)];
     }
-    format!("{short}__plumb_old")
+    format!("{short}{suffix}")
 }
 
 /// Storage parameters under the alias `c`, sorted: their order means nothing.

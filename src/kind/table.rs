@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
 use crate::catalog::Object;
 use crate::kind::relation::{TOAST_OPTIONS, TOAST_SORTED_OPTIONS, change_options, given_options, with_options};
+use crate::kind::rows::keep;
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
 
@@ -167,5 +168,6 @@ pub static KIND: Kind = Kind {
     },
     spaces: &[Space::Relation, Space::Type],
     holds_rows: true,
+    keep_rows: Some(keep),
     ..BASE
 };

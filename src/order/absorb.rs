@@ -1,4 +1,4 @@
-//! Pass 2: what people read stays whole. CREATE TABLE takes its columns and constraints in, a dropped table takes its parts along,
+//! Pass 3: what people read stays whole. CREATE TABLE takes its columns and constraints in, a dropped table takes its parts along,
 //! and owner, grants and comment of a new object follow it in the same step.
 
 use std::collections::{BTreeSet, HashMap};
@@ -18,6 +18,7 @@ pub fn absorb(graph: &mut Graph, apart: &BTreeSet<Node>) {
             Op::Create => made_with(graph, node),
             Op::Alter => altered_with(graph, node),
             Op::Drop => gone_with(graph, node),
+            Op::Save | Op::Restore => None,
         };
         if let Some(outer) = outer.filter(|o| o != node) {
             within.insert(node.clone(), outer);

@@ -1,9 +1,10 @@
-//! Pass 3: what comes before what, each with its sentence.
+//! Pass 4: what comes before what, each with its sentence.
 
 use std::collections::BTreeMap;
 
 use super::graph::{Edge, Graph, Node, Op};
-use crate::catalog::{Dependency, Id, Object};
+use super::rows;
+use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::change::Action;
 use crate::kind::{self, Space};
 
@@ -19,6 +20,8 @@ pub fn edges(graph: &mut Graph) {
     defaults_last(graph, &mut list);
     persistence(graph, &mut list);
     alone(graph, &mut list);
+    parting(graph, &mut list);
+    rows::edges(graph, &mut list);
     graph.edges = list;
 }
 
@@ -34,7 +37,7 @@ fn push(list: &mut Vec<Edge>, before: Option<Node>, after: Option<Node>, weak: b
 
 /// What is used stands before what uses it: the desired catalog's dependencies.
 fn build(graph: &Graph, list: &mut Vec<Edge>) {
-    for node in graph.nodes.iter().filter(|n| n.op != Op::Drop) {
+    for node in graph.nodes.iter().filter(|n| MAKE.contains(&n.op)) {
         for (used, dependency) in graph.desired.uses(&node.id) {
             if *dependency == Dependency::Inherited && attached_later(graph, &node.id) {
                 continue;
@@ -62,7 +65,7 @@ fn attached_later(graph: &Graph, id: &Id) -> bool {
 
 /// What uses something goes, or lets go of it, before it goes: the live catalog's dependencies.
 fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
-    for node in graph.nodes.iter().filter(|n| n.op != Op::Create) {
+    for node in graph.nodes.iter().filter(|n| matches!(n.op, Op::Alter | Op::Drop)) {
         for (used, _) in graph.live.uses(&node.id) {
             let sentence = || format!("{} uses {used} now", node.id);
             push(list, Some(node.clone()), graph.node(Op::Drop, used), false, sentence);
@@ -215,6 +218,45 @@ fn alone(graph: &Graph, list: &mut Vec<Edge>) {
         for partition in partitions.get(index.text("table")).into_iter().flatten() {
             let sentence = || format!("{} stands ON ONLY {}", node.id, index.text("table"));
             push(list, Some((*partition).clone()), Some(node.clone()), false, sentence);
+        }
+    }
+}
+
+/// A table leaves its parent before that gets new members, and joins it when it has lost what the table does not have: both
+/// would pass on to it.
+fn parting(graph: &Graph, list: &mut Vec<Edge>) {
+    let tables = |catalog: &'_ Catalog| -> BTreeMap<String, Id> {
+        catalog.objects().filter(|o| o.id.class() == "table").map(|o| (o.id.sql(), o.id.clone())).collect()
+    };
+    let moves = |n: &&Node| n.id.class() == "partition" || n.id.class() == "table" && n.op == Op::Alter;
+    if !graph.nodes.iter().any(|n| moves(&n)) {
+        return;
+    }
+    let (before, after) = (tables(graph.live), tables(graph.desired));
+    let parents = |object: Option<&Object>| -> Vec<String> {
+        let Some(object) = object else { return Vec::new() };
+        let inherits = object.definition.get("inherits").and_then(|i| serde_json::from_value(i.clone()).ok());
+        inherits.unwrap_or_else(|| vec![object.text("parent").to_owned()])
+    };
+    for node in graph.nodes.iter().filter(moves) {
+        let (old, new) = (parents(graph.live.get(&node.id)), parents(graph.desired.get(&node.id)));
+        let left = old.iter().filter(|p| node.op != Op::Create && !new.contains(p));
+        for parent in left.filter_map(|p| after.get(p)) {
+            for member in graph.desired.children(parent) {
+                let sentence = || format!("{} would pass on to what {} parts from {parent}", member.id, node.id);
+                push(list, Some(node.clone()), graph.node(Op::Create, &member.id), false, sentence);
+            }
+        }
+        for member in graph.live.children(&Id::new("table", node.id.name().iter().cloned())).filter(|_| node.op == Op::Drop) {
+            let sentence = || format!("{} is the parent's as long as {} stands", member.id, node.id);
+            push(list, Some(node.clone()), graph.node(Op::Alter, &member.id), false, sentence);
+        }
+        let joined = new.iter().filter(|p| node.op != Op::Drop && !old.contains(p));
+        for parent in joined.filter_map(|p| before.get(p)) {
+            for member in graph.live.children(parent) {
+                let sentence = || format!("{} must be gone from {parent} before {} joins it", member.id, node.id);
+                push(list, graph.node(Op::Drop, &member.id), Some(node.clone()), false, sentence);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Catalog, Id};
 use crate::change::{Action, Change, Changes};
+use crate::kind::Kept;
 
 /// What a node does to its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +15,10 @@ pub enum Op {
     Alter,
     /// It is removed.
     Drop,
+    /// Its rows are put aside, since it is made anew.
+    Save,
+    /// Its rows come back.
+    Restore,
 }
 
 /// One operation on one object.
@@ -44,6 +49,8 @@ pub struct Graph<'a> {
     /// Absorbed node -> the node that it is part of.
     pub within: HashMap<Node, Node>,
     pub edges: Vec<Edge>,
+    /// Tables whose rows are carried over, with all that goes and whose rows are among them.
+    pub kept: BTreeMap<Id, (Kept, BTreeSet<Id>)>,
 }
 
 impl<'a> Graph<'a> {
@@ -53,7 +60,7 @@ impl<'a> Graph<'a> {
         for change in changes.list.values() {
             nodes.extend(ops(change).iter().map(|op| Node { op: *op, id: change.id.clone() }));
         }
-        Graph { live, desired, changes, nodes, within: HashMap::new(), edges: Vec::new() }
+        Graph { live, desired, changes, nodes, within: HashMap::new(), edges: Vec::new(), kept: BTreeMap::new() }
     }
 
     /// The node of `id` with this operation, if there is one.

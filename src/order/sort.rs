@@ -1,4 +1,4 @@
-//! Pass 4: Kahn's algorithm with a heap and a total tie key, so that the same input gives the same order.
+//! Pass 5: Kahn's algorithm with a heap and a total tie key, so that the same input gives the same order.
 
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -132,6 +132,8 @@ pub fn words(node: &Node) -> String {
         Op::Create => "creating",
         Op::Alter => "altering",
         Op::Drop => "dropping",
+        Op::Save => "saving the rows of",
+        Op::Restore => "restoring the rows of",
     };
     format!("{verb} {}", node.id)
 }

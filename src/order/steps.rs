@@ -1,9 +1,10 @@
-//! Pass 5: sorted nodes are written as statements.
+//! Pass 6: sorted nodes are written as statements.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::edges::edges;
 use super::graph::{Graph, Node, Op};
+use super::rows::rows;
 use super::sort::{Cycle, Sorted, sort};
 use crate::catalog::{Catalog, Id};
 use crate::change::{Action, Changes};
@@ -33,6 +34,7 @@ pub struct Step {
 /// When no order exists: the sentences of a cycle.
 pub fn order(live: &Catalog, desired: &Catalog, changes: &Changes) -> Result<Vec<Step>, Cycle> {
     let mut graph = Graph::new(live, desired, changes);
+    rows(&mut graph);
     edges(&mut graph);
     let early = commits_first(&graph);
     let sorted = sort(&mut graph, |node| (place(node, early.contains(&node.id)), kind::rank(node.id.class())))?;
@@ -54,8 +56,8 @@ fn commits_first(graph: &Graph) -> BTreeSet<Id> {
 fn place(node: &Node, early: bool) -> u8 {
     match node.op {
         Op::Alter if early => 0,
-        Op::Create => 1,
-        Op::Alter => 2,
+        Op::Create | Op::Save => 1,
+        Op::Alter | Op::Restore => 2,
         Op::Drop => 3,
     }
 }
@@ -90,6 +92,7 @@ fn write(graph: &Graph, sorted: Sorted) -> Vec<Step> {
         let change = graph.changes.list.get(&node.id);
         steps.push(Step {
             fields: match change.map(|c| &c.action) {
+                _ if matches!(node.op, Op::Save | Op::Restore) => vec!["rows".to_owned()],
                 Some(Action::Alter(fields)) => fields.clone(),
                 _ => Vec::new(),
             },
@@ -137,6 +140,7 @@ fn speaks(graph: &Graph, node: &Node) -> bool {
         Op::Create => kind::of(&node.id).absorbed == Absorbed::After || !inside(graph, node),
         Op::Alter => true,
         Op::Drop => satellite_of_made,
+        Op::Save | Op::Restore => false,
     }
 }
 
@@ -149,9 +153,16 @@ fn inside(graph: &Graph, node: &Node) -> bool {
 fn one(graph: &Graph, context: &Context, node: &Node) -> Vec<Statement> {
     let kind = kind::of(&node.id);
     let change = graph.changes.list.get(&node.id);
+    let saved = graph.kept.values().any(|(_, goes)| goes.contains(&node.id));
     match node.op {
+        Op::Save => graph.kept.get(&node.id).map(|(k, _)| k.save.clone()).unwrap_or_default(),
+        Op::Restore => graph.kept.get(&node.id).map(|(k, _)| k.restore.clone()).unwrap_or_default(),
         Op::Create => graph.desired.get(&node.id).map(|o| (kind.create)(context, o)).unwrap_or_default(),
         Op::Alter => alter(context, graph.changes, &node.id),
-        Op::Drop => change.and_then(|c| c.old.as_ref()).map(|o| (kind.drop)(context, o)).unwrap_or_default(),
+        Op::Drop => {
+            let mut statements = change.and_then(|c| c.old.as_ref()).map(|o| (kind.drop)(context, o)).unwrap_or_default();
+            statements.iter_mut().filter(|_| saved).for_each(|s| s.losses.clear());
+            statements
+        }
     }
 }

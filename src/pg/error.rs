@@ -59,9 +59,9 @@ impl TargetError {
     pub fn code(&self) -> &'static str {
         match self {
             TargetError::Malformed { .. } => "connect::malformed",
-            TargetError::UnknownKey { .. } => "connect::unknown-parameter",
-            TargetError::BadValue { .. } => "connect::bad-value",
-            TargetError::Unsupported { .. } => "connect::unsupported-parameter",
+            TargetError::UnknownKey { .. } => "connect::unknown_parameter",
+            TargetError::BadValue { .. } => "connect::bad_value",
+            TargetError::Unsupported { .. } => "connect::unsupported_parameter",
             TargetError::Service { .. } => "connect::service",
         }
     }
@@ -174,13 +174,13 @@ impl ConnectError {
     pub fn code(&self) -> &'static str {
         match self {
             ConnectError::Unreachable { .. } => "connect::unreachable",
-            ConnectError::WrongPassword { .. } => "connect::wrong-password",
-            ConnectError::NoSuchDatabase { .. } => "connect::no-such-database",
-            ConnectError::NoSuchRole { .. } => "connect::no-such-role",
+            ConnectError::WrongPassword { .. } => "connect::wrong_password",
+            ConnectError::NoSuchDatabase { .. } => "connect::no_such_database",
+            ConnectError::NoSuchRole { .. } => "connect::no_such_role",
             ConnectError::Tls { .. } => "connect::tls",
-            ConnectError::TooManyConnections { .. } => "connect::too-many-connections",
-            ConnectError::NotPermitted { .. } => "connect::not-permitted",
-            ConnectError::UnsupportedVersion { .. } => "connect::unsupported-version",
+            ConnectError::TooManyConnections { .. } => "connect::too_many_connections",
+            ConnectError::NotPermitted { .. } => "connect::not_permitted",
+            ConnectError::UnsupportedVersion { .. } => "connect::unsupported_version",
             ConnectError::Other { .. } => "connect::other",
         }
     }

@@ -1,5 +1,5 @@
 //! Reaching a PostgreSQL server the way libpq does: where it is, who we are, how the line is secured, what the session is
-//! pinned to, and the advisory lock that keeps two plumbs apart.
+//! pinned to, the advisory lock that keeps two plumbs apart, and who holds a lock that is waited for.
 //!
 //! tokio-postgres speaks the protocol; everything a DBA expects of a connection string around it (`.pgpass`, service files,
 //! `verify-full`, several hosts, keys of other tools) is read here, because tokio-postgres does not know it.
@@ -7,6 +7,7 @@
 //!
 //! Imports only [`crate::sql`].
 
+mod blockers;
 mod connect;
 mod environment;
 mod error;
@@ -25,6 +26,7 @@ mod url;
 mod verify;
 mod version;
 
+pub use blockers::{Blocker, blockers};
 pub use connect::connect;
 pub use environment::Environment;
 pub use error::{ConnectError, Place, TargetError};

@@ -87,7 +87,7 @@ fn protections_we_cannot_give_are_refused() {
     assert!(message("gssencmode=require").contains("gssencmode"));
     assert!(target("gssencmode=disable").warnings.is_empty());
     let refused = Target::parse_in("", &environment(&[("PGREQUIREPEER", "postgres")]));
-    assert_eq!(refused.unwrap_err().code(), "connect::unsupported-parameter");
+    assert_eq!(refused.unwrap_err().code(), "connect::unsupported_parameter");
 }
 
 #[test]

@@ -75,7 +75,7 @@ async fn end(port: u16, parameters: &str) -> ConnectError {
 
 async fn assert_accepted(port: u16, parameters: &str) {
     let error = end(port, parameters).await;
-    assert_eq!(error.code(), "connect::no-such-database", "{parameters}: {error}");
+    assert_eq!(error.code(), "connect::no_such_database", "{parameters}: {error}");
 }
 
 async fn assert_refused(port: u16, parameters: &str, why: &str) {

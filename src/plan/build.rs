@@ -3,10 +3,8 @@
 use serde_json::Map;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::document::{
-    FORMAT, Fingerprints, Group, LockFact, Plan, PlanStep, Proof, Reverse, Source, UnmanagedDifference, unmanaged,
-};
-use crate::catalog::{Catalog, Id, fingerprint, fingerprint_of};
+use super::document::{FORMAT, Fingerprints, Group, LockFact, Plan, PlanStep, Proof, Source, UnmanagedDifference, unmanaged};
+use crate::catalog::{Catalog, Id, fingerprint, fingerprint_of, fingerprints};
 use crate::change::{Action, Changes, Scope};
 use crate::hazard;
 use crate::kind;
@@ -43,7 +41,11 @@ pub fn build(context: &Context, steps: &[Step]) -> Plan {
         database: context.whole.database.clone(),
         role: context.whole.role.clone(),
         roles: kind::roles(context.desired).into_iter().collect(),
-        from: Fingerprints { scope: fingerprint(context.live), closure: closure(context, steps) },
+        from: Fingerprints {
+            scope: fingerprint(context.live),
+            closure: closure(context, steps),
+            objects: if steps.is_empty() { BTreeMap::new() } else { fingerprints(context.live) },
+        },
         to: fingerprint(context.desired),
         scope: context.scope.clone(),
         groups,
@@ -75,7 +77,7 @@ fn closure(context: &Context, steps: &[Step]) -> String {
         add(&step.node.id);
         step.with.iter().for_each(|n| add(&n.id));
     }
-    fingerprint_of(ids.into_iter().filter_map(|id| context.whole.get(id)))
+    fingerprint_of(context.whole, &ids)
 }
 
 /// Cuts steps into groups: what later statements see only after a commit ends one, what cannot run in a transaction is alone.
@@ -119,7 +121,7 @@ fn write_step(context: &Context, relations: &BTreeSet<String>, place: usize, ste
     let brief = |relation: &String| !scans.contains(relation) && !rewrites.contains(relation);
     let change = match step.node.op {
         Op::Create => "create",
-        Op::Alter => "alter",
+        Op::Alter | Op::Save | Op::Restore => "alter",
         Op::Drop => "drop",
     };
     PlanStep {
@@ -136,7 +138,7 @@ fn write_step(context: &Context, relations: &BTreeSet<String>, place: usize, ste
         rewrites: rewrites.into_iter().collect(),
         scans: scans.into_iter().collect(),
         hazards,
-        reverse: reverse(context, step),
+        reverse: super::reverse::reverse(context, step),
         before: definition(context.live, context, step),
         definition: definition(context.desired, context, step),
     }
@@ -167,36 +169,7 @@ fn phase(context: &Context, step: &Step) -> &'static str {
         _ if rebuilt => "migrate",
         Op::Create => "expand",
         Op::Alter if tightens => "migrate",
-        Op::Alter => "expand",
+        Op::Alter | Op::Save | Op::Restore => "expand",
         Op::Drop => "contract",
     }
-}
-
-/// The single statement back where there is one; whole reverse plans are made by planning in the other direction.
-fn reverse(context: &Context, step: &Step) -> Reverse {
-    let id = &step.node.id;
-    let nothing = BTreeSet::new();
-    let lost = step.statements.iter().any(|s| !s.losses.is_empty());
-    let back = kind::Context { live: context.desired, desired: context.live, absorbed: &nothing };
-    let sql = |statements: Vec<crate::statement::Statement>| {
-        (!statements.is_empty()).then(|| statements.into_iter().map(|s| s.sql).collect())
-    };
-    let sql = match step.node.op {
-        Op::Create => context.desired.get(id).map(|o| (kind::of(id).drop)(&back, o)).and_then(sql),
-        Op::Alter => match (context.desired.get(id), context.live.get(id)) {
-            (Some(old), Some(new)) => sql((kind::of(id).alter)(&back, old, new, &step.fields)),
-            _ => None,
-        },
-        Op::Drop => {
-            let parts: BTreeSet<Id> = step.with.iter().map(|n| n.id.clone()).collect();
-            let back = kind::Context { live: context.desired, desired: context.live, absorbed: &parts };
-            context.live.get(id).map(|o| (kind::of(id).create)(&back, o)).and_then(sql)
-        }
-    };
-    let why = match (&sql, lost) {
-        (Some(_), true) => Some("it brings back the definition and not what it held".to_owned()),
-        (None, _) => Some("PostgreSQL has no statement that takes this back".to_owned()),
-        _ => None,
-    };
-    Reverse { sql, why }
 }

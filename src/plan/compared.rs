@@ -4,6 +4,8 @@ use similar::{ChangeTag, TextDiff};
 
 use super::page::Mark;
 
+/// The longest literal that is shown whole when a part of it changes.
+const LITERAL: usize = 160;
 /// Lines around a change.
 const CONTEXT: usize = 1;
 
@@ -40,7 +42,24 @@ fn words(old: &str, new: &str) -> Difference {
     let start = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
     let most = a.len().min(b.len()) - start;
     let end = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count().min(most);
-    Difference::Words { old: a[start..a.len() - end].join(" "), new: b[start..b.len() - end].join(" ") }
+    let whole = |start: usize, end: usize| (a[start..a.len() - end].join(" "), b[start..b.len() - end].join(" "));
+    let (old, new) = match literal(&a, start, end) {
+        (start, end) if whole(start, end).1.len().max(whole(start, end).0.len()) <= LITERAL => whole(start, end),
+        _ => whole(start, end),
+    };
+    Difference::Words { old, new }
+}
+
+/// The range of words grown to whole literals: half a literal does not read well.
+fn literal(words: &[&str], mut start: usize, mut end: usize) -> (usize, usize) {
+    let quotes = |words: &[&str]| words.iter().map(|w| w.matches('\'').count()).sum::<usize>();
+    while start > 0 && quotes(&words[..start]) % 2 == 1 {
+        start -= 1;
+    }
+    while end > 0 && quotes(&words[words.len() - end..]) % 2 == 1 {
+        end -= 1;
+    }
+    (start, end)
 }
 
 fn lines(old: &str, new: &str) -> Vec<(Option<Mark>, String)> {
@@ -72,6 +91,8 @@ mod tests {
         let words = compare("ALTER TABLE t ADD COLUMN s text", "ALTER TABLE t ADD COLUMN s text NOT NULL");
         assert_eq!(words, Difference::Words { old: String::new(), new: "NOT NULL".into() });
         assert_eq!(compare("a b c", "a x c"), Difference::Words { old: "b".into(), new: "x".into() });
+        let whole = Difference::Words { old: "'old and tried'".into(), new: "'old and new'".into() };
+        assert_eq!(compare("COMMENT ON t IS 'old and tried'", "COMMENT ON t IS 'old and new'"), whole);
         assert_eq!(compare("a a", "a a a"), Difference::Words { old: String::new(), new: "a".into() });
     }
 

@@ -89,8 +89,9 @@ fn head(plan: &Plan, options: &Options) -> String {
     };
     match count(plan) {
         0 => {
+            let time = facts::seconds(plan, "elapsed_seconds").map_or(String::new(), |time| format!(", {time}"));
             let objects = facts::count(options.objects, "object");
-            format!("{none}: {} equals {} ({objects}).", options.target, options.schema)
+            format!("{none}: {} equals {} ({objects}{time}).", options.target, options.schema)
         }
         n => format!("{word}: {} between {} and {}{unmanaged}.", facts::count(n, "difference"), options.target, options.schema),
     }

@@ -22,7 +22,7 @@ pub enum PlanError {
     #[error("the plan has format {0}, this plumb reads format {FORMAT}")]
     Newer(u32),
     /// The document was changed after it was written.
-    #[error("the plan's id does not match what it says: it was edited or damaged (id {stated}, content {found})")]
+    #[error("the plan's id does not match what it says: it was edited or damaged (id {}, content {})", short(.stated), short(.found))]
     Tampered {
         /// The id that it carries.
         stated: String,
@@ -93,6 +93,10 @@ pub struct Fingerprints {
     pub scope: String,
     /// Over what the plan touches, what that uses and what depends on it.
     pub closure: String,
+    /// The first eight characters of the fingerprint of each object with its parts, by name: they only serve to say later
+    /// which ones are not as they were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub objects: BTreeMap<String, String>,
 }
 
 /// Steps that run together.
@@ -233,7 +237,7 @@ impl Plan {
 
     /// The first eight characters of the id: what people call the plan by.
     pub fn short_id(&self) -> &str {
-        &self.id[..8.min(self.id.len())]
+        short(&self.id)
     }
 
     /// The id that the content has.
@@ -249,6 +253,11 @@ impl Plan {
         self.id = self.content_id();
         self
     }
+}
+
+/// The first eight characters of an id, or what there is of them.
+fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
 }
 
 /// How unmanaged objects stand on both sides.

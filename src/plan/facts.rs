@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::compared::{Difference, compare};
 use super::document::{Plan, PlanStep, Proof};
 use crate::catalog::Id;
+use crate::sql::ident;
 use crate::statement::LockMode;
 
 /// The beginning of the reason of what is only taken down and built up again.
@@ -59,8 +60,18 @@ pub fn some_of(list: &[String], most: usize) -> String {
 
 /// A duration of the plan's observations: `1.8 s`.
 pub fn seconds(plan: &Plan, key: &str) -> Option<String> {
-    let seconds = plan.observed.get(key)?.as_f64()?;
-    Some(if seconds < 0.1 { format!("{:.0} ms", seconds * 1000.0) } else { format!("{seconds:.1} s") })
+    Some(time(plan.observed.get(key)?.as_f64()?))
+}
+
+/// Seconds as a person says them: `31 ms`, `1.8 s`.
+pub fn time(seconds: f64) -> String {
+    if seconds < 0.1 { format!("{:.0} ms", seconds * 1000.0) } else { format!("{seconds:.1} s") }
+}
+
+/// The roles that have to exist besides the one that runs the plan, which exists.
+pub fn roles(plan: &Plan) -> Vec<String> {
+    let others = plan.roles.iter().filter(|r| **r != plan.role);
+    if plan.is_empty() { Vec::new() } else { others.map(|r| ident(r)).collect() }
 }
 
 /// Objects that are dropped and made again, with the numbers of both steps.
@@ -168,6 +179,29 @@ pub fn difference(step: &PlanStep) -> Difference {
 /// Whether two statements say the same thing of different values, so that a comparison by words reads well.
 pub fn alike(old: &str, new: &str) -> bool {
     old.split(' ').zip(new.split(' ')).take_while(|(a, b)| a == b).count() >= 3
+}
+
+/// What differs between what a step drops and what a later one makes in its place.
+pub fn redefined(dropped: &PlanStep, made: &PlanStep) -> Difference {
+    match (dropped.reverse.sql.as_ref().and_then(|sql| sql.first()), made.sql.first()) {
+        (Some(old), Some(new)) => compare(old, new),
+        _ => Difference::None,
+    }
+}
+
+/// The reason of a replacement as the end of a sentence: `columns and query differ`, `rests on view public.v`.
+pub fn because(reason: &str) -> String {
+    if let Some(rests) = reason.strip_prefix("it ").filter(|_| reason.starts_with(RESTS)) {
+        return rests.strip_suffix(", which is changed").unwrap_or(rests).to_owned();
+    }
+    match reason.strip_suffix(" differs").map(|fields| fields.replace('_', " ")) {
+        Some(fields) => match fields.rsplit_once(", ") {
+            Some((first, last)) => format!("{first} and {last} differ"),
+            None if fields.ends_with('s') => format!("{fields} differ"),
+            None => format!("{fields} differs"),
+        },
+        None => reason.to_owned(),
+    }
 }
 
 /// The names of changed fields for a person: `using, row security`.

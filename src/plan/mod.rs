@@ -8,6 +8,7 @@ mod document;
 mod facts;
 mod make;
 mod page;
+mod reverse;
 pub mod sql;
 pub mod text;
 
@@ -21,4 +22,5 @@ pub use document::{
     FORMAT, Fingerprints, Group, LockFact, Pending, Plan, PlanError, PlanStep, Proof, Reverse, Source, UnmanagedDifference, read,
     write,
 };
+pub use facts::{count, thousands};
 pub use make::{Made, MakeError, Sides, make};

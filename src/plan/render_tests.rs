@@ -128,7 +128,7 @@ fn differences_as_json() {
 #[test]
 fn no_drift_is_one_line() {
     let shown = differences::render(&empty(), &sides(differences::Mode::Drift, 100));
-    assert_eq!(shown, "No drift: app on db.internal equals schema/ (1,204 objects).\n");
+    assert_eq!(shown, "No drift: app on db.internal equals schema/ (1,204 objects, 0.3 s).\n");
     assert_eq!(differences::count(&empty()), 0);
 }
 

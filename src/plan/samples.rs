@@ -1,6 +1,7 @@
 //! Plans built by hand, for the tests of the renderers.
 
 use serde_json::Map;
+use std::collections::BTreeMap;
 
 use super::document::{FORMAT, Fingerprints, Group, LockFact, Plan, PlanStep, Proof, Reverse, Source, UnmanagedDifference};
 use crate::catalog::{Catalog, Id};
@@ -86,8 +87,8 @@ pub fn plan(steps: Vec<PlanStep>, alone: &[u32]) -> Plan {
         id: String::new(),
         database: "app".into(),
         role: "deploy".into(),
-        roles: Vec::new(),
-        from: Fingerprints { scope: "a1".repeat(32), closure: "b2".repeat(32) },
+        roles: vec!["app_reader".into(), "deploy".into()],
+        from: Fingerprints { scope: "a1".repeat(32), closure: "b2".repeat(32), objects: BTreeMap::new() },
         to: "c3".repeat(32),
         scope: Scope::new(&Catalog::default(), &["billing".into(), "public".into()]),
         groups,
@@ -224,7 +225,7 @@ pub fn realistic() -> Plan {
     steps[7].rewrites = vec!["public.orders".into()];
     steps[9].reverse = Reverse {
         sql: Some(vec!["ALTER TABLE public.orders ADD COLUMN legacy_code text".into()]),
-        why: Some("it brings back the definition and not what it held".into()),
+        why: Some("it brings back the definition, not what it held".into()),
     };
     let unmanaged = |class: &str, identity: &str, side: &str| UnmanagedDifference {
         class: class.into(),

@@ -32,6 +32,10 @@ fn head(plan: &Plan) -> String {
     if !plan.is_empty() {
         lines.push(format!("{}. {}.", facts::summary(plan), facts::hazards(plan)));
     }
+    let roles = facts::roles(plan);
+    if !roles.is_empty() {
+        lines.push(format!("Roles that have to exist: {}.", roles.join(", ")));
+    }
     lines.push(
         "Run it with psql -X -f FILE. `plumb apply` also checks that the database is still the one planned for.".to_owned(),
     );

@@ -52,6 +52,14 @@ pub fn render(plan: &Plan, options: &Options) -> String {
     page.finish().trim_end().to_owned() + "\n"
 }
 
+/// A step as one line while it runs: number, mark and name, in at most so many columns.
+pub fn step_line(step: &PlanStep, columns: usize) -> String {
+    let name = super::page::clean(&step.object.to_string());
+    super::page::shorten(&format!("{:>3} {} {name}", step.id, mark(step).sign()), columns)
+}
+
+pub use facts::time;
+
 /// A text of strangers as one line that cannot steer a terminal.
 pub fn one_line(text: &str) -> String {
     super::page::clean(text)
@@ -114,34 +122,44 @@ fn steps(page: &mut Page, plan: &Plan, options: &Options) {
             page.say(&step.phase);
             phase = &step.phase;
         }
-        one(page, step, &columns, &rebuilt, options);
+        one(page, plan, step, &columns, &rebuilt, options);
     }
 }
 
-fn one(page: &mut Page, step: &PlanStep, columns: &Columns, rebuilt: &BTreeMap<&Id, (u32, u32)>, options: &Options) {
-    let mark = match step.change.as_str() {
-        "create" => Mark::Plus,
-        "drop" => Mark::Minus,
-        _ => Mark::Tilde,
-    };
+type Rebuilt<'a> = BTreeMap<&'a Id, (u32, u32)>;
+
+fn one(page: &mut Page, plan: &Plan, step: &PlanStep, columns: &Columns, rebuilt: &Rebuilt, options: &Options) {
     let lead = format!(" {:>number$}  ", step.id, number = columns.number);
     let name = format!("{:class$} {}", step.object.class(), facts::name(&step.object), class = columns.class);
     let source = step.source.as_ref().map_or(String::new(), |s| format!("{}:{}", s.file, s.line));
-    page.titled(&lead, mark, &name, &source);
+    page.titled(&lead, mark(step), &name, &source);
     let at = columns.text();
-    if let Some((dropped, made)) = rebuilt.get(&step.object) {
-        match step.id == *dropped {
-            true => page.note(at, &format!("rebuilt in step {made}, because {}", step.reason)),
-            false => page.note(at, &format!("rebuilt after step {dropped}, because {}", step.reason)),
+    let other = match rebuilt.get(&step.object) {
+        Some((dropped, made)) if *dropped == step.id => {
+            page.note(at, &format!("rebuilt in step {made}: {}", facts::because(&step.reason)));
+            None
         }
-    }
-    changed(page, step, at, options);
+        Some((dropped, _)) => {
+            page.note(at, &format!("rebuilt after step {dropped}"));
+            plan.steps().find(|s| s.id == *dropped)
+        }
+        None => None,
+    };
+    changed(page, step, other, at, options);
     for scanned in &step.scans {
         page.note(at, &scan(step, scanned));
     }
     hazards(page, step, columns);
     if options.verbose {
         verbose(page, step, at);
+    }
+}
+
+fn mark(step: &PlanStep) -> Mark {
+    match step.change.as_str() {
+        "create" => Mark::Plus,
+        "drop" => Mark::Minus,
+        _ => Mark::Tilde,
     }
 }
 
@@ -154,13 +172,20 @@ fn scan(step: &PlanStep, relation: &str) -> String {
     format!("reads all of {relation}, {meanwhile}")
 }
 
-/// What changes: per field the old and the new words, or changed lines of the definition, or else the statements.
-fn changed(page: &mut Page, step: &PlanStep, at: usize, options: &Options) {
+/// What changes: per field the old and the new words, or changed lines of the definition, or else the statements. For what is
+/// made again after `dropped`, how it differs from what that was.
+fn changed(page: &mut Page, step: &PlanStep, dropped: Option<&PlanStep>, at: usize, options: &Options) {
     let most = if options.verbose { usize::MAX } else { COMPARED };
-    match facts::difference(step) {
-        Difference::Words { old, new } => words(page, &facts::fields(step), at, (&old, &new)),
+    let (fields, difference) = match dropped {
+        Some(dropped) => (String::new(), facts::redefined(dropped, step)),
+        None => (facts::fields(step), facts::difference(step)),
+    };
+    match difference {
+        Difference::Words { old, new } => words(page, &fields, at, (&old, &new)),
         Difference::Lines(lines) => {
-            page.note(at, &facts::fields(step));
+            if !fields.is_empty() {
+                page.note(at, &fields);
+            }
             listed(page, at, &lines, most);
         }
         Difference::None if step.change == "alter" && !options.verbose => statements(page, step, at, most),
@@ -170,10 +195,11 @@ fn changed(page: &mut Page, step: &PlanStep, at: usize, options: &Options) {
 
 fn words(page: &mut Page, fields: &str, at: usize, (old, new): (&str, &str)) {
     let short = format!("{old} → {new}");
-    if !old.is_empty() && !new.is_empty() && at + fields.len() + 2 + short.len() <= page.width.min(72) {
-        return page.labelled(at, fields, &short);
+    let label = if fields.is_empty() { String::new() } else { format!("{fields}  ") };
+    if !old.is_empty() && !new.is_empty() && at + label.len() + short.len() <= page.width.min(72) {
+        return page.note(at, &format!("{label}{short}"));
     }
-    let lead = format!("{}{fields}  ", " ".repeat(at));
+    let lead = format!("{}{label}", " ".repeat(at));
     let rest = " ".repeat(lead.len());
     let marked = [(Mark::Minus, old), (Mark::Plus, new)];
     for (i, (mark, text)) in marked.into_iter().filter(|(_, t)| !t.is_empty()).enumerate() {
@@ -277,6 +303,11 @@ fn leftovers(page: &mut Page, plan: &Plan, options: &Options) {
     if !plan.outside_scope.is_empty() && (!plan.is_empty() || options.verbose) {
         let words = facts::count(plan.outside_scope.len(), "object");
         page.say(&format!("Outside scope: {words} ({}).", facts::some_of(&plan.outside_scope, most)));
+    }
+    let roles = facts::roles(plan);
+    if !roles.is_empty() {
+        let most = if options.verbose { usize::MAX } else { LISTED };
+        page.say(&format!("Roles that have to exist: {}.", facts::some_of(&roles, most)));
     }
     for warning in &plan.warnings {
         page.say(&format!("Warning: {warning}"));

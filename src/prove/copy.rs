@@ -4,7 +4,7 @@ use crate::apply::run::{StepFailed, run_group_fast, server_message};
 use crate::catalog::Catalog;
 use crate::introspect::{IntrospectError, introspect};
 use crate::plan::{Group, MakeError, PlanStep, Sides, make};
-use crate::shadow::Scratch;
+use crate::shadow::{BOOTSTRAP, Scratch, adopt, as_superuser};
 
 /// Why no copy could be made.
 #[derive(Debug, thiserror::Error)]
@@ -132,21 +132,20 @@ fn superusers_routine(failed: &StepFailed) -> bool {
 }
 
 async fn as_administrator(scratch: &Scratch, step: &PlanStep, sql: &str) -> Result<(), StepFailed> {
-    if sql.starts_with("ALTER EVENT TRIGGER ") && sql.contains(" OWNER TO ") {
-        // Its owner must be a superuser, which no role of a scratch database is: `prove` leaves it out of the comparison.
-        return Ok(());
-    }
-    let routine = sql.starts_with("CREATE OR REPLACE ") || sql.starts_with("CREATE AGGREGATE ");
-    let owned = routine.then(|| {
-        let word = match step.object.class() {
-            "procedure" => "PROCEDURE",
-            "aggregate" => "AGGREGATE",
-            _ => "FUNCTION",
-        };
-        format!("; ALTER {word} {} OWNER TO {}", step.object.sql(), crate::sql::ident(&scratch.session.user))
-    });
-    let batch = format!("SET search_path = pg_catalog; SET check_function_bodies = off; {sql}{}", owned.unwrap_or_default());
-    scratch.administrator.client.batch_execute(&batch).await.map_err(|e| {
+    let statement = match sql.split_once(" OWNER TO ") {
+        // in a private cluster nobody else is a superuser, as an event trigger's owner has to be
+        Some((what, owner)) if what.starts_with("ALTER EVENT TRIGGER ") && scratch.administrator.user == BOOTSTRAP => {
+            as_superuser(owner, &format!("{sql};"))
+        }
+        _ => sql.to_owned(),
+    };
+    let batch = format!("SET search_path = pg_catalog; SET check_function_bodies = off; {statement}");
+    let done = async {
+        scratch.administrator.client.batch_execute(&batch).await?;
+        // where the plan runs, who runs it owns what it makes
+        if sql.starts_with("CREATE ") { adopt(&scratch.administrator.client, &scratch.session.user).await } else { Ok(()) }
+    };
+    done.await.map_err(|e| {
         let (message, code) = server_message(&e);
         StepFailed { step: step.id, object: step.object.to_string(), sql: sql.to_owned(), message, code }
     })

@@ -6,4 +6,4 @@ mod settle;
 
 pub use copy::{CopyError, copy, run_groups};
 pub use run::{Outcome, prove};
-pub use settle::{Pair, candidates, settle};
+pub use settle::{Pair, Settled, candidates, settle, surroundings};

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, Id, Object};
 use crate::introspect::{IntrospectError, read_one};
-use crate::kind::{self, Context, Cost};
+use crate::kind::{self, Absorbed, Context, Cost};
 use crate::pg::Session;
 
 /// Two texts of what may be one definition.
@@ -113,25 +113,50 @@ fn words(text: &str) -> Vec<String> {
     list
 }
 
+/// What was found of pairs.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Those that mean the same.
+    pub equal: BTreeSet<Id>,
+    /// Whether one could not be made, so that nothing is known of it.
+    pub unmade: bool,
+}
+
+/// What the definitions of the pairs rest on, directly or not, out of `catalog`: relations with their columns and keys, types,
+/// functions. Without indexes, triggers, foreign keys and policies, so that a few pairs of a large database cost little.
+pub fn surroundings(catalog: &Catalog, pairs: &[Pair]) -> Catalog {
+    let mut kept: BTreeSet<&Id> = BTreeSet::new();
+    let mut open: Vec<&Id> = pairs.iter().map(|p| &p.left.id).collect();
+    while let Some(id) = open.pop() {
+        let Some(object) = catalog.get(id).filter(|o| kept.insert(&o.id)) else { continue };
+        open.extend(&object.parent);
+        open.extend(catalog.uses(&object.id).iter().map(|(id, _)| id));
+        let inside = |c: &&Object| kind::of(&c.id).absorbed != Absorbed::Never && c.id.of().is_none();
+        open.extend(catalog.children(&object.id).filter(inside).map(|c| &c.id));
+    }
+    catalog.filtered(|o| kept.contains(&o.id) || o.id.of().is_some_and(|of| o.id.class() == "owner" && kept.contains(of)))
+}
+
 /// The pairs that mean the same. The session is connected to a scratch database that holds `around` or something like it;
 /// nothing that is done there stays.
 ///
 /// # Errors
 /// When the scratch database cannot be read.
-pub async fn settle(session: &Session, around: &Catalog, pairs: &[Pair]) -> Result<BTreeSet<Id>, IntrospectError> {
-    let mut equal = BTreeSet::new();
+pub async fn settle(session: &Session, around: &Catalog, pairs: &[Pair]) -> Result<Settled, IntrospectError> {
+    let mut settled = Settled::default();
     for pair in pairs {
         let mut texts = (vec![pair.left.definition.clone()], vec![pair.right.definition.clone()]);
         for _ in 0..2 {
             again(session, around, &pair.left, &mut texts.0).await?;
             again(session, around, &pair.right, &mut texts.1).await?;
             if texts.0.iter().any(|l| texts.1.contains(l)) {
-                equal.insert(pair.left.id.clone());
+                settled.equal.insert(pair.left.id.clone());
                 break;
             }
         }
+        settled.unmade |= texts.0.len() == 1 || texts.1.len() == 1;
     }
-    Ok(equal)
+    Ok(settled)
 }
 
 /// Adds what the last text reads as after it has been made once more.

@@ -64,8 +64,24 @@ pub(super) fn make(path: &Path) -> Result<(), ShadowError> {
 /// # Errors
 /// What the system says.
 pub(super) fn lock(path: &Path) -> Result<File, ShadowError> {
-    let open = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path);
-    open.and_then(|file| file.lock().map(|()| file)).map_err(|error| ShadowError::file(path, &error))
+    open(path).and_then(|file| file.lock().map(|()| file)).map_err(|error| ShadowError::file(path, &error))
+}
+
+/// As [`lock`], together with others that take it so.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn lock_shared(path: &Path) -> Result<File, ShadowError> {
+    open(path).and_then(|file| file.lock_shared().map(|()| file)).map_err(|error| ShadowError::file(path, &error))
+}
+
+/// As [`lock`], if nobody has it.
+pub(super) fn try_lock(path: &Path) -> Option<File> {
+    open(path).ok().filter(|file| file.try_lock().is_ok())
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path)
 }
 
 /// As [`lock`], without holding up the other tasks of this thread, one of which may have the lock.
@@ -73,8 +89,7 @@ pub(super) fn lock(path: &Path) -> Result<File, ShadowError> {
 /// # Errors
 /// What the system says.
 pub(super) async fn lock_patiently(path: &Path) -> Result<File, ShadowError> {
-    let open = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path);
-    let file = open.map_err(|error| ShadowError::file(path, &error))?;
+    let file = open(path).map_err(|error| ShadowError::file(path, &error))?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),

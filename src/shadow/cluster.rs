@@ -3,15 +3,16 @@
 use super::BOOTSTRAP;
 use super::binaries::Binaries;
 use super::error::ShadowError;
+use super::janitor::Janitor;
 use super::registry::{self, Live, Running};
 use super::{cache, place, privileges, sweep, template};
 use crate::pg::{self, ConnectError, Session, Target};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// The port in the name of the socket. The server does not listen on TCP.
@@ -40,6 +41,7 @@ const SETTINGS: &[&str] = &[
     "checkpoint_timeout=1h",
     "log_checkpoints=off",
     "max_worker_processes=0",
+    "dynamic_shared_memory_type=mmap",
     "max_logical_replication_workers=0",
     "autovacuum=off",
     "jit=off",
@@ -71,12 +73,12 @@ impl Cluster {
         place::folders().iter().for_each(|folder| sweep::sweep(folder));
         let template = template::ensure(binaries)?;
         let directory = place::choose().join(format!("{}{}-{}", sweep::PREFIX, std::process::id(), &cache::random_word()[..8]));
-        let guard = Guard::new(&directory).map_err(|error| ShadowError::file(&directory, &error))?;
-        let lock = populate(&directory, &template).map_err(|error| ShadowError::file(&directory, &error))?;
+        let janitor = Janitor::hire(&directory).map_err(|error| ShadowError::file(&directory, &error))?;
+        let lock = populate(&directory, &template.path).map_err(|error| ShadowError::file(&directory, &error))?;
+        drop(template);
         let copied = begun.elapsed();
-        let (running, mut log) = launch(binaries, &directory)?;
+        let (running, mut log) = launch(binaries, janitor)?;
         let id = registry::add(Live::Cluster(running));
-        guard.let_go(); // the registry and the watchdog have it now
         let cluster = Cluster { directory, id, _lock: lock };
         let session = cluster.wait_until_ready(binaries, &mut log).await?;
         tracing::debug!("private PostgreSQL {} ready in {:?} (copied in {copied:?})", session.version, begun.elapsed());
@@ -123,42 +125,6 @@ impl Drop for Cluster {
     }
 }
 
-/// Removes a directory that never got a server; also when plumb is killed before the watchdog has it. What does that is a
-/// process with plumb's own rights, since the directory is handed over last.
-struct Guard<'a> {
-    directory: &'a Path,
-    janitor: Child,
-    pipe: Option<ChildStdin>,
-}
-
-impl Guard<'_> {
-    fn new(directory: &Path) -> std::io::Result<Guard<'_>> {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", "trap '' HUP INT TERM; read -r _ || rm -rf -- \"$1\"", "plumb-janitor"]).arg(directory);
-        command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        let mut janitor = command.spawn()?;
-        let pipe = janitor.stdin.take();
-        Ok(Guard { directory, janitor, pipe })
-    }
-
-    /// Leaves the directory to somebody else.
-    fn let_go(mut self) {
-        if let Some(mut pipe) = self.pipe.take() {
-            let _ = pipe.write_all(b"\n"); // a janitor that is gone removes nothing
-        }
-    }
-}
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        let undone = self.pipe.take().is_some();
-        let _ = self.janitor.wait();
-        if undone {
-            let _ = std::fs::remove_dir_all(self.directory); // the janitor did, unless it was killed
-        }
-    }
-}
-
 /// Makes `directory` a copy of `template` that belongs to the server's user, and takes the lock that says it is alive.
 fn populate(directory: &Path, template: &Path) -> std::io::Result<File> {
     DirBuilder::new().mode(0o700).create(directory)?;
@@ -188,7 +154,8 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 
 /// Starts the watchdog, which starts the server. It is the head of a process group of its own, so that Ctrl-C on the terminal
 /// reaches plumb only.
-fn launch(binaries: &Binaries, directory: &Path) -> Result<(Running, File), ShadowError> {
+fn launch(binaries: &Binaries, janitor: Janitor) -> Result<(Running, File), ShadowError> {
+    let directory = janitor.directory();
     let failed = |error: std::io::Error| ShadowError::file(directory, &error);
     let path = directory.join("server.log");
     let log = OpenOptions::new().create_new(true).read(true).append(true).mode(0o600).open(&path).map_err(failed)?;
@@ -199,10 +166,10 @@ fn launch(binaries: &Binaries, directory: &Path) -> Result<(Running, File), Shad
     for setting in SETTINGS.iter().chain(newer) {
         command.args(["-c", setting]);
     }
-    command.stdin(Stdio::piped()).stdout(log.try_clone().map_err(failed)?).stderr(log.try_clone().map_err(failed)?);
+    command.stdin(Stdio::piped()).stdout(janitor.leash().map_err(failed)?).stderr(log.try_clone().map_err(failed)?);
     let mut watchdog = command.process_group(0).spawn().map_err(failed)?;
     let pipe = watchdog.stdin.take();
-    Ok((Running { watchdog, pipe, directory: directory.to_owned() }, log))
+    Ok((Running { watchdog, pipe, janitor }, log))
 }
 
 /// The end of the server's log. The file may be unlinked already; plumb has it open.

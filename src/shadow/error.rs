@@ -97,15 +97,15 @@ impl ShadowError {
     /// The stable name of the error.
     pub fn code(&self) -> &'static str {
         match self {
-            ShadowError::NoServer { .. } => "shadow::no-server",
+            ShadowError::NoServer { .. } => "shadow::no_server",
             ShadowError::Initdb { .. } => "shadow::initdb",
             ShadowError::Start { .. } => "shadow::start",
             ShadowError::File { .. } => "shadow::file",
-            ShadowError::NoTarget => "shadow::no-target",
+            ShadowError::NoTarget => "shadow::no_target",
             ShadowError::Target(error) => error.code(),
             ShadowError::Connect(error) => error.code(),
-            ShadowError::OtherVersion { .. } => "shadow::other-version",
-            ShadowError::MissingRight { .. } => "shadow::missing-right",
+            ShadowError::OtherVersion { .. } => "shadow::other_version",
+            ShadowError::MissingRight { .. } => "shadow::missing_right",
             ShadowError::Sql { .. } => "shadow::sql",
         }
     }

@@ -6,14 +6,20 @@
 //!
 //! Imports [`crate::pg`] and [`crate::sql`].
 
+mod adopt;
 mod binaries;
 mod cache;
+mod claim;
 mod cluster;
 mod download;
 mod error;
+#[cfg(test)]
+mod given_tests;
+mod janitor;
 mod place;
 mod privileges;
 mod properties;
+mod prune;
 mod registry;
 mod roles;
 mod scratch;
@@ -23,6 +29,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use adopt::{adopt, as_superuser};
 pub use binaries::{Binaries, find as find_binaries, newest as newest_binaries};
 pub use cluster::Cluster;
 pub use download::{download, find_or_download, newest_installed_or_download};
@@ -116,7 +123,10 @@ impl Shadow {
                 place: target.to_string(),
             });
         }
-        let id = registry::add(Live::Server(Box::new(Leftovers::none(target))));
+        let asked = administrator.client.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).await;
+        let claimant: i32 = asked.map_err(ShadowError::sql("read the number of the shadow's session"))?.get(0);
+        server::sweep(&administrator, claimant).await;
+        let id = registry::add(Live::Server(Box::new(Leftovers::none(target, claimant))));
         Ok(Shadow { place: Place::Given { rights, id }, administrator: Arc::new(administrator) })
     }
 
@@ -140,7 +150,7 @@ impl Shadow {
     /// # Errors
     /// [`ShadowError`]: a missing right, or what the server refuses.
     pub async fn scratch(&self, properties: &Properties, owner: &str, roles: &BTreeSet<String>) -> Result<Scratch, ShadowError> {
-        let name = format!("plumb_scratch_{}", cache::random_word());
+        let name = format!("{}{}", claim::PREFIX, cache::random_word());
         let settings = scratch::accepted_settings(&self.administrator, properties).await?;
         let (own, ruling) = match &self.place {
             Place::Private(cluster) => {
@@ -151,6 +161,8 @@ impl Shadow {
             }
             Place::Given { rights, id } => {
                 let loader = server::prepare(*id, &self.administrator, *rights, owner, roles).await?;
+                let claimed = claim::claim(&self.administrator, std::iter::once(name.as_str())).await;
+                claimed.map_err(ShadowError::sql("claim a scratch database"))?;
                 server::note(*id, |leftovers| leftovers.databases.insert(name.clone()));
                 // The server's own strategy: FILE_COPY would force two checkpoints on somebody's server.
                 scratch::create(&self.administrator, properties, &name, &loader, None).await?;

@@ -1,9 +1,9 @@
 //! Everything of this process that must be gone when it ends, in one place, so that a signal handler can see to it.
 
+use super::janitor::Janitor;
 use super::server::{self, Leftovers};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,11 +23,11 @@ pub(super) enum Live {
     Server(Box<Leftovers>),
 }
 
-/// A watchdog, the pipe that keeps it waiting, and the directory it guards.
+/// A watchdog, the pipe that keeps it waiting, and who removes the directory after it.
 pub(super) struct Running {
     pub(super) watchdog: Child,
     pub(super) pipe: Option<ChildStdin>,
-    pub(super) directory: PathBuf,
+    pub(super) janitor: Janitor,
 }
 
 /// The table, usable even after a panic elsewhere.
@@ -90,13 +90,14 @@ impl Running {
         !matches!(self.watchdog.try_wait(), Ok(None))
     }
 
-    /// Lets the watchdog do its work, and does it for it when that takes too long.
+    /// Lets the watchdog do its work, and does it for it when that takes too long. What is left of the directory goes with the
+    /// janitor.
     fn stop(mut self) {
         drop(self.pipe.take());
         let deadline = Instant::now() + PATIENCE;
         while !self.has_ended() {
             if Instant::now() > deadline {
-                tracing::warn!("the private server in {} does not stop; killing it", self.directory.display());
+                tracing::warn!("the private server in {} does not stop; killing it", self.janitor.directory().display());
                 if let Some(group) = i32::try_from(self.watchdog.id()).ok().and_then(Pid::from_raw) {
                     let _ = kill_process_group(group, Signal::KILL);
                 }
@@ -105,6 +106,5 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        let _ = std::fs::remove_dir_all(&self.directory); // the watchdog did, unless it was killed
     }
 }

@@ -25,14 +25,14 @@ impl Rights {
     }
 }
 
-/// Those of `wanted` that are ordinary roles and missing on the server. `public` is no role, and names that begin with `pg_`
-/// are the server's own.
+/// Those of `wanted` that are ordinary roles and missing on the server, each once. `public` is no role, and names that begin
+/// with `pg_` are the server's own.
 ///
 /// # Errors
 /// When the server cannot be asked.
 pub(super) async fn missing<'a>(session: &Session, wanted: impl Iterator<Item = &'a str>) -> Result<Vec<String>, ShadowError> {
     let wanted: Vec<&str> = wanted.filter(|name| is_ordinary(name)).collect();
-    let query = "SELECT w FROM pg_catalog.unnest($1::text[]) AS w WHERE NOT EXISTS \
+    let query = "SELECT DISTINCT w FROM pg_catalog.unnest($1::text[]) AS w WHERE NOT EXISTS \
                  (SELECT FROM pg_catalog.pg_roles WHERE rolname = w) ORDER BY w";
     let rows = session.client.query(query, &[&wanted]).await.map_err(ShadowError::sql("list the shadow's roles"))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())

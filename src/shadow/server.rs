@@ -1,5 +1,6 @@
 //! A scratch database on a server that is not plumb's own: nothing may stay there.
 
+use super::claim;
 use super::error::ShadowError;
 use super::registry::{self, Live};
 use super::roles::{self, Rights};
@@ -16,6 +17,8 @@ const LAST_CHANCE: Duration = Duration::from_secs(5);
 pub(super) struct Leftovers {
     /// How to get there.
     pub(super) target: Target,
+    /// The server process of the session that claims all this.
+    pub(super) claimant: i32,
     /// Scratch databases.
     pub(super) databases: BTreeSet<String>,
     /// Roles that were missing.
@@ -23,12 +26,13 @@ pub(super) struct Leftovers {
 }
 
 impl Leftovers {
-    /// Nothing yet, on the server of `target`.
-    pub(super) fn none(target: &Target) -> Leftovers {
-        Leftovers { target: target.clone(), databases: BTreeSet::new(), roles: BTreeSet::new() }
+    /// Nothing yet, on the server of `target`, claimed by server process `claimant`.
+    pub(super) fn none(target: &Target, claimant: i32) -> Leftovers {
+        Leftovers { target: target.clone(), claimant, databases: BTreeSet::new(), roles: BTreeSet::new() }
     }
 
-    /// Drops it all. Goes on after an error and returns the first.
+    /// Drops it all, but for roles that another plumb needs now: the last one drops them. Goes on after an error and returns the
+    /// first.
     ///
     /// # Errors
     /// What the server refuses.
@@ -39,11 +43,22 @@ impl Leftovers {
             let result = session.client.batch_execute(&sql).await;
             first = first.and(result.map_err(ShadowError::sql(format!("drop scratch database {name}"))));
         }
-        for name in &self.roles {
+        let found = claim::unclaimed(session, self.claimant, self.roles.clone()).await;
+        for name in &found.map_err(ShadowError::sql("read who needs the shadow's roles"))? {
             let result = session.client.batch_execute(&format!("DROP ROLE IF EXISTS {}", ident(name))).await;
             first = first.and(result.map_err(ShadowError::sql(format!("drop role {name}"))));
         }
+        if first.is_ok() {
+            sweep(session, self.claimant).await;
+        }
         first
+    }
+}
+
+/// Removes what a killed plumb has left on the server. That it cannot is no reason to fail: nothing here depends on it.
+pub(super) async fn sweep(session: &Session, claimant: i32) {
+    if let Err(error) = claim::sweep(session, claimant).await {
+        tracing::debug!("cannot look for what a killed plumb has left: {error}");
     }
 }
 
@@ -78,7 +93,9 @@ pub(super) async fn prepare(
     owner: &str,
     roles: &BTreeSet<String>,
 ) -> Result<String, ShadowError> {
-    let missing = roles::missing(administrator, roles.iter().map(String::as_str).chain([owner])).await?;
+    let wanted = || roles.iter().map(String::as_str).chain([owner]);
+    claim::claim(administrator, wanted()).await.map_err(ShadowError::sql("claim the roles of a scratch database"))?;
+    let missing = roles::missing(administrator, wanted()).await?;
     if !missing.is_empty() && !rights.createrole {
         return Err(ShadowError::MissingRight {
             role: administrator.user.clone(),
@@ -90,8 +107,7 @@ pub(super) async fn prepare(
     for name in &missing {
         // Noted first: an interrupt may come between the request and its answer.
         note(id, |leftovers| leftovers.roles.insert(name.clone()));
-        let sql = format!("CREATE ROLE {} NOLOGIN", ident(name));
-        if let Err(error) = administrator.client.batch_execute(&sql).await {
+        if let Err(error) = administrator.client.batch_execute(&claim::create_role(name)).await {
             note(id, |leftovers| leftovers.roles.remove(name)); // somebody else's, if it is there
             return Err(ShadowError::sql(format!("create role {name}"))(error));
         }

@@ -3,42 +3,59 @@
 use super::BOOTSTRAP;
 use super::binaries::Binaries;
 use super::error::ShadowError;
-use super::{cache, privileges};
+use super::{cache, privileges, prune};
 use sha2::{Digest, Sha256};
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Changes when what plumb puts into a template changes, so that old templates are not used.
-const LAYOUT: &str = "2";
+const LAYOUT: &str = "3";
 
 /// The locales to initdb with: the first that this machine has.
 const LOCALES: &[&str] = &["C.UTF-8", "C"];
+
+/// The file in a template that says of which programs it is: the text that its name is made of.
+const FACTS: &str = "plumb.programs";
+
+/// A template that nobody removes as long as this value lives.
+pub(super) struct Template {
+    /// Its folder.
+    pub(super) path: PathBuf,
+    _copying: File,
+}
 
 /// The template of `binaries`, made now if it is not there yet. Other plumbs wait meanwhile.
 ///
 /// # Errors
 /// An initdb that fails, a cache that cannot be written.
-pub(super) fn ensure(binaries: &Binaries) -> Result<PathBuf, ShadowError> {
+pub(super) fn ensure(binaries: &Binaries) -> Result<Template, ShadowError> {
     let folder = cache::directory()?.join("template");
     cache::make(&folder)?;
-    let name = name(binaries)?;
-    let template = folder.join(&name);
-    if template.exists() {
+    prune::prune(&folder, is_outdated);
+    let facts = facts(&binaries.program("postgres"), &binaries.version)?;
+    let name = name(binaries.major, &facts);
+    let template = Template { path: folder.join(&name), _copying: cache::lock_shared(&folder.join(prune::COPYING))? };
+    if template.path.exists() {
+        prune::touch(&template.path);
         return Ok(template);
     }
-    let _lock = cache::lock(&folder.join(".lock"))?;
-    if template.exists() {
+    let _making = cache::lock(&folder.join(prune::MAKING))?;
+    if template.path.exists() {
         return Ok(template);
     }
     tracing::info!("preparing a PostgreSQL {} cluster in {} (once)", binaries.major, folder.display());
-    let working = folder.join(format!(".{name}.new"));
-    let _ = std::fs::remove_dir_all(&working); // of a plumb that was killed while it held the lock
+    // A name of its own: the initdb of a plumb that was killed while it held the lock may go on for a while.
+    let working = prune::unfinished(&folder, name.as_ref());
     let result = build(binaries, &working).and_then(|()| {
-        privileges::take_back(&working).map_err(|error| ShadowError::file(&working, &error))?;
-        std::fs::rename(&working, &template).map_err(|error| ShadowError::file(&template, &error))
+        let finish = || {
+            privileges::take_back(&working)?;
+            std::fs::write(working.join(FACTS), &facts)?;
+            std::fs::rename(&working, &template.path)
+        };
+        finish().map_err(|error| ShadowError::file(&working, &error))
     });
     if result.is_err() {
         let _ = std::fs::remove_dir_all(&working);
@@ -46,20 +63,31 @@ pub(super) fn ensure(binaries: &Binaries) -> Result<PathBuf, ShadowError> {
     result.map(|()| template)
 }
 
+/// What tells one build of the server programs from another. The line of the version comes last.
+fn facts(program: &Path, version: &str) -> Result<String, ShadowError> {
+    let metadata = program.metadata().map_err(|error| ShadowError::file(program, &error))?;
+    Ok(format!("{LAYOUT}\n{}\n{}\n{}\n{version}", program.display(), metadata.mtime(), metadata.len()))
+}
+
 /// A name that differs whenever the programs do.
-fn name(binaries: &Binaries) -> Result<String, ShadowError> {
-    let program = binaries.program("postgres");
-    let metadata = program.metadata().map_err(|error| ShadowError::file(&program, &error))?;
-    let facts = format!("{LAYOUT}\n{}\n{}\n{}\n{}", program.display(), binaries.version, metadata.mtime(), metadata.len());
+fn name(major: u32, facts: &str) -> String {
     let digest = Sha256::digest(facts.as_bytes());
     let hex: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{}-{hex}", binaries.major))
+    format!("{major}-{hex}")
+}
+
+/// True when the programs that made `template` are gone or others now, so that nobody asks for it here.
+fn is_outdated(template: &Path) -> bool {
+    let Ok(written) = std::fs::read_to_string(template.join(FACTS)) else { return true };
+    let lines: Vec<&str> = written.lines().collect();
+    let [_, program, _, _, version] = lines[..] else { return true };
+    facts(Path::new(program), version).map_or(true, |now| now != written)
 }
 
 fn build(binaries: &Binaries, working: &Path) -> Result<(), ShadowError> {
     let mut result = Ok(());
     for locale in LOCALES {
-        let _ = std::fs::remove_dir_all(working);
+        let _ = std::fs::remove_dir_all(working); // of the locale before
         let made = DirBuilder::new().mode(0o700).create(working).and_then(|()| privileges::hand_over(working));
         made.map_err(|error| ShadowError::file(working, &error))?;
         result = run(binaries, &mut initdb(binaries, working, locale), "");
@@ -72,12 +100,12 @@ fn build(binaries: &Binaries, working: &Path) -> Result<(), ShadowError> {
     let mut single = privileges::command(&binaries.program("postgres"));
     single.args(["--single", "-F", "-c", "wal_recycle=off", "-c", "min_wal_size=2MB", "-D"]).arg(working).arg("template1");
     run(binaries, &mut single, "DROP DATABASE postgres;\n")?;
-    prune(&working.join("base")).map_err(|error| ShadowError::file(working, &error))
+    trim(&working.join("base")).map_err(|error| ShadowError::file(working, &error))
 }
 
 /// Removes the free space and visibility maps, a quarter of all files: the server makes them again when it needs them (manual:
 /// 73.3 "Free Space Map", 73.4 "Visibility Map").
-fn prune(base: &Path) -> std::io::Result<()> {
+fn trim(base: &Path) -> std::io::Result<()> {
     for database in std::fs::read_dir(base)? {
         for file in std::fs::read_dir(database?.path())? {
             let path = file?.path();

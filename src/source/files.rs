@@ -1,6 +1,7 @@
 //! Finding and reading the files of a schema.
 
 use super::problem::{Problem, Problems};
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -50,12 +51,12 @@ impl Files {
             Ok(())
         };
         let mut files = Files::default();
-        let mut list: Vec<Problem> = listed.err().map(|(p, e)| unreadable(&p, &e)).into_iter().collect();
+        let mut list: Vec<Problem> = listed.err().map(|(p, e)| unreadable(&p, &e, path)).into_iter().collect();
         found.sort();
-        for path in found {
-            match std::fs::read(&path) {
-                Err(e) => list.push(unreadable(&path, &e)),
-                Ok(bytes) => files.add(&path, bytes, &mut list),
+        for file in found {
+            match std::fs::read(&file) {
+                Err(e) => list.push(unreadable(&file, &e, path)),
+                Ok(bytes) => files.add(&file, bytes, &mut list),
             }
         }
         if list.is_empty() { Ok(files) } else { Err(Problems::new(&files, list)) }
@@ -63,25 +64,31 @@ impl Files {
 
     fn add(&mut self, path: &Path, bytes: Vec<u8>, list: &mut Vec<Problem>) {
         let file = self.0.len();
-        let (text, bad) = match String::from_utf8(bytes) {
-            Ok(text) => (text, None),
-            Err(e) => (String::from_utf8_lossy(e.as_bytes()).into_owned(), Some(e.utf8_error().valid_up_to())),
+        let name = shown(path);
+        let mut wrong = |at: usize, length: usize, what: &str, label: &str, help: &str| {
+            let problem = Problem::at("source::encoding", Place::new(file, at..at + length), format!("{name} {what}"), label);
+            list.push(problem.help(help));
         };
-        if let Some(at) = bad {
-            // U+FFFD takes three bytes; the text before it is unchanged, so that `at` is right
-            let place = Place::new(file, at..at + 3);
-            let p = Problem::at(
-                "source::encoding",
-                place,
-                format!("{} is not UTF-8", shown(path)),
-                "this byte is not valid in UTF-8",
-            );
-            list.push(p.help("save the file as UTF-8, for instance with: iconv -f latin1 -t utf-8"));
-        } else if let Some(at) = text.find('\0') {
-            let place = Place::new(file, at..at + 1);
-            list.push(Problem::at("source::encoding", place, format!("{} holds a null byte", shown(path)), "a null byte"));
+        let wide = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(e) => {
+                // U+FFFD takes three bytes; the text before it is unchanged, so that the place is right
+                let at = e.utf8_error().valid_up_to();
+                let help = format!(
+                    "save the file as UTF-8, for instance with: iconv -f {} -t utf-8",
+                    if wide { "utf-16" } else { "latin1" }
+                );
+                wrong(at, 3, "is not UTF-8", "this byte is not valid in UTF-8", &help);
+                String::from_utf8_lossy(e.as_bytes()).into_owned()
+            }
+        };
+        // what some editors put before the text is no part of it
+        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        if let Some(at) = text.find('\0').filter(|_| !wide) {
+            wrong(at, 1, "holds a null byte", "a null byte", "no SQL has one: save the file as UTF-8 text");
         }
-        self.0.push(File { path: shown(path), text });
+        self.0.push(File { path: name, text });
     }
 
     /// Line and column, both from 1, of a place's start. A column is a character, not a byte.
@@ -99,9 +106,15 @@ impl Files {
     }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
-    Problem::general("source::unreadable", format!("cannot read {}: {error}", shown(path)))
-        .help("name the folder or the file of the wanted schema with --schema, or as schema in plumb.toml")
+/// A file or folder that cannot be read while those of `asked` are.
+fn unreadable(path: &Path, error: &std::io::Error, asked: &Path) -> Problem {
+    let help = match error.kind() {
+        ErrorKind::PermissionDenied => "let the user that plumb runs as read it",
+        _ if path.is_symlink() => "the link leads nowhere: remove it, or bring back what it points to",
+        _ if path == asked => "name the folder or the file of the wanted schema with --schema, or as schema in plumb.toml",
+        _ => "a schema is folders and files of SQL: remove what is neither",
+    };
+    Problem::general("source::unreadable", format!("cannot read {}: {error}", shown(path))).help(help)
 }
 
 /// All `*.sql` below `dir`. `above` holds the real paths on the way down, so that a loop of symlinks ends.
@@ -164,6 +177,30 @@ mod tests {
         let problems = Files::read(&dir).expect_err("is not UTF-8");
         assert_eq!(problems.list[0].code, "source::encoding");
         assert_eq!(problems.files.line_column(problems.list[0].place.as_ref().expect("a place")), (2, 7));
+        std::fs::remove_dir_all(dir).expect("removes");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_text() {
+        let dir = directory("mark");
+        std::fs::write(dir.join("a.sql"), "\u{feff}select 1").expect("writes");
+        std::fs::write(dir.join("b.sql"), b"\xff\xfes\0").expect("writes");
+        let problems = Files::read(&dir).expect_err("b.sql is UTF-16");
+        assert_eq!(problems.files.0[0].text, "select 1");
+        assert_eq!(problems.list.len(), 1);
+        assert!(problems.list[0].help.as_ref().is_some_and(|h| h.contains("utf-16")), "{problems}");
+        std::fs::remove_dir_all(dir).expect("removes");
+    }
+
+    #[test]
+    fn links_that_lead_nowhere_say_so() {
+        let dir = directory("links");
+        for (name, to) in [("x.sql", "y.sql"), ("y.sql", "x.sql"), ("z.sql", "nowhere")] {
+            std::os::unix::fs::symlink(to, dir.join(name)).expect("links");
+        }
+        let problems = Files::read(&dir).expect_err("cannot be read");
+        assert_eq!(problems.list.len(), 3);
+        assert!(problems.list.iter().all(|p| p.help.as_ref().is_some_and(|h| h.contains("link"))), "{problems}");
         std::fs::remove_dir_all(dir).expect("removes");
     }
 

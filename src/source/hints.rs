@@ -226,7 +226,7 @@ impl Maker<'_> {
         let mut schemas: Vec<String> = named.chain(own).filter(|s| s != "pg_catalog" && s != "public").collect();
         schemas.sort();
         schemas.dedup();
-        requires.extend(schemas.into_iter().map(|s| Mention { name: Name::new(Class::Schema, [s]), at: None }));
+        requires.extend(schemas.into_iter().map(|s| Mention::bare(Name::new(Class::Schema, [s]))));
     }
 }
 
@@ -245,7 +245,7 @@ fn input_type(parameter: &Node) -> Option<String> {
 
 /// What a COMMENT is on, and the schema an extension goes into: names that stand in the tree as bare strings.
 fn mentioned_in_comment(node: &NodeEnum) -> Vec<Mention> {
-    let mention = |class, parts: Vec<String>| vec![Mention { name: Name::new(class, parts), at: None }];
+    let mention = |class, parts: Vec<String>| vec![Mention::bare(Name::new(class, parts))];
     match node {
         NodeEnum::CreateExtensionStmt(s) => {
             let schema = option(&s.options, "schema").and_then(word);

@@ -124,6 +124,16 @@ pub fn tokens(text: &str) -> impl Iterator<Item = Token> + '_ {
     })
 }
 
+/// The end of a name that begins at `at`, with its dots.
+pub fn dotted(text: &str, at: usize) -> usize {
+    let end_of = |at: usize| token(text, at).map_or(text.len(), |t| t.span.end);
+    let mut end = end_of(at);
+    while text[end..].starts_with('.') && end + 1 < text.len() {
+        end = end_of(end + 1);
+    }
+    end
+}
+
 /// One statement as it stands in the file, with the comments before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Piece {

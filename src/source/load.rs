@@ -6,9 +6,10 @@ use super::order::{duplicates, order};
 use super::policy::Policy;
 use super::problem::{Problem, Problems};
 use super::read::{Statement, read};
-use super::run::{Failure, Item, Runner};
+use super::run::{Failure, Item, Loading, Runner};
 use super::screen::Action;
-use super::{bodies, report, rights, roles};
+use super::{bodies, report, rights, roles, tablespace};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Client;
 
@@ -63,20 +64,31 @@ pub async fn load_statements(
     files: &Files,
     policy: &Policy,
 ) -> Result<Loaded, Problems> {
-    let statements = read(files, policy)?;
-    duplicates(files, &statements, policy)?;
+    load_read(loader, administrator, files, &read(files, policy)?, policy, &|_| ()).await
+}
+
+/// The same for files whose statements are read already. `watch` is told how far it is.
+pub async fn load_read(
+    loader: &Client,
+    administrator: Option<&Client>,
+    files: &Files,
+    statements: &[Statement],
+    policy: &Policy,
+    watch: &dyn Fn(Loading),
+) -> Result<Loaded, Problems> {
+    duplicates(files, statements, policy)?;
     let alone = |p: Problem| Problems::new(files, vec![p]);
-    let mut loaded = summary(&statements, policy);
+    let mut loaded = summary(statements, policy);
     loaded.created_roles = roles::make(&loaded.roles, loader, administrator).await.map_err(alone)?;
     for client in [Some(loader), administrator].into_iter().flatten() {
         let prepared = client.batch_execute(SESSION).await;
         prepared.map_err(|e| alone(Problem::general("source::connection", roles::text(&e))))?;
     }
-    let owned = rights::superuser_owners(&statements, administrator).await.map_err(alone)?;
+    let owned = rights::superuser_owners(statements, administrator).await.map_err(alone)?;
     if !owned.is_empty() {
         return Err(Problems::new(files, owned));
     }
-    let runner = Runner { statements: &statements, loader, administrator, policy };
+    let runner = Runner { statements, loader, administrator, policy, loading: Cell::default(), watch };
     let result = run_phases(&runner, files, &mut loaded).await;
     for client in [Some(loader), administrator].into_iter().flatten() {
         // nothing depends on it: whoever reads the database next sets what it needs
@@ -90,19 +102,25 @@ async fn run_phases(runner: &Runner<'_>, files: &Files, loaded: &mut Loaded) -> 
     let alone = |p: Problem| Problems::new(files, vec![p]);
     let (statements, loader) = (runner.statements, runner.loader);
     let [definitions, owners, rights] = phases(statements, runner.policy);
+    let all = definitions.len() + owners.len() + rights.len();
+    runner.loading.set(Loading { all, ..Loading::default() });
     let failures = harmless(statements, runner.run(loader, definitions).await.map_err(alone)?);
     if !failures.is_empty() {
-        return Err(report::report(loader, files, statements, failures).await);
+        return Err(report::report(loader, files, statements, runner.policy, failures).await);
     }
     body_check(loader, statements, files, runner.policy, loaded).await?;
-    let mut failures = runner.run(runner.administrator.unwrap_or(loader), owners).await.map_err(alone)?;
+    let raised = rights::owners_to_raise(runner).await.map_err(alone)?;
+    rights::set_superusers(runner, &raised, true).await.map_err(alone)?;
+    let failures = runner.run(runner.administrator.unwrap_or(loader), owners).await;
+    rights::set_superusers(runner, &raised, false).await.map_err(alone)?;
+    let mut failures = failures.map_err(alone)?;
     if failures.is_empty() {
         rights::no_foreign_owner(runner, files).await?;
         // never as administrator: rights on the server's own functions must not be given away
         failures = runner.run(loader, rights).await.map_err(alone)?;
         failures = rights::of_extensions(runner, failures, &mut loaded.notices).await.map_err(alone)?;
     }
-    if failures.is_empty() { Ok(()) } else { Err(report::report(loader, files, statements, failures).await) }
+    if failures.is_empty() { Ok(()) } else { Err(report::report(loader, files, statements, runner.policy, failures).await) }
 }
 
 /// What runs before the bodies are checked, then owners, then rights. A script is not torn apart.
@@ -140,6 +158,10 @@ fn summary(statements: &[Statement], policy: &Policy) -> Loaded {
         loaded
             .notices
             .push(format!("{n} statement{} on rows skipped: rows are not part of the schema", if n == 1 { "" } else { "s" }));
+    }
+    let named = statements.iter().filter(|s| !matches!(s.action, Action::Skip(_)) && tablespace::is_named(&s.node)).count();
+    if named > 0 {
+        loaded.notices.push(format!("not compared: TABLESPACE ({named})"));
     }
     loaded.notices.extend(skipped.into_iter().map(|(what, n)| format!("not run: {what} ({n})")));
     loaded

@@ -6,6 +6,7 @@
 //!
 //! pg_query splits, locates, screens and gives hints for the order; only the server says what a statement means.
 
+pub mod advice;
 pub mod bodies;
 pub mod files;
 pub mod hints;
@@ -23,14 +24,17 @@ pub mod roles;
 pub mod run;
 pub mod screen;
 pub mod split;
+mod tablespace;
+pub mod unknown;
 pub mod walk;
 
 #[cfg(test)]
 mod tests;
 
 pub use files::{File, Files, Place};
-pub use load::{Loaded, load_statements};
+pub use load::{Loaded, load_read, load_statements};
 pub use name::{Class, Defined, Name};
 pub use policy::Policy;
 pub use problem::{Problem, Problems};
 pub use read::{Statement, read};
+pub use run::Loading;

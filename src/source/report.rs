@@ -1,14 +1,16 @@
 //! The server's errors -> problems at the user's lines, with what to do about them.
 
+use super::advice::{self, Known};
 use super::files::{Files, Place};
 use super::lexer;
 use super::name::{Class, Name};
+use super::policy::Policy;
 use super::problem::{Problem, Problems};
 use super::read::Statement;
 use super::run::{Failure, ServerError};
-use crate::sql;
+use super::unknown::{self, Unknown};
 use pg_query::NodeEnum;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Client;
 
 /// (SQLSTATE, how the message begins, code, words under the underlined text)
@@ -29,52 +31,178 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     ("42P06", "", "source::duplicate", "there is one of this name already"),
 ];
 
-/// Well-known names and the extension they come with.
-const PROVIDERS: &[(&str, &[&str])] = &[
-    ("citext", &["citext"]),
-    ("hstore", &["hstore", "akeys", "hstore_to_json", "hstore_to_jsonb"]),
-    ("ltree", &["ltree", "lquery", "ltxtquery", "subpath", "nlevel"]),
-    ("vector", &["vector", "halfvec", "sparsevec", "cosine_distance", "l2_distance", "vector_cosine_ops", "vector_l2_ops"]),
-    (
-        "postgis",
-        &["geometry", "geography", "box2d", "box3d", "st_makepoint", "st_setsrid", "st_point", "st_distance", "st_dwithin"],
-    ),
-    ("uuid-ossp", &["uuid_generate_v1", "uuid_generate_v1mc", "uuid_generate_v3", "uuid_generate_v4", "uuid_generate_v5"]),
-    ("pgcrypto", &["gen_salt", "crypt", "digest", "hmac", "gen_random_bytes", "pgp_sym_encrypt", "pgp_sym_decrypt"]),
-    ("pg_trgm", &["gin_trgm_ops", "gist_trgm_ops", "similarity", "word_similarity", "show_trgm"]),
-    ("unaccent", &["unaccent"]),
-    ("cube", &["cube"]),
-    ("seg", &["seg"]),
-    ("isn", &["isbn", "isbn13", "issn", "ean13", "upc"]),
-    ("intarray", &["query_int", "gin__int_ops", "gist__int_ops"]),
-    ("btree_gist", &["gist_int4_ops", "gist_uuid_ops", "gist_text_ops"]),
-    ("earthdistance", &["earth", "ll_to_earth", "earth_distance", "earth_box"]),
-    ("fuzzystrmatch", &["levenshtein", "soundex", "metaphone", "dmetaphone"]),
-    ("tablefunc", &["crosstab", "connectby", "normal_rand"]),
-    ("moddatetime", &["moddatetime"]),
-    ("lo", &["lo", "lo_manage"]),
-    ("dblink", &["dblink", "dblink_connect", "dblink_exec"]),
+/// All failures: the causes first, then what only follows from them.
+pub async fn report(
+    client: &Client,
+    files: &Files,
+    statements: &[Statement],
+    policy: &Policy,
+    failures: Vec<Failure>,
+) -> Problems {
+    let known = Known::read(client, statements).await;
+    let failing: BTreeSet<usize> = failures.iter().map(|f| f.item.statement).collect();
+    let failed = Failed::new(statements, &failing);
+    // a script drops and renames on its way: what is there at its end says nothing about its middle
+    let mut unknown = if policy.script { BTreeMap::new() } else { unknown::find(client, statements, &failing).await };
+    unknown.values_mut().for_each(|list| list.retain(|u| !failed.brings(&u.base)));
+    let mut sheet = Sheet::new(&unknown);
+    for failure in &failures {
+        let (i, statement) = (failure.item.statement, &statements[failure.item.statement]);
+        let problem = problem(failure, statement, &known);
+        let cause = unknown.get(&i).and_then(|list| list.iter().find(|u| is_about(u, &problem, &failure.error)));
+        let follows = || missing(&failure.error).is_some_and(|m| failed.makes(base(m)) || failed.brings(base(m)));
+        match cause {
+            Some(u) => sheet.said(u, problem),
+            None if follows() => drop(sheet.following.entry(i).or_insert(problem)),
+            None => {
+                let help = help(problem.code, &failure.error, statement, &known);
+                sheet.alone(i, Problem { help, ..problem });
+            }
+        }
+    }
+    sheet.problems(files, &known, &failed)
+}
+
+/// What the failing statements would have made.
+struct Failed<'a> {
+    names: BTreeSet<&'a str>,
+    extensions: BTreeSet<&'a str>,
+}
+
+impl<'a> Failed<'a> {
+    fn new(statements: &'a [Statement], failing: &BTreeSet<usize>) -> Failed<'a> {
+        let all = || failing.iter().flat_map(|i| &statements[*i].hints.defines).map(|d| &d.name);
+        let extensions = all().filter(|n| n.class == Class::Extension).map(Name::base).collect();
+        Failed { names: all().map(Name::base).collect(), extensions }
+    }
+
+    fn makes(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Whether the name comes with an extension that is in the files and could not be created.
+    fn brings(&self, name: &str) -> bool {
+        advice::provider(name).is_some_and(|e| self.extensions.contains(e))
+    }
+}
+
+/// The errors, put together: what is wrong with a name is one error, however often it is named.
+struct Sheet<'a> {
+    named: BTreeMap<&'a Name, (Vec<&'a Unknown>, Vec<Problem>)>,
+    alone: Vec<Problem>,
+    explained: BTreeSet<usize>,
+    following: BTreeMap<usize, Problem>,
+}
+
+impl<'a> Sheet<'a> {
+    fn new(unknown: &'a BTreeMap<usize, Vec<Unknown>>) -> Sheet<'a> {
+        let mut named: BTreeMap<&Name, (Vec<&Unknown>, Vec<Problem>)> = BTreeMap::new();
+        for u in unknown.values().flatten() {
+            named.entry(&u.name).or_default().0.push(u);
+        }
+        let explained = unknown.iter().filter(|(_, list)| !list.is_empty()).map(|(i, _)| *i).collect();
+        Sheet { named, alone: Vec::new(), explained, following: BTreeMap::new() }
+    }
+
+    fn said(&mut self, unknown: &'a Unknown, mut problem: Problem) {
+        problem.place = Some(unknown.place.clone());
+        self.named.entry(&unknown.name).or_default().1.push(problem);
+    }
+
+    fn alone(&mut self, statement: usize, problem: Problem) {
+        self.explained.insert(statement);
+        self.alone.push(problem);
+    }
+
+    fn problems(mut self, files: &Files, known: &Known, failed: &Failed<'_>) -> Problems {
+        let extension = failed.extensions.first().copied();
+        let named = self.named.into_iter().map(|(name, (places, said))| no_such(name, places, &said, files, known, extension));
+        let list: Vec<Problem> = named.chain(self.alone).collect();
+        self.following.retain(|i, _| !self.explained.contains(i));
+        let following: Vec<Problem> = self.following.into_values().collect();
+        // a circle of statements that wait for each other has no cause: then all are shown
+        if list.is_empty() {
+            return Problems::new(files, following);
+        }
+        Problems { following: Problems::new(files, following).list, ..Problems::new(files, list) }
+    }
+}
+
+/// Where else a name stands.
+fn also_named(places: &[&Unknown], files: &Files) -> Option<String> {
+    let shown = places.iter().take(LISTED).map(|u| {
+        let (line, _) = files.line_column(&u.place);
+        format!("{}:{line}", files.0.get(u.place.file).map_or("", |f| f.path.as_str()))
+    });
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match places.len() {
+        0 => None,
+        n if n > LISTED => Some(format!("also named in {shown} and {} more places", n - LISTED)),
+        _ => Some(format!("also named in {shown}")),
+    }
+}
+
+/// Whether the server's error is about this name.
+fn is_about(unknown: &Unknown, problem: &Problem, error: &ServerError) -> bool {
+    let code = error.code.as_str();
+    // "no schema has been selected to create in" names none
+    let Some(name) = missing(error).filter(|_| code != "42703") else {
+        return code == "3F000" && unknown.name.class == Class::Schema;
+    };
+    let class = match unknown.name.class {
+        Class::Relation => code == "42P01",
+        Class::Type => code == "42704",
+        Class::Routine => code == "42883",
+        _ => true,
+    };
+    problem.place.as_ref() == Some(&unknown.place)
+        || class && base(name) == unknown.base
+        || unknown.name.class == Class::Schema && name == unknown.name.base()
+}
+
+/// The last part of a name as the server writes it.
+fn base(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// (class, code, what it is called, words under the underlined text) of names that nobody has.
+const NO_SUCH: &[(Class, &str, &str, &str)] = &[
+    (Class::Relation, "source::unknown_table", "relation", "no table or view of this name"),
+    (Class::Type, "source::unknown_type", "type", "no type of this name"),
+    (Class::Routine, "source::unknown_function", "function", "no function of this name"),
+    (Class::Schema, "source::unknown_schema", "schema", "no schema of this name"),
 ];
 
-const NO_EXTENSION: &str = "install the package that brings it on the machine of the shadow server, or give plumb a server that has it \
-                            with --shadow URL (the target's own server with --shadow target)";
+/// Places of a name that are listed; of the others there is a count.
+const LISTED: usize = 5;
 
-/// All failures: the causes first, then what only follows from them.
-pub async fn report(client: &Client, files: &Files, statements: &[Statement], failures: Vec<Failure>) -> Problems {
-    let known = Known::read(client, statements).await;
-    let failed: BTreeSet<&str> =
-        failures.iter().flat_map(|f| &statements[f.item.statement].hints.defines).map(|d| d.name.base()).collect();
-    let follows = |f: &Failure| missing(&f.error).is_some_and(|m| failed.contains(m.rsplit('.').next().unwrap_or(m)));
-    let (following, causes): (Vec<_>, Vec<_>) = failures.iter().partition(|f| follows(f));
-    let show =
-        |list: Vec<&Failure>| list.into_iter().map(|f| problem(f, &statements[f.item.statement], &known)).collect::<Vec<_>>();
-    // a circle of statements that wait for each other has no cause: then all are shown
-    if causes.is_empty() {
-        return Problems::new(files, show(following));
-    }
-    let mut problems = Problems::new(files, show(causes));
-    problems.following = Problems::new(files, show(following)).list;
-    problems
+/// A name that nobody has: shown at its first place, in the server's words if it was asked there.
+fn no_such(
+    name: &Name,
+    mut places: Vec<&Unknown>,
+    said: &[Problem],
+    files: &Files,
+    known: &Known,
+    extension: Option<&str>,
+) -> Problem {
+    places.sort_by_key(|u| (u.place.file, u.place.span.start));
+    let first = places[0].place.clone();
+    let (_, code, kind, label) = NO_SUCH.iter().find(|n| n.0 == name.class).unwrap_or(&NO_SUCH[0]);
+    let here = |p: &&Problem| p.code == *code && p.place.as_ref() == Some(&first) && name.class != Class::Schema;
+    let theirs = said.iter().find(here).map(|p| p.message.clone());
+    let shown = match name.class {
+        Class::Routine => name.parts.join("."),
+        _ => format!("\"{}\"", name.parts.join(".")),
+    };
+    let path = if name.class != Class::Schema && name.parts.len() == 1 { " in any schema on the search path" } else { "" };
+    let message = theirs.unwrap_or_else(|| format!("{kind} {shown} does not exist"));
+    let mut p = Problem::at(code, first, message, format!("{label}{path}"));
+    let perhaps = || extension.map(|e| format!("if it comes with the extension {e}: that could not be created"));
+    let bring = |class| if class == Class::Type || class == Class::Routine { perhaps() } else { None };
+    let advice = known.missing(name.class, name.base()).or_else(|| bring(name.class));
+    let also = also_named(&places[1..], files);
+    p.help = [advice, also].into_iter().flatten().reduce(|a, b| format!("{a}\n{b}"));
+    p
 }
 
 /// The name that the message says is missing, without quotes.
@@ -89,8 +217,8 @@ fn missing(error: &ServerError) -> Option<&str> {
     let mut quoted = m.split('"');
     match (quoted.next(), quoted.next()) {
         (_, Some(name)) => Some(name),
-        // column t.c does not exist
-        _ => m.strip_prefix("column ").and_then(|rest| rest.split(' ').next()),
+        // column t.c does not exist; type s.t does not exist
+        _ => m.strip_prefix("column ").or_else(|| m.strip_prefix("type ")).and_then(|rest| rest.split(' ').next()),
     }
 }
 
@@ -103,7 +231,6 @@ fn problem(failure: &Failure, statement: &Statement, known: &Known) -> Problem {
         None => ("source::statement", error.detail.clone().unwrap_or_else(|| "the server does not take this".to_owned())),
     };
     let mut p = Problem::at(code, place(failure, statement), error.message.clone(), label);
-    p.help = help(code, error, statement, known);
     if code == "source::duplicate" {
         p.also.extend(known.elsewhere(statement));
     }
@@ -113,17 +240,17 @@ fn problem(failure: &Failure, statement: &Statement, known: &Known) -> Problem {
 /// Where the server points, else the name in the statement that the message is about, else what the statement defines.
 fn place(failure: &Failure, statement: &Statement) -> Place {
     let file = statement.place.file;
-    let token = |at: usize| {
-        let end = dotted(&statement.sql, at);
-        Place::new(file, statement.place.span.start + at..statement.place.span.start + end)
-    };
+    let within = |(start, end)| Place::new(file, statement.place.span.start + start..statement.place.span.start + end);
+    let token = |at: usize| within((at, lexer::dotted(&statement.sql, at)));
     if let Some(at) = failure.error.at.filter(|at| !failure.item.made && *at < statement.sql.len()) {
         return token(at);
     }
     let named = missing(&failure.error).map(super::walk::identifiers).filter(|n| !n.is_empty());
-    let mention = named.and_then(|n| statement.hints.requires.iter().find(|m| m.at.is_some() && ends_alike(&m.name.parts, &n)));
-    match (mention.and_then(|m| m.at), statement.hints.defines.first()) {
-        (Some(at), _) if at < statement.sql.len() => token(at),
+    let mentioned = |n: &Vec<String>| statement.hints.requires.iter().find(|m| m.at.is_some() && ends_alike(&m.name.parts, n));
+    let mention = named.as_ref().and_then(mentioned).and_then(|m| m.at).filter(|at| *at < statement.sql.len());
+    let written = || named.as_ref().and_then(|n| unknown::occurrence(&statement.sql, n));
+    match (mention.map(token).or_else(|| written().map(within)), statement.hints.defines.first()) {
+        (Some(place), _) => place,
         (_, Some(defined)) if failure.item.made || statement.hints.creates => defined.place.clone(),
         _ => first_line(statement),
     }
@@ -139,112 +266,23 @@ fn first_line(statement: &Statement) -> Place {
     Place::new(statement.place.file, start..start + statement.sql[..length].trim_end().len())
 }
 
-/// The end of a name that begins at `at`, with its dots.
-fn dotted(text: &str, at: usize) -> usize {
-    let end_of = |at: usize| lexer::token(text, at).map_or(text.len(), |t| t.span.end);
-    let mut end = end_of(at);
-    while text[end..].starts_with('.') && end + 1 < text.len() {
-        end = end_of(end + 1);
-    }
-    end
-}
-
 fn help(code: &str, error: &ServerError, statement: &Statement, known: &Known) -> Option<String> {
-    let name = missing(error);
-    let base = name.map(|n| n.rsplit('.').next().unwrap_or(n));
-    match (code, base) {
-        ("source::missing_extension", _) => Some(NO_EXTENSION.to_owned()),
-        ("source::unknown_type" | "source::unknown_function" | "source::statement", Some(base))
-            if known.provider(base).is_some() =>
-        {
-            known.provider(base).map(|extension| known.advice(extension))
-        }
-        ("source::unknown_schema", Some(base)) => Some(
-            known
-                .near(Class::Schema, base)
-                .unwrap_or_else(|| format!("add\n  CREATE SCHEMA {};\nto the schema files", sql::ident(base))),
+    match (code, missing(error).map(base)) {
+        ("source::missing_extension", _) => Some(advice::NO_EXTENSION.to_owned()),
+        ("source::unknown_type", Some(base)) => known.missing(Class::Type, base),
+        ("source::unknown_function", Some(base)) => known.missing(Class::Routine, base),
+        ("source::unknown_table", Some(base)) => known.missing(Class::Relation, base),
+        ("source::unknown_column", Some(base)) => known.missing(Class::Column, base),
+        ("source::unknown_schema", Some(base)) => known.missing(Class::Schema, base),
+        ("source::statement", Some(base)) => known.provided(base),
+        _ if error.code == "42501" && statement.superuser => Some(
+            "only a superuser may do this: set allow_superuser = true under [screen] in plumb.toml if you trust the files"
+                .to_owned(),
         ),
-        ("source::unknown_type", Some(base)) => known.near(Class::Type, base),
-        ("source::unknown_table", Some(base)) => known.near(Class::Relation, base),
-        ("source::unknown_function", Some(base)) => known.near(Class::Routine, base),
-        ("source::unknown_column", Some(base)) => known.near(Class::Column, base),
-        _ if error.code == "42501" && statement.superuser => {
-            Some("only a superuser may do this: set allow_superuser = true in plumb.toml if you trust the files".to_owned())
-        }
         _ if error.code == "42501" && matches!(statement.node, NodeEnum::CreateExtensionStmt(_)) => {
             Some("add the extension to the list of extensions that plumb may create as superuser, in plumb.toml".to_owned())
         }
         _ => None,
     }
     .or_else(|| error.hint.clone())
-}
-
-/// What the server and the files have, for advice.
-struct Known {
-    extensions: BTreeSet<String>,
-    names: Vec<(Name, Option<Place>)>,
-}
-
-const NAMES: &str = "
-SELECT 'r', n.nspname::text, c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f', 'S') AND n.nspname !~ '^pg_toast'
-UNION ALL SELECT 't', n.nspname, t.typname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-WHERE t.typelem = 0 AND t.typrelid = 0
-UNION ALL SELECT DISTINCT 'f', n.nspname, p.proname FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-UNION ALL SELECT 's', '', nspname FROM pg_catalog.pg_namespace";
-
-impl Known {
-    async fn read(client: &Client, statements: &[Statement]) -> Known {
-        let available = client.query("SELECT name::text FROM pg_catalog.pg_available_extensions", &[]).await.unwrap_or_default();
-        let rows = client.query(NAMES, &[]).await.unwrap_or_default();
-        let class = |letter: &str| match letter {
-            "r" => Class::Relation,
-            "t" => Class::Type,
-            "f" => Class::Routine,
-            _ => Class::Schema,
-        };
-        let server = rows.iter().map(|r| {
-            let parts: [String; 2] = [r.get(1), r.get(2)];
-            (Name::new(class(r.get(0)), parts.into_iter().filter(|p| !p.is_empty())), None)
-        });
-        let defined = statements.iter().flat_map(|s| &s.hints.defines).map(|d| (d.name.bare(), Some(d.place.clone())));
-        Known { extensions: available.iter().map(|r| r.get(0)).collect(), names: defined.chain(server).collect() }
-    }
-
-    /// The extension that a name comes with.
-    fn provider(&self, name: &str) -> Option<&'static str> {
-        let name = name.to_lowercase();
-        PROVIDERS.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(e, _)| *e)
-    }
-
-    fn advice(&self, extension: &str) -> String {
-        let create = format!("CREATE EXTENSION {};", sql::ident(extension));
-        if self.extensions.contains(extension) {
-            format!(
-                "{extension} is an extension that the shadow server has: add\n  {create}\nto the schema files, for instance in extensions.sql"
-            )
-        } else {
-            format!("it comes with the extension {extension} ({create}), which the shadow server does not have: {NO_EXTENSION}")
-        }
-    }
-
-    /// A name of the class that looks alike.
-    fn near(&self, class: Class, base: &str) -> Option<String> {
-        let score = |n: &Name| strsim::jaro_winkler(n.base(), base);
-        let alike = self.names.iter().map(|(n, _)| n).filter(|n| n.class == class && score(n) > 0.87);
-        let best = alike.max_by(|a, b| score(a).total_cmp(&score(b)).then_with(|| b.cmp(a)))?;
-        let shown = match best.parts.as_slice() {
-            // the same name elsewhere: say where
-            parts if best.base() == base => sql::qualified(parts),
-            parts => sql::ident(parts.last()?),
-        };
-        Some(format!("did you mean {shown}?"))
-    }
-
-    /// The other places in the files that define what this statement defines.
-    fn elsewhere(&self, statement: &Statement) -> Option<(Place, String)> {
-        let mine = statement.hints.defines.first()?;
-        let same = |(n, p): &&(Name, Option<Place>)| *n == mine.name.bare() && p.as_ref().is_some_and(|p| *p != mine.place);
-        self.names.iter().find(same).and_then(|(_, p)| p.clone()).map(|p| (p, "also defined here".to_owned()))
-    }
 }

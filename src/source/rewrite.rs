@@ -3,13 +3,17 @@
 use super::lexer::{Kind, tokens};
 use super::policy::Policy;
 use super::read::words;
+use super::tablespace;
 use pg_query::protobuf::{
     AlterSeqStmt, AlterTableCmd, AlterTableStmt, AlterTableType, ConstrType, Constraint, CreateSeqStmt, CreateStmt, ObjectType,
 };
 use pg_query::{DeparseOptions, Node, NodeEnum};
 
-/// The statement as it is sent: without CONCURRENTLY, and what a query fills `WITH NO DATA`.
+/// The statement as it is sent: without CONCURRENTLY and TABLESPACE, and what a query fills `WITH NO DATA`.
 pub fn for_loading(sql: &str, node: &NodeEnum, policy: &Policy) -> String {
+    if let Some((sql, node)) = tablespace::without(sql, node) {
+        return for_loading(&sql, &node, policy);
+    }
     match node {
         NodeEnum::IndexStmt(s) if s.concurrent => without_word(sql, "concurrently"),
         NodeEnum::DropStmt(s) if s.concurrent => without_word(sql, "concurrently"),
@@ -49,7 +53,8 @@ fn without_with_data(sql: &str) -> String {
 
 /// A statement without what makes circles, and the statements that add it. None if there is nothing to take off.
 pub fn cut(node: &NodeEnum) -> Option<(String, Vec<String>)> {
-    without_foreign_keys(node).or_else(|| without_owned_by(node))
+    let node = tablespace::cleared(node);
+    without_foreign_keys(&node).or_else(|| without_owned_by(&node))
 }
 
 /// A CREATE SEQUENCE without OWNED BY, and the ALTER SEQUENCE that adds it: for a sequence of its table's own default.

@@ -8,6 +8,9 @@ use super::read::Statement;
 use super::roles;
 use super::run::{Failure, Runner};
 use super::screen::Action;
+use crate::shadow;
+use pg_query::NodeEnum;
+use pg_query::protobuf::ObjectType;
 use std::collections::BTreeSet;
 use tokio_postgres::Client;
 
@@ -27,6 +30,30 @@ pub async fn superuser_owners(statements: &[Statement], administrator: Option<&C
             .help("let plumb start its own shadow (--shadow auto), where this role is an ordinary one")
     };
     Ok(named.map(problem).collect())
+}
+
+/// The roles that the files make owners of what only a superuser may own. In a private cluster, where every role is an ordinary one,
+/// they have to be superusers while owners are set; nothing of the files runs as one of them meanwhile.
+pub async fn owners_to_raise(runner: &Runner<'_>) -> Result<BTreeSet<String>, Problem> {
+    let Some(administrator) = runner.administrator.filter(|_| runner.policy.allow_superuser) else { return Ok(BTreeSet::new()) };
+    let wanted = |s: &&Statement| match &s.node {
+        NodeEnum::AlterOwnerStmt(o) => matches!(o.object_type(), ObjectType::ObjectEventTrigger | ObjectType::ObjectFdw),
+        _ => false,
+    };
+    let roles: BTreeSet<String> =
+        runner.statements.iter().filter(wanted).flat_map(|s| roles::roles(std::slice::from_ref(s))).collect();
+    let row = administrator.query_one("SELECT current_user::text", &[]).await;
+    let me: String = row.map_err(|e| Problem::general("source::connection", roles::text(&e)))?.get(0);
+    Ok(if me == shadow::BOOTSTRAP { roles } else { BTreeSet::new() })
+}
+
+/// Makes them superusers, or ordinary roles again.
+pub async fn set_superusers(runner: &Runner<'_>, roles: &BTreeSet<String>, yes: bool) -> Result<(), Problem> {
+    let Some(administrator) = runner.administrator.filter(|_| !roles.is_empty()) else { return Ok(()) };
+    let word = if yes { "SUPERUSER" } else { "NOSUPERUSER" };
+    let batch: Vec<String> = roles.iter().map(|r| format!("ALTER ROLE {} {word}", crate::sql::ident(r))).collect();
+    let done = administrator.batch_execute(&batch.join("; ")).await;
+    done.map_err(|e| Problem::general("source::connection", roles::text(&e)))
 }
 
 /// Objects of the server or of an extension that somebody else owns now. The schema public and the language plpgsql are everybody's.

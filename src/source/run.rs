@@ -13,6 +13,7 @@ use crate::sql;
 use futures_util::StreamExt;
 use pg_query::NodeEnum;
 use pg_query::protobuf::ObjectType;
+use std::cell::Cell;
 use tokio_postgres::error::{DbError, ErrorPosition};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -75,6 +76,8 @@ const ALONE: &[&str] = &[
 ];
 
 const BATCH_STATEMENTS: usize = 200;
+/// What a batch shrinks to where every statement fails.
+const FEWEST: usize = 4;
 const BATCH_BYTES: usize = 512 * 1024;
 
 /// Why a batch stopped: at which part, and the server's error.
@@ -155,6 +158,17 @@ pub fn set(settings: &Settings) -> Vec<String> {
     parts
 }
 
+/// How far loading is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loading {
+    /// Statements that the server has taken.
+    pub done: usize,
+    /// Statements to run.
+    pub all: usize,
+    /// How often what failed was tried again, from 1.
+    pub round: usize,
+}
+
 /// Runs statements as the loading role, and the few that may as administrator.
 pub struct Runner<'a> {
     /// All statements of the files.
@@ -165,14 +179,30 @@ pub struct Runner<'a> {
     pub administrator: Option<&'a Client>,
     /// What is allowed.
     pub policy: &'a Policy,
+    /// How far it is.
+    pub loading: Cell<Loading>,
+    /// Told after every batch.
+    pub watch: &'a dyn Fn(Loading),
 }
 
 impl Runner<'_> {
+    /// Says how far it is.
+    fn advance(&self, change: impl Fn(&mut Loading)) {
+        let mut loading = self.loading.get();
+        change(&mut loading);
+        // what is cut off a statement comes on top of it
+        loading.done = loading.done.min(loading.all);
+        self.loading.set(loading);
+        (self.watch)(loading);
+    }
+
     /// Runs the items in rounds until no more of them succeed. Returns those that never did.
     pub async fn run(&self, client: &Client, items: Vec<Item>) -> Result<Vec<Failure>, Problem> {
         let mut broken = Vec::new();
         let mut pending = items;
+        self.advance(|l| l.round = 0);
         loop {
+            self.advance(|l| l.round += 1);
             let before = pending.len();
             let failures = self.elevated(self.pass(client, pending).await?).await?;
             let again = |f: &Failure| !self.policy.script && MISSING.contains(&f.error.code.as_str());
@@ -218,8 +248,21 @@ impl Runner<'_> {
         let (mine, mut rest): (Vec<_>, Vec<_>) = failures.into_iter().partition(may);
         if !mine.is_empty() {
             rest.extend(self.pass(administrator, mine.into_iter().map(|f| f.item).collect()).await?);
+            // now, since the statements after it are the loading role's, and want an owner
+            self.adopt(administrator).await.map_err(|e| {
+                let why = super::roles::text(&e);
+                Problem::general(
+                    "source::connection",
+                    format!("cannot give the loading role what a superuser made for it: {why}"),
+                )
+            })?;
         }
         Ok(rest)
+    }
+
+    async fn adopt(&self, administrator: &Client) -> Result<(), tokio_postgres::Error> {
+        let owner: String = self.loader.query_one("SELECT current_user::text", &[]).await?.get(0);
+        crate::shadow::adopt(administrator, &owner).await
     }
 
     fn may_elevate(&self, statement: &Statement) -> bool {
@@ -241,9 +284,13 @@ impl Runner<'_> {
         let mut from = 0;
         // up to here a batch is known to succeed
         let mut good = None;
+        let mut most = BATCH_STATEMENTS;
         while from < items.len() {
-            let to = good.take().unwrap_or_else(|| batch_end(&items, from));
-            match self.batch(client, &items[from..to]).await? {
+            let to = good.take().unwrap_or_else(|| batch_end(&items, from, most));
+            let sent = self.batch(client, &items[from..to]).await?;
+            // the server parses the whole of a batch before it runs any: where much fails, batches are small
+            most = sent.as_ref().map_or(most * 2, |(n, _)| n * 2).clamp(FEWEST, BATCH_STATEMENTS);
+            match sent {
                 None => from = to,
                 Some((n, error)) if n > 0 && ALONE.contains(&error.code.as_str()) => good = Some(from + n),
                 Some((0, error)) if to - from > 1 && ALONE.contains(&error.code.as_str()) => good = Some(from + 1),
@@ -298,7 +345,10 @@ impl Runner<'_> {
             _ => send(client, &parts).await,
         };
         match sent {
-            Ok(()) => Ok(None),
+            Ok(()) => {
+                self.advance(|l| l.done += items.len());
+                Ok(None)
+            }
             // an error of the settings belongs to the statement that they are for
             Err(Ok(stopped)) if items.len() == 1 => Ok(Some((0, stopped.error))),
             Err(Ok(stopped)) => Ok(Some((owner[stopped.part], stopped.error))),
@@ -307,9 +357,9 @@ impl Runner<'_> {
     }
 }
 
-fn batch_end(items: &[Item], from: usize) -> usize {
+fn batch_end(items: &[Item], from: usize, most: usize) -> usize {
     let mut bytes = 0;
-    let fits = items[from..].iter().take(BATCH_STATEMENTS).take_while(|i| {
+    let fits = items[from..].iter().take(most).take_while(|i| {
         bytes += i.sql.len();
         bytes <= BATCH_BYTES
     });

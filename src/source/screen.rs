@@ -4,8 +4,8 @@
 
 use super::policy::Policy;
 use super::read::{option, word};
+use pg_query::NodeEnum;
 use pg_query::protobuf::{self, AlterTableType, ObjectType, TransactionStmtKind, VariableSetKind};
-use pg_query::{Node, NodeEnum};
 
 /// What is done with an admitted statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,7 +131,8 @@ pub fn screen(node: &NodeEnum, policy: &Policy) -> Verdict {
             refuse("SELECT INTO", ("it hides a table in a query", "write CREATE TABLE"))
         }
         N::CreateTableAsStmt(s) => table(s.into.as_ref().and_then(|i| i.rel.as_ref()), policy),
-        N::AlterTableStmt(s) => run(if only_owner(s) { Action::Owner } else { Action::Define }),
+        N::AlterTableStmt(s) if only(s, AlterTableType::AtSetTableSpace) => run(Action::Skip("SET TABLESPACE")),
+        N::AlterTableStmt(s) => run(if only(s, AlterTableType::AtChangeOwner) { Action::Owner } else { Action::Define }),
         N::CreateFunctionStmt(s) => function(s, policy),
         N::DefineStmt(s) => define(s),
         // CREATE LANGUAGE is parsed as CREATE EXTENSION; this one is always there
@@ -200,10 +201,9 @@ fn table(relation: Option<&protobuf::RangeVar>, policy: &Policy) -> Verdict {
     }
 }
 
-/// ALTER TABLE whose only work is OWNER TO.
-fn only_owner(statement: &protobuf::AlterTableStmt) -> bool {
-    let owner = |n: &Node| matches!(&n.node, Some(NodeEnum::AlterTableCmd(c)) if c.subtype() == AlterTableType::AtChangeOwner);
-    statement.cmds.iter().all(owner)
+/// ALTER TABLE that does nothing else.
+fn only(statement: &protobuf::AlterTableStmt, work: AlterTableType) -> bool {
+    statement.cmds.iter().all(|n| matches!(&n.node, Some(NodeEnum::AlterTableCmd(c)) if c.subtype() == work))
 }
 
 fn grant(statement: &protobuf::GrantStmt) -> Verdict {

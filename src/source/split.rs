@@ -134,8 +134,14 @@ fn syntax(sql: &str, file: usize, offset: usize, error: &pg_query::Error) -> Pro
     }
     let span = tokens.get(low).cloned().unwrap_or(sql.len()..sql.len());
     let label = if low == tokens.len() { "something is missing before the end" } else { "not understood from here on" };
-    Problem::at("source::syntax", Place::new(file, offset + span.start..offset + span.end), message.clone(), label)
+    let after = sql.as_bytes().get(span.end).is_some_and(|b| b.is_ascii_alphabetic() || b"_'\"".contains(b));
+    let variable = sql.get(span.clone()) == Some(":") && after;
+    let place = Place::new(file, offset + span.start..offset + span.end);
+    Problem { help: variable.then(|| VARIABLE.to_owned()), ..Problem::at("source::syntax", place, message.clone(), label) }
 }
+
+/// What to do about `:name`.
+const VARIABLE: &str = "if this is a variable of psql: write its value, only psql fills it in";
 
 /// What the parser says of statements that nest deeper than it can go.
 fn too_deep(message: &str) -> bool {

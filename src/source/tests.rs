@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use tokio_postgres::{Client, NoTls};
 
-const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
+pub(super) const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
 
 /// The folder of the server's programs.
 fn bin() -> String {
@@ -68,18 +68,18 @@ async fn connect(user: &str, database: &str) -> Client {
 }
 
 /// Roles are the cluster's: tests that make and drop them run one after the other.
-async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+pub(super) async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
     static LOCK: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     LOCK.lock().await
 }
 
 /// An empty database with its unprivileged owner.
-struct Scratch {
-    loader: Client,
-    administrator: Client,
+pub(super) struct Scratch {
+    pub(super) loader: Client,
+    pub(super) administrator: Client,
 }
 
-async fn scratch(name: &str) -> Scratch {
+pub(super) async fn scratch(name: &str) -> Scratch {
     let root = connect("plumb_root", "postgres").await;
     for statement in [
         format!("DROP DATABASE IF EXISTS {name}"),
@@ -97,11 +97,11 @@ async fn load(name: &str, files: &Files, policy: &Policy) -> Result<Loaded, Prob
     load_statements(&s.loader, Some(&s.administrator), files, policy).await
 }
 
-async fn problems(name: &str, text: &str) -> Problems {
+pub(super) async fn problems(name: &str, text: &str) -> Problems {
     load(name, &Files::text("a.sql", text), &Policy::default()).await.expect_err("does not load")
 }
 
-fn shown(problems: &Problems) -> Vec<(String, &str, &str)> {
+pub(super) fn shown(problems: &Problems) -> Vec<(String, &str, &str)> {
     let at = |p: &Problem| {
         let place = p.place.as_ref().expect("a place");
         let (line, column) = problems.files.line_column(place);
@@ -128,10 +128,10 @@ async fn unknown_names_are_all_found_and_explained() {
             ("1:47".into(), "source::unknown_type", "citext"),
             ("3:64".into(), "source::unknown_table", "persons"),
             ("4:25".into(), "source::unknown_column", "idd"),
-            ("6:14".into(), "source::unknown_schema", "nowhere.t"),
+            ("6:14".into(), "source::unknown_schema", "nowhere"),
             ("7:33".into(), "source::unknown_function", "uuid_generate_v4"),
             ("8:32".into(), "source::unknown_table", "orders3"),
-            ("9:28".into(), "source::unknown_schema", "spilt.type"),
+            ("9:28".into(), "source::unknown_schema", "spilt"),
         ]
     );
     assert_eq!(p.following.len(), 1);
@@ -384,7 +384,7 @@ async fn dumps_of_the_corpora_load_in_any_order() {
 }
 
 /// Roles outlive the database that named them.
-async fn drop_roles(database: &str) {
+pub(super) async fn drop_roles(database: &str) {
     let root = connect("plumb_root", "postgres").await;
     root.batch_execute(&format!("DROP DATABASE {database} WITH (FORCE)")).await.expect("drops the database");
     let roles =

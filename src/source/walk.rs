@@ -14,6 +14,15 @@ pub struct Mention {
     pub name: Name,
     /// Byte offset in the statement.
     pub at: Option<usize>,
+    /// The server has to find it, so that without it the statement fails: no alias, no pseudo-type, no name within a text.
+    pub sure: bool,
+}
+
+impl Mention {
+    /// A name that stands in the tree as a bare string.
+    pub fn bare(name: Name) -> Mention {
+        Mention { name, at: None, sure: false }
+    }
 }
 
 /// (node, field with a list of strings, what the list names)
@@ -35,6 +44,12 @@ const SINGLES: &[(&str, &str, Class)] = &[
     ("CreateForeignServerStmt", "fdwname", Class::Wrapper),
 ];
 
+/// Words that stand for a type and a sequence where a column is defined: no types.
+const SERIAL: &[&str] = &["smallserial", "serial", "bigserial", "serial2", "serial4", "serial8"];
+
+/// Names that a rule has for the rows it is about.
+const ROWS: &[&str] = &["old", "new"];
+
 /// Functions whose string argument names a sequence.
 const SEQUENCE_FUNCTIONS: &[&str] = &["nextval", "currval", "setval"];
 
@@ -46,6 +61,7 @@ struct Frame {
     location: Option<usize>,
     constant: Option<String>,
     types: Vec<String>,
+    percent_type: bool,
 }
 
 #[derive(Default)]
@@ -87,6 +103,7 @@ impl Walk {
         let list = |field: &str| -> Vec<String> {
             frame.strings.iter().filter(|(f, s)| *f == field && !s.is_empty()).map(|(_, s)| s.clone()).collect()
         };
+        let sure = self.sure(&frame);
         let mut found = Vec::new();
         for (_, field, class) in LISTS.iter().filter(|l| l.0 == frame.node) {
             found.push(Name::new(*class, list(field)));
@@ -101,6 +118,7 @@ impl Walk {
             self.ctes.extend(list("ctename"));
             found.clear();
         }
+        let written = found.len();
         let sequence =
             frame.node == "FuncCall" && list("funcname").last().is_some_and(|f| SEQUENCE_FUNCTIONS.contains(&f.as_str()));
         let cast = frame.node == "TypeCast" && frame.types.last().is_some_and(|t| t == "regclass");
@@ -113,8 +131,24 @@ impl Walk {
             }
             above.constant = frame.constant.or(above.constant.take());
         }
-        found.retain(|n| !n.parts.is_empty());
-        self.found.extend(found.into_iter().map(|name| Mention { name, at }));
+        let found = found.into_iter().enumerate().filter(|(_, name)| !name.parts.is_empty());
+        self.found.extend(found.map(|(n, name)| Mention { name, at, sure: sure && n < written }));
+    }
+
+    /// Whether what the node names must be there.
+    fn sure(&self, frame: &Frame) -> bool {
+        let among = |field, words: &[&str]| frame.strings.iter().any(|(f, s)| *f == field && words.contains(&s.as_str()));
+        match frame.node {
+            // FOR UPDATE OF names an alias
+            "RangeVar" => !among("relname", ROWS) && self.stack.iter().all(|f| f.node != "LockingClause"),
+            // CREATE AGGREGATE (sfunc = f) has f parsed as a type
+            "TypeName" => {
+                let above = self.stack.iter().rev().find(|f| f.node != "Node");
+                !frame.percent_type && !among("names", SERIAL) && above.is_none_or(|f| f.node != "DefElem")
+            }
+            "FuncCall" | "CreateTrigStmt" | "CreateEventTrigStmt" => true,
+            _ => false,
+        }
     }
 }
 
@@ -197,7 +231,10 @@ impl ser::Serializer for &mut Walk {
     fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Done {
         Ok(())
     }
-    fn serialize_bool(self, _: bool) -> Done {
+    fn serialize_bool(self, value: bool) -> Done {
+        if let Some(top) = self.stack.last_mut().filter(|t| t.field == "pct_type") {
+            top.percent_type = value;
+        }
         Ok(())
     }
     fn serialize_i8(self, _: i8) -> Done {

@@ -85,10 +85,8 @@ pub async fn sides(database: &str, whole: Catalog, desired: &Catalog) -> Result<
         let session = session(database).await;
         let equal = settle(&session, &whole, &pairs).await;
         session.close().await;
-        let equal = equal.map_err(|e| Failure::new("not settled", chain(&e)))?;
-        for object in whole.objects().filter(|o| equal.contains(&o.id)) {
-            wanted.put(object.clone());
-        }
+        let equal = equal.map_err(|e| Failure::new("not settled", chain(&e)))?.equal;
+        wanted.put(whole.objects().filter(|o| equal.contains(&o.id)).cloned());
     }
     Ok(Sides::new(whole, &wanted, &["*".to_owned()]))
 }

@@ -99,8 +99,7 @@ pub fn shadow() -> &'static Shadow {
 pub async fn scratch(properties: &Properties, owner: &str, roles: &BTreeSet<String>) -> Scratch {
     static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _one = ONE.lock().await;
-    let others: BTreeSet<String> = roles.iter().filter(|r| *r != owner).cloned().collect();
-    shadow().scratch(properties, owner, &others).await.unwrap_or_else(|e| panic!("a scratch database: {e}"))
+    shadow().scratch(properties, owner, roles).await.unwrap_or_else(|e| panic!("a scratch database: {e}"))
 }
 
 /// Takes everything away; to be called at the end of `main`. Without it the watchdogs do the same a moment later.

@@ -1,0 +1,64 @@
+//! The rows of a table that is made anew: put aside before, given back after.
+
+use super::Context;
+use super::relation::name_beside;
+use crate::catalog::{Id, Object};
+use crate::sql::{ident, literal, qualified};
+use crate::statement::{LockMode, Loss, Statement};
+
+/// The statements that carry rows over.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Before anything of the old table goes.
+    pub save: Vec<Statement>,
+    /// When the new table and its partitions stand.
+    pub restore: Vec<Statement>,
+}
+
+/// Carries over what the columns hold that both the old and the new table have. `from` are the relations that hold the rows: the
+/// table itself, or those of its partitions that go.
+pub fn keep(context: &Context, table: &Id, from: &[Id]) -> Option<Kept> {
+    let stored = |o: &&Object| o.id.class() == "column" && !o.definition.contains_key("generated");
+    let mut columns: Vec<&Object> = context.desired.children(table).filter(stored).collect();
+    columns.retain(|c| context.live.get(&c.id).is_some_and(|old| stored(&old)));
+    if columns.is_empty() || from.is_empty() {
+        return None;
+    }
+    columns.sort_by_key(|c| c.detail.get("position").and_then(serde_json::Value::as_i64));
+    let aside = name_beside(table.base(), "__plumb_rows");
+    let holder = qualified(&[table.first(), &aside]);
+    let names: Vec<String> = columns.iter().map(|c| ident(c.id.base())).collect();
+    let lost = context.live.children(table).filter(stored).filter(|c| !columns.iter().any(|k| k.id == c.id));
+    let mut save = save(&holder, &names, from);
+    save[1].losses = lost.map(|c| Loss::Values(c.id.sql())).collect();
+    let values = columns.iter().zip(&names).map(|(c, name)| {
+        let retyped = context.live.get(&c.id).is_some_and(|old| old.text("type") != c.text("type"));
+        if retyped { format!("{name}::{}", c.text("type")) } else { name.clone() }
+    });
+    let values = values.collect::<Vec<_>>().join(", ");
+    let sql = format!("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {holder}", table.sql(), names.join(", "));
+    let mut restore = vec![Statement::new(sql).rewrite(table.sql()), Statement::new(format!("DROP TABLE {holder}"))];
+    restore.extend(columns.iter().filter(|c| c.definition.contains_key("identity")).map(|c| position(table, c)));
+    Some(Kept { save, restore })
+}
+
+fn save(holder: &str, names: &[String], from: &[Id]) -> Vec<Statement> {
+    let relations: Vec<String> = from.iter().map(Id::sql).collect();
+    let rows: Vec<String> = relations.iter().map(|r| format!("SELECT {} FROM ONLY {r}", names.join(", "))).collect();
+    let mut lock = Statement::new(format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", relations.join(", ")));
+    let mut copy = Statement::new(format!("CREATE TABLE {holder} AS {}", rows.join(" UNION ALL ")));
+    for relation in relations {
+        lock = lock.lock(relation.clone(), LockMode::AccessExclusive);
+        copy = copy.scan(relation);
+    }
+    vec![lock, copy]
+}
+
+/// The sequence of a new identity column goes on after the highest value.
+fn position(table: &Id, column: &Object) -> Statement {
+    let (name, table) = (ident(column.id.base()), table.sql());
+    let sequence = format!("pg_catalog.pg_get_serial_sequence({}, {})", literal(&table), literal(column.id.base()));
+    let descends = column.definition.get("identity").and_then(|i| i.get("increment")).and_then(|i| i.as_i64()).unwrap_or(1) < 0;
+    let last = if descends { "min" } else { "max" };
+    Statement::new(format!("SELECT pg_catalog.setval({sequence}, {last}({name})) FROM {table} HAVING {last}({name}) IS NOT NULL"))
+}

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Whole-process bench: `plumb plan` between two live databases, unproven, beside `pg_dump --schema-only` of one of them.
+#
+#   tools/bench.sh [TABLES...]     default: 100 1000 5000; `make bench` builds and runs it
+#
+# Both programs are run in turn on a throwaway PostgreSQL, RUNS times each (default 7), so that what else the machine does meets
+# both alike. PLUMB is the binary (default: the release build), PLUMB_TEST_PG the folder with PostgreSQL's programs, GENERATOR
+# a script that writes DIR/before.sql and DIR/after.sql (default: ../shared/workloads/generate.py where it is, else the tables
+# written here).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+plumb=${PLUMB:-${CARGO_TARGET_DIR:-target}/release/plumb}
+bin=${PLUMB_TEST_PG:?run make bench, which finds PostgreSQL first}
+runs=${RUNS:-7}
+generator=${GENERATOR-../shared/workloads/generate.py}
+[ "$#" -gt 0 ] || set -- 100 1000 5000
+
+place=$(mktemp -d /tmp/plumb-bench.XXXXXX)
+as_server=()
+if [ "$(id -u)" = 0 ]; then
+    user=postgres
+    id "$user" >/dev/null 2>&1 || user=nobody
+    chown "$user" "$place"
+    as_server=(setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups --)
+fi
+server() { (cd "$place" && "${as_server[@]}" env HOME="$place" "$bin/$1" "${@:2}"); }
+cleanup() {
+    local code=$?
+    trap - EXIT INT TERM HUP
+    [ ! -e "$place/data/postmaster.pid" ] || server pg_ctl -D "$place/data" -m immediate -w stop >/dev/null 2>&1 || true
+    rm -rf "$place"
+    exit "$code"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+server initdb -D "$place/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$place/setup.log" 2>&1 || { cat "$place/setup.log" >&2; exit 1; }
+server pg_ctl -D "$place/data" -w -s -l "$place/server.log" start \
+    -o "-c listen_addresses='' -c unix_socket_directories='$place' -c fsync=off -c autovacuum=off -c max_locks_per_transaction=1024" ||
+    { cat "$place/server.log" >&2; exit 1; }
+export PGHOST=$place PGUSER=postgres
+
+# own_tables TABLES CHANGED: tables as real ones are, twenty to a schema; with CHANGED every fiftieth is another.
+own_tables() {
+    awk -v n="$1" -v changed="$2" 'BEGIN {
+        for (i = 0; i < n; i++) {
+            s = sprintf("app_%04d", int(i / 20)); t = s "." sprintf("item_%05d", i); other = changed && i % 50 == 7
+            if (i % 20 == 0) {
+                printf "CREATE SCHEMA %s;\nCREATE TYPE %s.state AS ENUM (\047draft\047, \047open\047, \047closed\047);\n", s, s
+                printf "CREATE FUNCTION %s.touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.updated_at := now(); RETURN NEW; END $$;\n", s
+            }
+            fk = i % 20 ? sprintf("    parent_id uuid REFERENCES %s.item_%05d (id) ON DELETE CASCADE,\n", s, i - 1) : ""
+            printf "CREATE TABLE %s (\n    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),\n    tenant_id uuid NOT NULL,\n%s", t, fk
+            printf "    title %s NOT NULL,\n    amount numeric(12,2) NOT NULL DEFAULT 0 CHECK (amount >= 0),\n", other ? "varchar(400)" : "text"
+            printf "    status %s.state NOT NULL DEFAULT \047draft\047,\n    payload jsonb NOT NULL DEFAULT \047{}\047,\n%s", s, other ? "    note text,\n" : ""
+            printf "    created_at timestamptz NOT NULL DEFAULT now(),\n    updated_at timestamptz NOT NULL DEFAULT now()\n);\n"
+            printf "CREATE INDEX ON %s (tenant_id, created_at DESC);\nCREATE INDEX ON %s (lower(title));\nCREATE INDEX ON %s (status) WHERE status <> \047closed\047;\n", t, t, t
+            printf "ALTER TABLE %s ENABLE ROW LEVEL SECURITY;\nCREATE POLICY own ON %s USING (tenant_id = current_setting(\047app.tenant\047)::uuid);\n", t, t
+            printf "CREATE TRIGGER touch BEFORE UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION %s.touch();\nCOMMENT ON TABLE %s IS \047rows of one tenant\047;\n", t, s, t
+            if (i % 5 == 0) printf "CREATE VIEW %s_open AS SELECT id, title, amount FROM %s WHERE status = \047open\047;\n", t, t
+        }
+    }'
+}
+
+written() { # TABLES: $place/before.sql and $place/after.sql, and in $source where they are from
+    if [ -f "$generator" ] && command -v python3 >/dev/null; then
+        python3 "$generator" "$place/files" --tables "$1" >/dev/null
+        mv "$place/files/before.sql" "$place/files/after.sql" "$place/"
+        rm -rf "$place/files"
+        source=$generator
+    else
+        own_tables "$1" 0 >"$place/before.sql"
+        own_tables "$1" 1 >"$place/after.sql"
+        source="tools/bench.sh"
+    fi
+}
+
+# Milliseconds that a command takes; it has to end with one of the codes.
+timed() {
+    local codes=$1 begun ended code=0
+    shift
+    begun=${EPOCHREALTIME/[.,]/}
+    "$@" >/dev/null 2>"$place/said" || code=$?
+    ended=${EPOCHREALTIME/[.,]/}
+    [[ " $codes " == *" $code "* ]] || { cat "$place/said" >&2; echo "bench: $* ended with code $code" >&2; exit 1; }
+    echo $(((ended - begun) / 1000))
+}
+sorted() { tr ' ' '\n' <<<"$1" | sed '/^$/d' | sort -n; }
+median() { sorted "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+least() { sorted "$1" | head -n 1; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f", a / b }'; }
+
+echo "PostgreSQL $("$bin/postgres" --version | grep -oE '[0-9]+(\.[0-9]+)?' | head -n 1), $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo unknown), $runs runs each, in turn"
+echo
+echo "| tables | pg_dump -s, median (least) | plumb plan, median (least) | ratio of medians (of least) |"
+echo "| ---: | ---: | ---: | ---: |"
+for tables in "$@"; do
+    written "$tables"
+    for side in before after; do
+        "$bin/createdb" "$side"
+        "$bin/psql" -X -q -v ON_ERROR_STOP=1 -d "$side" -f "$place/$side.sql" >/dev/null
+        "$bin/psql" -X -q -d "$side" -c "VACUUM ANALYZE"
+    done
+    url() { echo "postgresql://postgres@/$1?host=$place"; }
+    dump=("$bin/pg_dump" --schema-only -f /dev/null -d before)
+    plan=("$plumb" plan --db "$(url before)" --schema "$(url after)" --no-prove --out - -q)
+    timed "0" "${dump[@]}" >/dev/null
+    timed "2" "${plan[@]}" >/dev/null
+    dumps='' plans=''
+    for _ in $(seq "$runs"); do
+        dumps+=" $(timed 0 "${dump[@]}")"
+        plans+=" $(timed 2 "${plan[@]}")"
+    done
+    d=$(median "$dumps") p=$(median "$plans") dl=$(least "$dumps") pl=$(least "$plans")
+    echo "| $tables | $d ms ($dl ms) | $p ms ($pl ms) | $(ratio "$p" "$d") ($(ratio "$pl" "$dl")) |"
+    for side in before after; do "$bin/dropdb" "$side"; done
+done
+echo
+echo "Tables from $source."
