@@ -337,7 +337,7 @@ fn main() {
     for check in CHECKS {
         for case in cases.iter().filter(|c| c.checks().any(|found| found == *check)) {
             let (name, case, check) = (format!("{}/{check}", case.name), Arc::clone(case), *check);
-            let too_old = case.settings.min_version > version;
+            let too_old = case.settings.min_version > version || check == "dump" && !oracle;
             trials.push(Trial::test(name, move || case.verdict(check)).with_ignored_flag(too_old && version > 0));
         }
     }

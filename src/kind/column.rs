@@ -67,7 +67,7 @@ fn words(context: &Context, object: &Object, nested: bool) -> String {
     if let Some(default) = context.desired.get(&default).filter(|d| nested && context.absorbed.contains(&d.id)) {
         text += &format!(" DEFAULT {}", default.text("expression"));
     }
-    text + &not_null::words(object)
+    text + &not_null::words(context, object)
 }
 
 /// A column of a typed table: the type gives its name and type, and nothing is said where nothing is added.
@@ -77,7 +77,7 @@ fn of_type(context: &Context, object: &Object) -> String {
     if let Some(default) = context.desired.get(&default).filter(|d| context.absorbed.contains(&d.id)) {
         text += &format!(" DEFAULT {}", default.text("expression"));
     }
-    text += &not_null::words(object);
+    text += &not_null::words(context, object);
     if text.is_empty() { text } else { format!("{} WITH OPTIONS{text}", ident(object.id.base())) }
 }
 

@@ -3,7 +3,8 @@
 
 use serde::Deserialize;
 
-use crate::catalog::Object;
+use super::Context;
+use crate::catalog::{Dependency, Id, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, Statement};
 
@@ -37,13 +38,24 @@ fn name(object: &Object) -> String {
     ident(&of(object).name.unwrap_or_else(chosen))
 }
 
+/// Whether tables that inherit from the column's may hold the name that the server would choose: it would choose another one.
+fn has_heirs(context: &Context, object: &Object) -> bool {
+    let Some((_, table)) = object.id.name().split_last() else { return false };
+    let table = Id::new("table", table.iter().cloned());
+    [context.live, context.desired].iter().any(|side| {
+        let partitioned = side.get(&table).is_some_and(|t| t.definition.contains_key("partition_key"));
+        partitioned || side.used_by(&object.id).iter().any(|(_, d)| *d == Dependency::Inherited)
+    })
+}
+
 /// ` NOT NULL` in the definition of a column; empty where it follows by itself.
-pub fn words(object: &Object) -> String {
+pub fn words(context: &Context, object: &Object) -> String {
     let constraint = of(object);
     if !object.flag("not_null") || constraint.not_valid {
         return String::new();
     }
-    let named = if constraint.name.is_some() { format!(" CONSTRAINT {}", name(object)) } else { String::new() };
+    let heirs = context.desired.server >= 180_000 && has_heirs(context, object);
+    let named = if constraint.name.is_some() || heirs { format!(" CONSTRAINT {}", name(object)) } else { String::new() };
     format!("{named} NOT NULL{}", if constraint.no_inherit { " NO INHERIT" } else { "" })
 }
 
@@ -74,7 +86,7 @@ pub fn remove(object: &Object) -> Statement {
 /// From one to another on a column that has it before and after; what is a parent's changes with the parent's.
 pub fn alter(old: &Object, new: &Object) -> Vec<Statement> {
     let (before, after, table) = (of(old), of(new), new.id.table_sql());
-    if new.flag("inherited") {
+    if old.flag("inherited") && new.flag("inherited") {
         return Vec::new();
     }
     if after.not_valid && !before.not_valid {
