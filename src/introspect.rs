@@ -36,6 +36,9 @@ pub enum IntrospectError {
     Busy,
 }
 
+/// The digest of an object that is not managed and of a class that stands in no list here.
+pub const UNKNOWN: &str = "unknown";
+
 type Oids = (u32, u32, i32);
 
 /// An object with an acl: its owner, the acl, and what the owner has by default.
@@ -51,6 +54,19 @@ struct Reading {
     inherited: Vec<(Oids, Oids)>,
     comments: Vec<(Oids, String)>,
     unmanaged: Vec<(Oids, Unmanaged)>,
+    /// Catalog and OID of what is part of something without an address of its own.
+    parts: HashSet<(u32, u32)>,
+}
+
+/// What rows give.
+struct Joined {
+    catalog: Catalog,
+    /// What has a comment and is no object of any kind.
+    strange: Vec<Oids>,
+    /// Objects of kinds that are part of something that is not managed.
+    lost: Vec<Oids>,
+    /// What plumb has never heard of.
+    unknown: Vec<Oids>,
 }
 
 /// The tables whose rows make a catalog; a change in any of them while reading means reading again.
@@ -156,7 +172,8 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
         queries.extend(kind.inherited.map(|sql| (INHERITED, sql.into())));
     }
     queries.extend([("dependencies", DEPENDS.into()), ("comments", COMMENTS.into())]);
-    queries.extend([("objects that are not managed", unmanaged::sql().into()), ("the database", HEAD.into())]);
+    queries.extend([("objects that are not managed", unmanaged::sql(version).into())]);
+    queries.extend([("parts of objects", unmanaged::parts::sql(version).into()), ("the database", HEAD.into())]);
     let mut reading = Reading::default();
     let mut head = Vec::new();
     for (what, rows) in queries.iter().map(|q| q.0).zip(answers(client, &queries).await?) {
@@ -167,25 +184,37 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
             }
             "comments" => reading.comments.extend(rows.iter().map(|r| (oids(r, 0), r.get(3)))),
             "objects that are not managed" => reading.unmanaged.extend(rows.iter().map(foreign)),
+            "parts of objects" => reading.parts = rows.iter().map(|row| (row.get(0), row.get(1))).collect(),
             "the database" => head = rows,
             class => rows.iter().try_for_each(|row| reading.object(class, row))?,
         }
     }
-    let (mut catalog, strange) = reading.join()?;
-    for (class, object, sub) in strange {
-        let described = client
-            .query(DESCRIBE, &[&class, &object, &sub])
-            .await
-            .map_err(|source| IntrospectError::Query { what: "comments on what is not managed".to_owned(), source })?;
-        let identity = described.first().and_then(|r| r.get::<_, Option<String>>(0)).unwrap_or_default();
-        let (schema, digest) = (String::new(), String::new());
-        catalog.unmanaged.push(Unmanaged { class: "comment".into(), identity, schema, digest, uses: Vec::new() });
-    }
+    let mut catalog = name_the_rest(client, reading.join()?).await?;
     catalog.unmanaged.sort();
     catalog.server = version;
     if let Some(row) = head.first() {
         (catalog.database, catalog.role, catalog.owner) = (row.get(0), row.get(1), row.get(2));
         catalog.roles = row.get::<_, Vec<String>>(3).into_iter().collect();
+    }
+    Ok(catalog)
+}
+
+/// Names what is not managed and has come by its OIDs only.
+async fn name_the_rest(client: &Client, joined: Joined) -> Result<Catalog, IntrospectError> {
+    let Joined { mut catalog, strange, lost, unknown } = joined;
+    let failed = |source| IntrospectError::Query { what: "the names of what is not managed".to_owned(), source };
+    for (class, object, sub) in strange {
+        let described = client.query_one(DESCRIBE, &[&class, &object, &sub]).await.map_err(failed)?;
+        let identity = described.get::<_, Option<String>>(0).unwrap_or_default();
+        let (schema, digest) = (String::new(), String::new());
+        catalog.unmanaged.push(Unmanaged { class: "comment".into(), identity, schema, digest, uses: Vec::new() });
+    }
+    let nameless = lost.into_iter().map(|oids| (oids, "")).chain(unknown.into_iter().map(|oids| (oids, UNKNOWN)));
+    for ((class, object, _), digest) in nameless {
+        let row = client.query_one(IDENTIFY, &[&class, &object]).await.map_err(failed)?;
+        let text = |at: usize| row.get::<_, Option<String>>(at).unwrap_or_default();
+        let (class, identity, schema) = (text(0), text(1), text(2));
+        catalog.unmanaged.push(Unmanaged { class, identity, schema, digest: digest.to_owned(), uses: Vec::new() });
     }
     Ok(catalog)
 }
@@ -197,6 +226,8 @@ const DEPENDS: &str =
     "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384";
 
 const DESCRIBE: &str = "SELECT pg_describe_object($1, $2, $3)";
+
+const IDENTIFY: &str = "SELECT type, identity, schema FROM pg_identify_object($1, $2, 0)";
 
 /// Comments of user objects; on an extension, only one that differs from its control file's.
 const COMMENTS: &str = "SELECT classoid, objoid, objsubid, description FROM pg_description \
@@ -246,17 +277,22 @@ impl Reading {
     }
 
     /// Joins addresses, drops what belongs to extensions, and makes satellites and edges.
-    /// Comments on what is no object of any kind come back by their OIDs.
-    fn join(self) -> Result<(Catalog, Vec<Oids>), IntrospectError> {
+    fn join(self) -> Result<Joined, IntrospectError> {
         let resolver = Resolver::new(&self);
         let mut objects: Vec<Object> = Vec::with_capacity(self.objects.len() * 2);
         let mut kept: HashSet<Id> = HashSet::new();
+        let mut lost: Vec<Oids> = Vec::new();
+        let unmanaged: HashSet<(u32, u32)> = self.unmanaged.iter().map(|(o, _)| (o.0, o.1)).collect();
         for (oids, parent, mut object) in self.objects {
             if resolver.is_member(oids) || parent.is_some_and(|p| resolver.is_member(p)) {
                 continue;
             }
             if let Some(parent) = parent {
-                let Some(parent) = resolver.exact(parent) else { continue };
+                let Some(parent) = resolver.exact(parent) else {
+                    // A trigger of a foreign table, and the like.
+                    lost.extend(Some(oids).filter(|_| unmanaged.contains(&(parent.0, parent.1))));
+                    continue;
+                };
                 object.parent = Some(parent.clone());
             }
             kept.insert(object.id.clone());
@@ -264,7 +300,9 @@ impl Reading {
         }
         let mut owner_of: HashMap<Id, String> = HashMap::new();
         for (id, role) in self.owners.into_iter().filter(|(id, _)| kept.contains(id)) {
-            objects.push(kind::owner_object(&id, &role));
+            if kind::of(&id).has_owner {
+                objects.push(kind::owner_object(&id, &role));
+            }
             owner_of.insert(id, role);
         }
         let parents: HashMap<Id, Id> = objects.iter().filter_map(|o| Some((o.id.clone(), o.parent.clone()?))).collect();
@@ -284,9 +322,10 @@ impl Reading {
                 None => strange.push(*oids),
             }
         }
+        let unknown = resolver.unknown(&self.depends, &self.unmanaged, &self.parts);
         let edges = resolver.edges(&self.depends, &self.inherited, &parents);
         let mut catalog = Catalog::new(objects, edges);
         catalog.unmanaged = resolver.unmanaged(self.unmanaged, &self.depends);
-        Ok((catalog, strange))
+        Ok(Joined { catalog, strange, lost, unknown })
     }
 }

@@ -22,6 +22,14 @@ pub fn name_beside(name: &str, suffix: &str) -> String {
 /// Storage parameters under the alias `c`, sorted: their order means nothing.
 pub const SORTED_OPTIONS: &str = "(SELECT json_agg(o ORDER BY o) FROM unnest(c.reloptions) o)";
 
+/// The same with those of the TOAST table under the alias `t`, as `toast.x=y`.
+pub const TOAST_SORTED_OPTIONS: &str = "CASE WHEN c.reloptions IS NOT NULL OR t.reloptions IS NOT NULL THEN \
+     to_json(ARRAY(SELECT o FROM unnest(c.reloptions) o UNION ALL SELECT 'toast.' || o FROM unnest(t.reloptions) o ORDER BY 1)) END";
+
+/// The same in the order in which they were given.
+pub const TOAST_OPTIONS: &str = "CASE WHEN c.reloptions IS NOT NULL OR t.reloptions IS NOT NULL THEN \
+     to_json(coalesce(c.reloptions, '{}') || ARRAY(SELECT 'toast.' || o FROM unnest(t.reloptions) o)) END";
+
 /// The storage parameters of an object in the order in which they were given.
 pub fn given_options(object: &Object) -> Vec<String> {
     let given = object.detail.get("options").and_then(|o| serde_json::from_value(o.clone()).ok());
