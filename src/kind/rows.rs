@@ -29,17 +29,29 @@ pub fn keep(context: &Context, table: &Id, from: &[Id]) -> Option<Kept> {
     let holder = qualified(&[table.first(), &aside]);
     let names: Vec<String> = columns.iter().map(|c| ident(c.id.base())).collect();
     let lost = context.live.children(table).filter(stored).filter(|c| !columns.iter().any(|k| k.id == c.id));
-    let mut save = save(&holder, &names, from);
+    let as_text: Vec<bool> = columns.iter().map(|c| type_changes(context, &c.id)).collect();
+    let taken =
+        names.iter().zip(&as_text).map(|(name, text)| if *text { format!("{name}::text AS {name}") } else { name.clone() });
+    let mut save = save(&holder, &taken.collect::<Vec<_>>(), from);
     save[1].losses = lost.map(|c| Loss::Values(c.id.sql())).collect();
-    let values = columns.iter().zip(&names).map(|(c, name)| {
+    let values = columns.iter().zip(&names).zip(&as_text).map(|((c, name), text)| {
         let retyped = context.live.get(&c.id).is_some_and(|old| old.text("type") != c.text("type"));
-        if retyped { format!("{name}::{}", c.text("type")) } else { name.clone() }
+        if retyped || *text { format!("{name}::{}", c.text("type")) } else { name.clone() }
     });
     let values = values.collect::<Vec<_>>().join(", ");
     let sql = format!("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {holder}", table.sql(), names.join(", "));
     let mut restore = vec![Statement::new(sql).rewrite(table.sql()), Statement::new(format!("DROP TABLE {holder}"))];
     restore.extend(columns.iter().filter(|c| c.definition.contains_key("identity")).map(|c| position(table, c)));
     Some(Kept { save, restore })
+}
+
+/// Whether a type that the column uses is changed or goes: what waits for the new table must not hold it.
+fn type_changes(context: &Context, column: &Id) -> bool {
+    let kept = |id: &Id| match (context.live.get(id), context.desired.get(id)) {
+        (Some(old), Some(new)) => old.definition == new.definition,
+        _ => false,
+    };
+    context.live.uses(column).iter().any(|(used, _)| used.class() != "column" && !kept(used))
 }
 
 fn save(holder: &str, names: &[String], from: &[Id]) -> Vec<Statement> {
