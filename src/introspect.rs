@@ -1,13 +1,16 @@
 //! A live database -> a catalog. One snapshot, a fixed number of queries, addresses joined in memory.
 
 mod resolve;
+mod torn;
 mod unmanaged;
 
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, HashSet};
-use tokio_postgres::{Client, Row};
+use std::time::{Duration, Instant};
+use tokio_postgres::Row;
 
 use self::resolve::Resolver;
+use self::torn::Picture;
 use crate::catalog::{Catalog, Id, Object, Unmanaged};
 use crate::kind::{self, KINDS, privileges};
 use crate::pg;
@@ -27,7 +30,7 @@ pub enum IntrospectError {
     /// A row that the kind does not understand: a bug of plumb, never a reason to go on.
     #[error("{0}. This is a bug of plumb: please report it with the server's version")]
     Unreadable(String),
-    /// The catalog changed during the reading, three times.
+    /// The catalog changed during the reading, every time.
     #[error("the catalog kept changing while it was read: another session runs DDL. Try again when it is done")]
     Busy,
 }
@@ -49,34 +52,54 @@ struct Reading {
     unmanaged: Vec<(Oids, Unmanaged)>,
 }
 
-/// The tables whose rows make a catalog; a change in any of them while reading means reading again.
-const TOKEN: &str = "SELECT md5(string_agg(t, ',')) FROM (VALUES \
-     ((SELECT coalesce(max(xmin::text::int8), 0)::text || count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_class)), \
-     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_proc)), \
-     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_type)), \
-     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_namespace)), \
-     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_constraint)), \
-     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_attribute))) v(t)";
+/// How often a torn picture is taken again, at least, and for how long.
+const TIMES: u32 = 3;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads the whole database.
 ///
 /// # Errors
 /// When a query fails, a row cannot be understood, or DDL of others keeps changing what is read.
 pub async fn introspect(session: &pg::Session) -> Result<Catalog, IntrospectError> {
-    for _ in 0..3 {
+    let started = Instant::now();
+    let mut failures: Vec<IntrospectError> = Vec::new();
+    for time in 1.. {
         match attempt(session).await {
             Ok(Some(catalog)) => return Ok(catalog),
             Ok(None) => {}
-            Err(IntrospectError::Query { source, .. }) if vanished(&source) => {}
+            Err(IntrospectError::Query { source, what }) if vanished(&source) => {
+                tracing::debug!(what, "{source}");
+                failures.push(IntrospectError::Query { what, source });
+            }
             Err(e) => return Err(e),
         }
+        tracing::debug!(time, "the catalog has changed meanwhile");
+        if time >= TIMES && started.elapsed() > PATIENCE {
+            break;
+        }
+        // Whoever changes the catalog may be about to do more of it.
+        tokio::time::sleep(Duration::from_millis(50 * u64::from(time.min(10)))).await;
     }
-    Err(IntrospectError::Busy)
+    Err(persistent(failures).unwrap_or(IntrospectError::Busy))
 }
 
-/// "cache lookup failed", "could not open relation": an object went away between the snapshot and a `pg_get_*def`.
+/// What was in the way, as far as another session's DDL explains it: an object went away between the snapshot and a
+/// `pg_get_*def` ("cache lookup failed", "could not open relation"), or somebody holds what a view is deparsed under.
 fn vanished(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_some_and(|e| e.code().code() == "XX000" && e.message().contains("cache lookup failed"))
+    error.as_db_error().is_some_and(|e| ["XX000", "55P03", "40P01"].contains(&e.code().code()))
+}
+
+/// An internal error that comes every time in the same words has nothing to do with other sessions.
+fn persistent(mut failures: Vec<IntrospectError>) -> Option<IntrospectError> {
+    let said = |e: &IntrospectError| match e {
+        IntrospectError::Query { source, .. } => {
+            source.as_db_error().filter(|e| e.code().code() == "XX000").map(|e| e.message().to_owned())
+        }
+        _ => None,
+    };
+    let first = said(failures.first()?)?;
+    let same = failures.len() >= TIMES as usize && failures.iter().all(|e| said(e).as_ref() == Some(&first));
+    same.then(|| failures.pop()).flatten()
 }
 
 /// Reads the definition of one object, if it exists; for objects whose kind has a query of its own.
@@ -94,6 +117,11 @@ pub async fn read_one(session: &pg::Session, id: &Id) -> Result<Option<Map<Strin
     Ok(row.map(|r| map(r.get(0))))
 }
 
+/// Deparsing a view waits for locks of its tables. It must not wait for long: who waits longer than `deadlock_timeout` (1 s)
+/// may cost the other session its transaction.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '500ms'";
+
+/// One picture; none when it is torn.
 async fn attempt(session: &pg::Session) -> Result<Option<Catalog>, IntrospectError> {
     let client = &session.client;
     let failed = |what: &str| {
@@ -101,34 +129,33 @@ async fn attempt(session: &pg::Session) -> Result<Option<Catalog>, IntrospectErr
         move |source| IntrospectError::Query { what, source }
     };
     pg::settings::pin(client).await.map_err(failed("the session's settings"))?;
-    let before = token(client).await?;
-    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed("the snapshot"))?;
-    let read = read_all(session).await;
-    let ended = client.batch_execute("COMMIT").await;
-    let catalog = match read {
-        Ok(catalog) => catalog,
+    client.batch_execute(BEGIN).await.map_err(failed("the snapshot"))?;
+    let reading = async {
+        let picture = Picture::begin(client).await.map_err(failed("the snapshot"))?;
+        let read = read_all(session).await;
+        if let Err(e @ IntrospectError::Query { .. }) = read {
+            return Err(e);
+        }
+        let taken = picture.end(client).await.map_err(failed("whether the catalog is at rest"))?;
+        Ok((read, taken))
+    };
+    let (read, taken) = match reading.await {
+        Ok(done) => done,
         Err(e) => {
             client.batch_execute("ROLLBACK").await.ok();
             return Err(e);
         }
     };
-    ended.map_err(failed("the snapshot"))?;
-    Ok((before == token(client).await?).then_some(catalog))
-}
-
-async fn token(client: &Client) -> Result<String, IntrospectError> {
-    let row = client
-        .query_one(TOKEN, &[])
-        .await
-        .map_err(|source| IntrospectError::Query { what: "whether the catalog is at rest".into(), source })?;
-    Ok(row.get::<_, Option<String>>(0).unwrap_or_default())
+    client.batch_execute("COMMIT").await.map_err(failed("the snapshot"))?;
+    // A row that cannot be understood may be one that is gone.
+    if taken.is_torn(client).await.map_err(failed("whether the catalog is at rest"))? { Ok(None) } else { read.map(Some) }
 }
 
 async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
     let client = &session.client;
     let version = session.version.0;
     let query = async |what: &str, sql: &str| -> Result<Vec<Row>, IntrospectError> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let rows = client.query(sql, &[]).await.map_err(|source| IntrospectError::Query { what: what.to_owned(), source });
         tracing::debug!(what, ms = started.elapsed().as_millis() as u64, "read");
         rows
@@ -136,7 +163,7 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
     let mut reading = Reading::default();
     for kind in KINDS {
         if let Some(sql) = kind.query {
-            for row in query(kind.class, &sql(version).sql()).await? {
+            for row in query(kind.class, &lasting(&sql(version).sql())).await? {
                 reading.object(kind.class, &row)?;
             }
         }
@@ -153,7 +180,10 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
         reading.comments.push((oids(&row, 0), row.get(3)));
     }
     for row in query("objects that are not managed", &unmanaged::sql()).await? {
-        let (class, identity, schema, digest) = (row.get(0), row.get(1), row.get(2), row.get(3));
+        let (class, identity, schema, digest) = (row.get(0), row.get(1), row.get::<_, String>(2), row.get(3));
+        if schema.starts_with("pg_temp_") {
+            continue;
+        }
         let object = Unmanaged { class, identity, schema, digest, uses: Vec::new() };
         reading.unmanaged.push(((row.get(4), row.get(5), 0), object));
     }
@@ -164,7 +194,8 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
             .query(DESCRIBE, &[&class, &object, &sub])
             .await
             .map_err(|source| IntrospectError::Query { what: "comments on what is not managed".to_owned(), source })?;
-        let identity = described.first().and_then(|r| r.get::<_, Option<String>>(0)).unwrap_or_default();
+        // Of a temporary object, or of one that is gone, which is either that or a torn picture.
+        let Some(identity) = described.first().and_then(|r| r.get::<_, Option<String>>(0)) else { continue };
         let (schema, digest) = (String::new(), String::new());
         catalog.unmanaged.push(Unmanaged { class: "comment".into(), identity, schema, digest, uses: Vec::new() });
     }
@@ -183,7 +214,17 @@ const HEAD: &str = "SELECT datname::text, current_user::text, pg_get_userbyid(da
 const DEPENDS: &str =
     "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384";
 
-const DESCRIBE: &str = "SELECT pg_describe_object($1, $2, $3)";
+/// Nothing of what belongs to a session.
+const DESCRIBE: &str = "SELECT pg_describe_object($1, $2, $3) FROM pg_identify_object($1, $2, $3) o \
+     WHERE coalesce(o.schema, '') !~ '^pg_temp(_|$)' AND o.identity !~ ' on pg_temp(_[0-9]+)?[.]'";
+
+/// A kind's query without the temporary objects of whatever session: nobody plans those, and their owner may drop them before
+/// they are deparsed.
+fn lasting(sql: &str) -> String {
+    format!(
+        "SELECT * FROM ({sql}) q(c, o, s, n, a, pc, po, ps, w, acl, acld, d, x) WHERE NOT (n[1] LIKE 'pg\\_temp\\_%' AND n[2] IS NOT NULL)"
+    )
+}
 
 /// Comments of user objects; on an extension, only one that differs from its control file's.
 const COMMENTS: &str = "SELECT classoid, objoid, objsubid, description FROM pg_description \
