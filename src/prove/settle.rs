@@ -179,16 +179,20 @@ async fn replayed(session: &Session, around: &Catalog, object: &Object) -> Resul
     let context = Context { live: around, desired: around, absorbed: &nothing };
     let kind = kind::of(&object.id);
     client.batch_execute("BEGIN; SET LOCAL check_function_bodies = off").await.ok();
+    let mut gone = true;
     for statement in (kind.drop)(&context, object) {
+        gone = false;
         // Whatever rests on it goes along; the transaction is rolled back.
         for sql in [statement.sql.clone(), format!("{} CASCADE", statement.sql)] {
             client.batch_execute("SAVEPOINT settle").await.ok();
             if client.batch_execute(&sql).await.is_ok() {
+                gone = true;
                 break;
             }
             client.batch_execute("ROLLBACK TO settle").await.ok();
         }
     }
+    let object = &if gone { object.clone() } else { beside(object) };
     let mut made = true;
     for statement in (kind.create)(&context, object) {
         made = made && client.batch_execute(&statement.sql).await.is_ok();
@@ -196,4 +200,15 @@ async fn replayed(session: &Session, around: &Catalog, object: &Object) -> Resul
     let read = if made { read_one(session, &object.id).await } else { Ok(None) };
     client.batch_execute("ROLLBACK").await.ok();
     read
+}
+
+/// What its parent's keeps from being dropped (the constraint of a partition) is made once more, under a name of its own.
+fn beside(object: &Object) -> Object {
+    let mut name = object.id.name().to_vec();
+    if let Some(last) = name.last_mut() {
+        "plumb settles".clone_into(last);
+    }
+    let mut definition = object.definition.clone();
+    definition.remove("inherited");
+    Object { id: Id::new(object.id.class(), name), definition, ..object.clone() }
 }
