@@ -119,7 +119,9 @@ async fn run_phases(runner: &Runner<'_>, files: &Files, loaded: &mut Loaded) -> 
     if failures.is_empty() {
         rights::no_foreign_owner(runner, files).await?;
         // never as administrator: rights on the server's own functions must not be given away
-        failures = runner.run(loader, rights).await.map_err(alone)?;
+        let (public, rights) = rights::on_public(runner, rights).await.map_err(alone)?;
+        failures = runner.run(runner.administrator.unwrap_or(loader), public).await.map_err(alone)?;
+        failures.extend(runner.run(loader, rights).await.map_err(alone)?);
         failures = rights::of_extensions(runner, failures, &mut loaded.notices).await.map_err(alone)?;
     }
     if failures.is_empty() { Ok(()) } else { Err(report::report(loader, files, statements, runner.policy, failures).await) }
