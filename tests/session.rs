@@ -12,6 +12,11 @@ const SENSITIVE: &str = r#"CREATE TABLE "Log" (at timestamptz NOT NULL DEFAULT '
     d date DEFAULT '01/02/2026', i interval DEFAULT '-1 02:03:04', f float8 DEFAULT 0.1, b bytea DEFAULT '\x00ff', s text DEFAULT 'a\b')
     PARTITION BY RANGE (at);
 CREATE TABLE log_2026 PARTITION OF "Log" FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+CREATE INDEX log_kinds ON "Log" (at) WHERE kind IN ('a', 'b');
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER noted AFTER INSERT ON "Log" FOR EACH ROW WHEN (NEW.kind IN ('a', 'b')) EXECUTE FUNCTION note();
+CREATE TABLE old (kind varchar(8), CHECK (kind IN ('a', 'b')));
+CREATE TABLE older () INHERITS (old);
 CREATE DOMAIN code AS varchar(3) CHECK (VALUE IN ('x', 'y'));
 CREATE TABLE things (id int PRIMARY KEY, kind varchar(8), c code, t timestamptz CHECK (t > '2020-01-01'), f float8 DEFAULT 1.1::float4);
 CREATE INDEX kinds ON things (id) WHERE kind IN ('a', 'b');
@@ -139,6 +144,28 @@ fn literals_from_nothing_are_the_database_s() {
         let bound = "SELECT count(*) FROM pg_class WHERE relname = 'log_2026' AND pg_get_expr(relpartbound, oid) LIKE '%2026-01-01 05:00:00+00%'";
         d.sql("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'").await;
         assert_eq!(d.number(bound).await, 1);
+    });
+}
+
+#[test]
+fn the_schema_public_is_what_the_files_make_of_it() {
+    desk("public", async |d| {
+        let role = format!("app_{}", d.database);
+        d.sql(&format!("CREATE ROLE {role}")).await;
+        let closed = format!(
+            "REVOKE ALL ON SCHEMA public FROM PUBLIC;\nGRANT USAGE ON SCHEMA public TO {role};\nCOMMENT ON SCHEMA public IS 'ours';\n\
+             CREATE TABLE t (id int);\n"
+        );
+        d.place.write("schema/all.sql", &closed);
+        let plan = d.exits(2, "plan --db $DB --out plan.json --scope public");
+        assert!(plan.stdout.contains("Proven"), "{}", plan.stdout);
+        d.exits(0, "apply plan.json --db $DB --allow all");
+        assert_eq!(
+            d.number("SELECT count(*) FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'public' AND grantee = 0").await,
+            0
+        );
+        d.exits(0, "plan --db $DB --out - --scope public");
+        d.exits(0, "drift --db $DB --scope public");
     });
 }
 
