@@ -163,7 +163,7 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
     let mut reading = Reading::default();
     for kind in KINDS {
         if let Some(sql) = kind.query {
-            for row in query(kind.class, &lasting(&sql(version).sql())).await? {
+            for row in query(&format!("every {}", kind.class), &lasting(&sql(version).sql())).await? {
                 reading.object(kind.class, &row)?;
             }
         }

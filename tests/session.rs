@@ -170,6 +170,22 @@ fn the_schema_public_is_what_the_files_make_of_it() {
 }
 
 #[test]
+fn rights_on_what_is_the_server_s_are_not_passed_over_in_silence() {
+    desk("powerless", async |d| {
+        d.place.write(
+            "schema/all.sql",
+            "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_sleep(float8) FROM PUBLIC;\nCREATE TABLE t (id int);\n",
+        );
+        let plan = d.exits(2, "plan --db $DB --out -");
+        assert!(
+            plan.stderr.contains("without effect in the shadow: no privileges could be revoked for \"pg_sleep\""),
+            "{}",
+            plan.stderr
+        );
+    });
+}
+
+#[test]
 fn three_owners_and_rights_for_everybody() {
     desk("owners", async |d| {
         let roles: Vec<String> = ["a", "b", "c"].iter().map(|r| format!("own_{r}_{}", d.database)).collect();
