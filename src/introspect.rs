@@ -163,7 +163,7 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
     let mut reading = Reading::default();
     for kind in KINDS {
         if let Some(sql) = kind.query {
-            for row in query(&format!("every {}", kind.class), &lasting(&sql(version).sql())).await? {
+            for row in query(&format!("every {}", kind.class), &lasting(sql(version).sql())).await? {
                 reading.object(kind.class, &row)?;
             }
         }
@@ -219,8 +219,11 @@ const DESCRIBE: &str = "SELECT pg_describe_object($1, $2, $3) FROM pg_identify_o
      WHERE coalesce(o.schema, '') !~ '^pg_temp(_|$)' AND o.identity !~ ' on pg_temp(_[0-9]+)?[.]'";
 
 /// A kind's query without the temporary objects of whatever session: nobody plans those, and their owner may drop them before
-/// they are deparsed.
-fn lasting(sql: &str) -> String {
+/// they are deparsed. Kinds of many rows leave them out by themselves, which costs less.
+fn lasting(sql: String) -> String {
+    if sql.contains("relpersistence <> 't'") {
+        return sql;
+    }
     format!(
         "SELECT * FROM ({sql}) q(c, o, s, n, a, pc, po, ps, w, acl, acld, d, x) WHERE NOT (n[1] LIKE 'pg\\_temp\\_%' AND n[2] IS NOT NULL)"
     )
