@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test conformance bless bench clean
+N ?= 1000
+.PHONY: help setup demo test conformance soak bless bench clean
 
 # What tools/setup.sh found or fetched: paths of libclang and of the PostgreSQL servers.
 WITH := . .tools/env.sh &&
@@ -32,6 +33,10 @@ test: ## Formatting, lints and all tests, as CI runs them
 conformance: ## Every schema and pair of ../shared, and the table docs/conformance.md
 	@tools/setup.sh test
 	@$(WITH) PLUMB_CONFORMANCE=all cargo test --locked --test conformance -- --nocapture
+
+soak: ## Random pairs of schemas, each with its proof: make soak N=1000 (PLUMB_SEED brings a run back)
+	@tools/setup.sh test
+	@$(WITH) PLUMB_SOAK=$(N) cargo test --locked --test soak -- --nocapture
 
 bless: ## Write the golden plan of a case that converges: make bless CASE=table/add_column
 	@test -n "$(CASE)" || { echo "which one? make bless CASE=KIND/NAME (or a part of it)" >&2; exit 1; }

@@ -4,10 +4,13 @@ mod resolve;
 mod torn;
 mod unmanaged;
 
+use futures_util::future::try_join_all;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
-use tokio_postgres::Row;
+use tokio_postgres::{Client, Row};
 
 use self::resolve::Resolver;
 use self::torn::Picture;
@@ -35,6 +38,9 @@ pub enum IntrospectError {
     Busy,
 }
 
+/// The digest of an object that is not managed and of a class that stands in no list here.
+pub const UNKNOWN: &str = "unknown";
+
 type Oids = (u32, u32, i32);
 
 /// An object with an acl: its owner, the acl, and what the owner has by default.
@@ -50,6 +56,19 @@ struct Reading {
     inherited: Vec<(Oids, Oids)>,
     comments: Vec<(Oids, String)>,
     unmanaged: Vec<(Oids, Unmanaged)>,
+    /// Catalog and OID of what is part of something without an address of its own.
+    parts: HashSet<(u32, u32)>,
+}
+
+/// What rows give.
+struct Joined {
+    catalog: Catalog,
+    /// What has a comment and is no object of any kind.
+    strange: Vec<Oids>,
+    /// Objects of kinds that are part of something that is not managed.
+    lost: Vec<Oids>,
+    /// What plumb has never heard of.
+    unknown: Vec<Oids>,
 }
 
 /// How often a torn picture is taken again, at least, and for how long.
@@ -151,59 +170,80 @@ async fn attempt(session: &pg::Session) -> Result<Option<Catalog>, IntrospectErr
     if taken.is_torn(client).await.map_err(failed("whether the catalog is at rest"))? { Ok(None) } else { read.map(Some) }
 }
 
+/// Members that a child table has from its parent, of any kind.
+const INHERITED: &str = "inherited members";
+
+/// Sends all queries at once: the server is never waited for between two of them.
+async fn answers(client: &Client, queries: &[(&str, Cow<'_, str>)]) -> Result<Vec<Vec<Row>>, IntrospectError> {
+    let last = Cell::new(Instant::now());
+    let one = async |what: &str, sql: &str| {
+        let rows = client.query(sql, &[]).await.map_err(|source| IntrospectError::Query { what: what.to_owned(), source });
+        tracing::debug!(what, ms = last.replace(Instant::now()).elapsed().as_millis() as u64, "read");
+        rows
+    };
+    try_join_all(queries.iter().map(|(what, sql)| one(what, sql))).await
+}
+
+fn foreign(row: &Row) -> (Oids, Unmanaged) {
+    let (class, identity, schema, digest) = (row.get(0), row.get(1), row.get(2), row.get(3));
+    ((row.get(4), row.get(5), 0), Unmanaged { class, identity, schema, digest, uses: Vec::new() })
+}
+
 async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
     let client = &session.client;
     let version = session.version.0;
-    let query = async |what: &str, sql: &str| -> Result<Vec<Row>, IntrospectError> {
-        let started = Instant::now();
-        let rows = client.query(sql, &[]).await.map_err(|source| IntrospectError::Query { what: what.to_owned(), source });
-        tracing::debug!(what, ms = started.elapsed().as_millis() as u64, "read");
-        rows
-    };
-    let mut reading = Reading::default();
+    let mut queries: Vec<(&str, Cow<str>)> = Vec::new();
     for kind in KINDS {
-        if let Some(sql) = kind.query {
-            for row in query(&format!("every {}", kind.class), &lasting(sql(version).sql())).await? {
-                reading.object(kind.class, &row)?;
+        queries.extend(kind.query.map(|query| (kind.class, lasting(query(version).sql()).into())));
+        queries.extend(kind.inherited.map(|sql| (INHERITED, sql.into())));
+    }
+    queries.extend([("dependencies", DEPENDS.into()), ("comments", COMMENTS.into())]);
+    queries.extend([("objects that are not managed", unmanaged::sql(version).into())]);
+    queries.extend([("parts of objects", unmanaged::parts::sql(version).into()), ("the database", HEAD.into())]);
+    let mut reading = Reading::default();
+    let mut head = Vec::new();
+    for (what, rows) in queries.iter().map(|q| q.0).zip(answers(client, &queries).await?) {
+        match what {
+            INHERITED => reading.inherited.extend(rows.iter().map(|r| (oids(r, 0), oids(r, 3)))),
+            "dependencies" => {
+                reading.depends.extend(rows.iter().map(|r| (oids(r, 0), oids(r, 3), r.get::<_, i8>(6) as u8 as char)))
             }
+            "comments" => reading.comments.extend(rows.iter().map(|r| (oids(r, 0), r.get(3)))),
+            "objects that are not managed" => {
+                reading.unmanaged.extend(rows.iter().map(foreign).filter(|(_, o)| !o.schema.starts_with("pg_temp_")))
+            }
+            "parts of objects" => reading.parts = rows.iter().map(|row| (row.get(0), row.get(1))).collect(),
+            "the database" => head = rows,
+            class => rows.iter().try_for_each(|row| reading.object(class, row))?,
         }
-        if let Some(sql) = kind.inherited {
-            let rows = query("inherited members", sql).await?;
-            reading.inherited.extend(rows.iter().map(|r| (oids(r, 0), oids(r, 3))));
-        }
     }
-    for row in query("dependencies", DEPENDS).await? {
-        let letter: i8 = row.get(6);
-        reading.depends.push((oids(&row, 0), oids(&row, 3), letter as u8 as char));
-    }
-    for row in query("comments", COMMENTS).await? {
-        reading.comments.push((oids(&row, 0), row.get(3)));
-    }
-    for row in query("objects that are not managed", &unmanaged::sql()).await? {
-        let (class, identity, schema, digest) = (row.get(0), row.get(1), row.get::<_, String>(2), row.get(3));
-        if schema.starts_with("pg_temp_") {
-            continue;
-        }
-        let object = Unmanaged { class, identity, schema, digest, uses: Vec::new() };
-        reading.unmanaged.push(((row.get(4), row.get(5), 0), object));
-    }
-    let head = query("the database", HEAD).await?;
-    let (mut catalog, strange) = reading.join()?;
-    for (class, object, sub) in strange {
-        let described = client
-            .query(DESCRIBE, &[&class, &object, &sub])
-            .await
-            .map_err(|source| IntrospectError::Query { what: "comments on what is not managed".to_owned(), source })?;
-        // Of a temporary object, or of one that is gone, which is either that or a torn picture.
-        let Some(identity) = described.first().and_then(|r| r.get::<_, Option<String>>(0)) else { continue };
-        let (schema, digest) = (String::new(), String::new());
-        catalog.unmanaged.push(Unmanaged { class: "comment".into(), identity, schema, digest, uses: Vec::new() });
-    }
+    let mut catalog = name_the_rest(client, reading.join()?).await?;
     catalog.unmanaged.sort();
     catalog.server = version;
     if let Some(row) = head.first() {
         (catalog.database, catalog.role, catalog.owner) = (row.get(0), row.get(1), row.get(2));
         catalog.roles = row.get::<_, Vec<String>>(3).into_iter().collect();
+    }
+    Ok(catalog)
+}
+
+/// Names what is not managed and has come by its OIDs only.
+async fn name_the_rest(client: &Client, joined: Joined) -> Result<Catalog, IntrospectError> {
+    let Joined { mut catalog, strange, lost, unknown } = joined;
+    let failed = |source| IntrospectError::Query { what: "the names of what is not managed".to_owned(), source };
+    for (class, object, sub) in strange {
+        let described = client.query_opt(DESCRIBE, &[&class, &object, &sub]).await.map_err(failed)?;
+        // Of a temporary object, or of one that is gone, which is either that or a torn picture.
+        let Some(identity) = described.and_then(|r| r.get::<_, Option<String>>(0)) else { continue };
+        let (schema, digest) = (String::new(), String::new());
+        catalog.unmanaged.push(Unmanaged { class: "comment".into(), identity, schema, digest, uses: Vec::new() });
+    }
+    let nameless = lost.into_iter().map(|oids| (oids, "")).chain(unknown.into_iter().map(|oids| (oids, UNKNOWN)));
+    for ((class, object, _), digest) in nameless {
+        let Some(row) = client.query_opt(IDENTIFY, &[&class, &object]).await.map_err(failed)? else { continue };
+        let text = |at: usize| row.get::<_, Option<String>>(at).unwrap_or_default();
+        let (class, identity, schema) = (text(0), text(1), text(2));
+        catalog.unmanaged.push(Unmanaged { class, identity, schema, digest: digest.to_owned(), uses: Vec::new() });
     }
     Ok(catalog)
 }
@@ -229,6 +269,9 @@ fn lasting(sql: String) -> String {
     )
 }
 
+const IDENTIFY: &str = "SELECT type, identity, schema FROM pg_identify_object($1, $2, 0) o \
+     WHERE coalesce(o.schema, '') !~ '^pg_temp(_|$)' AND o.identity !~ ' on pg_temp(_[0-9]+)?[.]'";
+
 /// Comments of user objects; on an extension, only one that differs from its control file's.
 const COMMENTS: &str = "SELECT classoid, objoid, objsubid, description FROM pg_description \
      WHERE (objoid >= 16384 OR classoid = 'pg_namespace'::regclass AND objoid = 2200) \
@@ -239,11 +282,17 @@ fn oids(row: &Row, at: usize) -> Oids {
     (row.get(at), row.get(at + 1), row.get(at + 2))
 }
 
+/// A definition without its nulls; the server takes longer to strip them.
 fn map(value: Option<Value>) -> Map<String, Value> {
     match value {
-        Some(Value::Object(map)) => map,
+        Some(Value::Object(map)) => stripped(map),
         _ => Map::new(),
     }
+}
+
+fn stripped(map: Map<String, Value>) -> Map<String, Value> {
+    let inner = |value| if let Value::Object(map) = value { Value::Object(stripped(map)) } else { value };
+    map.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, inner(v))).collect()
 }
 
 impl Reading {
@@ -271,17 +320,22 @@ impl Reading {
     }
 
     /// Joins addresses, drops what belongs to extensions, and makes satellites and edges.
-    /// Comments on what is no object of any kind come back by their OIDs.
-    fn join(self) -> Result<(Catalog, Vec<Oids>), IntrospectError> {
+    fn join(self) -> Result<Joined, IntrospectError> {
         let resolver = Resolver::new(&self);
         let mut objects: Vec<Object> = Vec::with_capacity(self.objects.len() * 2);
         let mut kept: HashSet<Id> = HashSet::new();
+        let mut lost: Vec<Oids> = Vec::new();
+        let unmanaged: HashSet<(u32, u32)> = self.unmanaged.iter().map(|(o, _)| (o.0, o.1)).collect();
         for (oids, parent, mut object) in self.objects {
             if resolver.is_member(oids) || parent.is_some_and(|p| resolver.is_member(p)) {
                 continue;
             }
             if let Some(parent) = parent {
-                let Some(parent) = resolver.exact(parent) else { continue };
+                let Some(parent) = resolver.exact(parent) else {
+                    // A trigger of a foreign table, and the like.
+                    lost.extend(Some(oids).filter(|_| unmanaged.contains(&(parent.0, parent.1))));
+                    continue;
+                };
                 object.parent = Some(parent.clone());
             }
             kept.insert(object.id.clone());
@@ -289,7 +343,9 @@ impl Reading {
         }
         let mut owner_of: HashMap<Id, String> = HashMap::new();
         for (id, role) in self.owners.into_iter().filter(|(id, _)| kept.contains(id)) {
-            objects.push(kind::owner_object(&id, &role));
+            if kind::of(&id).has_owner {
+                objects.push(kind::owner_object(&id, &role));
+            }
             owner_of.insert(id, role);
         }
         let parents: HashMap<Id, Id> = objects.iter().filter_map(|o| Some((o.id.clone(), o.parent.clone()?))).collect();
@@ -309,9 +365,10 @@ impl Reading {
                 None => strange.push(*oids),
             }
         }
+        let unknown = resolver.unknown(&self.depends, &self.unmanaged, &self.parts);
         let edges = resolver.edges(&self.depends, &self.inherited, &parents);
         let mut catalog = Catalog::new(objects, edges);
         catalog.unmanaged = resolver.unmanaged(self.unmanaged, &self.depends);
-        Ok((catalog, strange))
+        Ok(Joined { catalog, strange, lost, unknown })
     }
 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::id::IdMap;
 use super::{Catalog, Id, Object};
 
 /// The SHA-256 of the canonical JSON of `value`, in lower-case hexadecimal.
@@ -15,26 +16,39 @@ pub fn digest<T: Serialize>(value: &T) -> String {
     Sha256::digest(&json).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// The fingerprint of some objects: addresses and definitions, without details and edges.
-pub fn fingerprint_of<'a>(objects: impl Iterator<Item = &'a Object>) -> String {
-    let mut rows: Vec<_> = objects.map(|o| (&o.id, &o.definition)).collect();
-    rows.sort_by(|a, b| a.0.cmp(b.0));
-    digest(&rows)
+/// The SHA-256 of one object's address and definition.
+pub(super) type Print = [u8; 32];
+
+/// The fingerprint of one object: address and definition, without details and edges.
+pub(super) fn print(object: &Object) -> Print {
+    let json = serde_json_canonicalizer::to_vec(&(&object.id, &object.definition)).expect("an object serializes to JSON");
+    Sha256::digest(&json).into()
+}
+
+fn over<'a>(prints: impl Iterator<Item = &'a Print>) -> String {
+    let mut sum = Sha256::new();
+    prints.for_each(|p| sum.update(p));
+    sum.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The fingerprint of some objects of a catalog: over those of each, in the order of their addresses.
+pub fn fingerprint_of(catalog: &Catalog, ids: &BTreeSet<&Id>) -> String {
+    over(ids.iter().filter_map(|id| catalog.print(id)))
 }
 
 /// The fingerprint of a whole catalog.
 pub fn fingerprint(catalog: &Catalog) -> String {
-    fingerprint_of(catalog.objects())
+    over(catalog.prints())
 }
 
 /// The beginnings of the fingerprints of whole objects, each with all its parts and satellites, by name.
 pub fn fingerprints(catalog: &Catalog) -> BTreeMap<String, String> {
-    let mut wholes: BTreeMap<&Id, Vec<&Object>> = BTreeMap::new();
-    for object in catalog.objects() {
-        wholes.entry(whole(catalog, object)).or_default().push(object);
+    let mut wholes: IdMap<Sha256> = IdMap::default();
+    for (object, print) in catalog.objects().zip(catalog.prints()) {
+        wholes.entry(whole(catalog, object).clone()).or_default().update(print);
     }
-    let short = |objects: Vec<&Object>| fingerprint_of(objects.into_iter()).chars().take(8).collect();
-    wholes.into_iter().map(|(id, objects)| (id.to_string(), short(objects))).collect()
+    let short = |sum: Sha256| sum.finalize().iter().take(4).map(|b| format!("{b:02x}")).collect();
+    wholes.into_iter().map(|(id, sum)| (id.to_string(), short(sum))).collect()
 }
 
 /// The outermost object that this one is a part of, itself when it is none.

@@ -46,7 +46,7 @@ pub fn write_snapshot(catalog: &Catalog) -> String {
         owner: catalog.owner.clone(),
         roles: catalog.roles.clone(),
         objects: catalog.objects().cloned().collect(),
-        edges: catalog.edges().cloned().collect(),
+        edges: catalog.edges().collect(),
         unmanaged: catalog.unmanaged.clone(),
     };
     serde_json::to_string_pretty(&document).expect("a catalog serializes") + "\n"

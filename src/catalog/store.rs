@@ -1,8 +1,11 @@
 //! A catalog: objects by address, their edges, and the indexes over both.
 
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 
+use super::fingerprint::{Print, print};
+use super::id::IdMap;
 use super::{Dependency, Edge, Id, Object};
 
 /// An object that exists and that plumb does not manage: named, never compared, never touched.
@@ -37,58 +40,143 @@ pub struct Catalog {
     pub roles: BTreeSet<String>,
     /// Objects that plumb does not manage.
     pub unmanaged: Vec<Unmanaged>,
-    objects: BTreeMap<Id, Object>,
-    edges: BTreeSet<Edge>,
-    children: HashMap<Id, Vec<Id>>,
-    uses: HashMap<Id, Vec<(Id, Dependency)>>,
-    used_by: HashMap<Id, Vec<(Id, Dependency)>>,
+    /// In the order of their addresses.
+    objects: Vec<Arc<Entry>>,
+    places: IdMap<u32>,
+    /// Dependent and referenced by place, in order.
+    edges: Vec<(u32, u32, Dependency)>,
+    children: Lists<u32>,
+    uses: Lists<(Id, Dependency)>,
+    used_by: Lists<(Id, Dependency)>,
+}
+
+/// An object, shared by all catalogs that were cut from one another, with its fingerprint once somebody has asked for it.
+#[derive(Debug)]
+struct Entry {
+    object: Object,
+    print: OnceLock<Print>,
+}
+
+/// A list for each place: all of them in one, and where each ends.
+#[derive(Clone, Debug)]
+struct Lists<T> {
+    all: Vec<T>,
+    ends: Vec<u32>,
+}
+
+impl<T> Default for Lists<T> {
+    fn default() -> Lists<T> {
+        Lists { all: Vec::new(), ends: Vec::new() }
+    }
+}
+
+impl<T> Lists<T> {
+    /// From pairs of a place and what belongs to it, sorted by place.
+    fn new(places: usize, pairs: impl Iterator<Item = (u32, T)>) -> Lists<T> {
+        let mut lists = Lists { all: Vec::new(), ends: Vec::with_capacity(places) };
+        for (place, item) in pairs {
+            lists.ends.resize(place as usize, lists.all.len() as u32);
+            lists.all.push(item);
+        }
+        lists.ends.resize(places, lists.all.len() as u32);
+        lists
+    }
+
+    fn of(&self, place: u32) -> &[T] {
+        let end = |place: usize| self.ends.get(place).copied().unwrap_or_default() as usize;
+        let start = (place as usize).checked_sub(1).map_or(0, end);
+        self.all.get(start..end(place as usize)).unwrap_or_default()
+    }
 }
 
 impl Catalog {
     /// A catalog of these objects and edges; edges to objects that are not in it are left out.
     pub fn new(objects: Vec<Object>, edges: impl IntoIterator<Item = Edge>) -> Catalog {
-        let mut catalog = Catalog { objects: objects.into_iter().map(|o| (o.id.clone(), o)).collect(), ..Catalog::default() };
-        catalog.edges = edges
-            .into_iter()
-            .filter(|e| e.dependent != e.referenced)
-            .filter(|e| catalog.objects.contains_key(&e.dependent) && catalog.objects.contains_key(&e.referenced))
-            .collect();
+        let entry = |object| Arc::new(Entry { object, print: OnceLock::new() });
+        let mut catalog = Catalog::of(objects.into_iter().map(entry).collect());
+        let place = |id: &Id| catalog.places.get(id).copied();
+        let places = edges.into_iter().filter_map(|e| Some((place(&e.dependent)?, place(&e.referenced)?, e.dependency)));
+        let mut edges: Vec<_> = places.filter(|(a, b, _)| a != b).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        catalog.edges = edges;
         catalog.index();
         catalog
     }
 
+    /// Objects without edges; of two with one address the later one.
+    fn of(mut objects: Vec<Arc<Entry>>) -> Catalog {
+        objects.sort_by(|a, b| a.object.id.cmp(&b.object.id));
+        objects.reverse();
+        objects.dedup_by(|later, earlier| later.object.id == earlier.object.id);
+        objects.reverse();
+        let places = objects.iter().enumerate().map(|(i, e)| (e.object.id.clone(), i as u32)).collect();
+        Catalog { objects, places, ..Catalog::default() }
+    }
+
     fn index(&mut self) {
-        self.children.clear();
-        self.uses.clear();
-        self.used_by.clear();
-        for object in self.objects.values() {
-            if let Some(parent) = &object.parent {
-                self.children.entry(parent.clone()).or_default().push(object.id.clone());
-            }
-        }
-        for edge in &self.edges {
-            self.uses.entry(edge.dependent.clone()).or_default().push((edge.referenced.clone(), edge.dependency));
-            self.used_by.entry(edge.referenced.clone()).or_default().push((edge.dependent.clone(), edge.dependency));
-        }
+        let count = self.objects.len();
+        let parent = |o: &Object| self.places.get(o.parent.as_ref()?).copied();
+        let mut parts: Vec<(u32, u32)> =
+            self.objects.iter().enumerate().filter_map(|(i, e)| Some((parent(&e.object)?, i as u32))).collect();
+        parts.sort_unstable();
+        let id = |place: u32| self.objects[place as usize].object.id.clone();
+        let uses = self.edges.iter().map(|(a, b, d)| (*a, (id(*b), *d)));
+        let mut turned: Vec<_> = self.edges.iter().map(|(a, b, d)| (*b, *a, *d)).collect();
+        turned.sort_unstable();
+        (self.children, self.uses, self.used_by) = (
+            Lists::new(count, parts.into_iter()),
+            Lists::new(count, uses),
+            Lists::new(count, turned.into_iter().map(|(b, a, d)| (b, (id(a), d)))),
+        );
     }
 
     /// The objects that `keep` wants, with the edges among them; everything else of the header stays.
     pub fn filtered(&self, keep: impl Fn(&Object) -> bool) -> Catalog {
-        let objects = self.objects.values().filter(|o| keep(o)).cloned().collect();
-        Catalog {
+        let kept: Vec<bool> = self.objects.iter().map(|e| keep(&e.object)).collect();
+        if kept.iter().all(|k| *k) {
+            return self.clone();
+        }
+        let objects = self.objects.iter().zip(&kept).filter(|(_, k)| **k).map(|(e, _)| e.clone()).collect();
+        let mut moved = Vec::with_capacity(kept.len());
+        kept.iter().fold(0, |next, k| {
+            moved.push(next);
+            next + u32::from(*k)
+        });
+        let stays = |place: u32| kept[place as usize];
+        let edges = self.edges.iter().filter(|(a, b, _)| stays(*a) && stays(*b));
+        let edges = edges.map(|(a, b, d)| (moved[*a as usize], moved[*b as usize], *d)).collect();
+        let mut catalog = Catalog {
             server: self.server,
             role: self.role.clone(),
             owner: self.owner.clone(),
             database: self.database.clone(),
             roles: self.roles.clone(),
             unmanaged: self.unmanaged.clone(),
-            ..Catalog::new(objects, self.edges.iter().cloned())
-        }
+            edges,
+            ..Catalog::of(objects)
+        };
+        catalog.index();
+        catalog
+    }
+
+    fn entry(&self, id: &Id) -> Option<&Entry> {
+        self.places.get(id).map(|place| &*self.objects[*place as usize])
     }
 
     /// All objects in the order of their addresses.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.objects.values()
+        self.objects.iter().map(|e| &e.object)
+    }
+
+    /// The fingerprints of all objects, in the order of their addresses.
+    pub(super) fn prints(&self) -> impl Iterator<Item = &Print> {
+        self.objects.iter().map(|e| e.print.get_or_init(|| print(&e.object)))
+    }
+
+    /// The fingerprint of the object with this address.
+    pub(super) fn print(&self, id: &Id) -> Option<&Print> {
+        self.entry(id).map(|e| e.print.get_or_init(|| print(&e.object)))
     }
 
     /// How many objects there are.
@@ -103,41 +191,59 @@ impl Catalog {
 
     /// The object with this address.
     pub fn get(&self, id: &Id) -> Option<&Object> {
-        self.objects.get(id)
+        self.entry(id).map(|e| &e.object)
     }
 
     /// Whether an object has this address.
     pub fn contains(&self, id: &Id) -> bool {
-        self.objects.contains_key(id)
+        self.places.contains_key(id)
     }
 
     /// All edges, ordered.
-    pub fn edges(&self) -> impl Iterator<Item = &Edge> {
-        self.edges.iter()
+    pub fn edges(&self) -> impl Iterator<Item = Edge> {
+        let id = |place: &u32| self.objects[*place as usize].object.id.clone();
+        self.edges.iter().map(move |(a, b, d)| Edge { dependent: id(a), referenced: id(b), dependency: *d })
     }
 
     /// The parts of an object: columns, constraints, triggers, satellites.
     pub fn children(&self, id: &Id) -> impl Iterator<Item = &Object> {
-        self.children.get(id).into_iter().flatten().filter_map(|c| self.objects.get(c))
+        let parts = self.places.get(id).map(|p| self.children.of(*p)).unwrap_or_default();
+        parts.iter().map(|p| &self.objects[*p as usize].object)
     }
 
     /// What `id` depends on.
     pub fn uses(&self, id: &Id) -> &[(Id, Dependency)] {
-        self.uses.get(id).map_or(&[], Vec::as_slice)
+        self.places.get(id).map(|p| self.uses.of(*p)).unwrap_or_default()
     }
 
     /// What depends on `id`.
     pub fn used_by(&self, id: &Id) -> &[(Id, Dependency)] {
-        self.used_by.get(id).map_or(&[], Vec::as_slice)
+        self.places.get(id).map(|p| self.used_by.of(*p)).unwrap_or_default()
     }
 
-    /// Puts `object` in place of the one with its address, or adds it.
-    pub fn put(&mut self, object: Object) {
-        if let Some(parent) = &object.parent
-            && !self.objects.contains_key(&object.id)
-        {
-            self.children.entry(parent.clone()).or_default().push(object.id.clone());
+    /// Puts objects in the places of those with their addresses, or adds them.
+    pub fn put(&mut self, objects: impl IntoIterator<Item = Object>) {
+        let mut new = Vec::new();
+        for object in objects {
+            let entry = |object| Arc::new(Entry { object, print: OnceLock::new() });
+            match self.places.get(&object.id) {
+                Some(place) => self.objects[*place as usize] = entry(object),
+                None => new.push(object),
+            }
         }
-        self.objects.insert(object.id.clone(), object);
+        if !new.is_empty() {
+            let edges: Vec<Edge> = self.edges().collect();
+            let header = std::mem::take(self);
+            let objects = header.objects.iter().map(|e| e.object.clone()).chain(new).collect();
+            *self = Catalog {
+                server: header.server,
+                role: header.role,
+                owner: header.owner,
+                database: header.database,
+                roles: header.roles,
+                unmanaged: header.unmanaged,
+                ..Catalog::new(objects, edges)
+            };
+        }
     }
 }

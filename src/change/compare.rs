@@ -71,6 +71,10 @@ pub fn compare(live: &Catalog, desired: &Catalog, whole: &Catalog) -> Changes {
     for object in live.objects() {
         let change = match desired.get(&object.id) {
             None => Some(dropped(object)),
+            // What a view brings along is new with a view of another kind that takes its name.
+            Some(new) if kind::of(&object.id).made_with_whole && object.parent != new.parent => {
+                Some(Change { action: Action::Replace, old: Some(object.clone()), ..created(new) })
+            }
             Some(new) => altered(object, new),
         };
         changes.list.extend(change.map(|c| (c.id.clone(), c)));

@@ -120,16 +120,17 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
         };
         return if carried { Verdict::Stays } else { under_retype(changes, desired, dependent, dependency, true) };
     }
+    // Where the parent table itself goes, the two are parted before, and the child's columns stay with its rows.
+    let whole_goes = || whole.get(id).and_then(|o| o.parent.as_ref()).is_some_and(|p| replaced_or_gone(changes, p));
+    if dependency == Dependency::Inherited && dependent.class() == "column" && whole_goes() {
+        return Verdict::Stays;
+    }
     if dependency == Dependency::Inherited && taken_along(changes, whole, id, dependent) {
         return Verdict::Rebuilt;
     }
     let altered = changes.list.get(dependent).is_some_and(|c| matches!(c.action, Action::Alter(_)));
     let still_used = desired.uses(dependent).iter().any(|(u, _)| u == id);
     if kind::of(dependent).holds_rows || altered && !still_used {
-        return Verdict::Stays;
-    }
-    // A partition that stays is detached, and keeps its columns with their values.
-    if holds_rows_apart(changes, whole, id, dependent, dependency) {
         return Verdict::Stays;
     }
     // A column is never dropped and added for the sake of its type: its values would go.
@@ -146,11 +147,6 @@ fn taken_along(changes: &Changes, whole: &Catalog, id: &Id, dependent: &Id) -> b
     let partition = Id::new("partition", table.name().iter().cloned());
     let parted = replaced_or_gone(changes, &partition) || alters(changes, &table, "inherits");
     dependent.class() != "column" && !parent_goes && !parted
-}
-
-fn holds_rows_apart(changes: &Changes, whole: &Catalog, id: &Id, dependent: &Id, dependency: Dependency) -> bool {
-    let inherited = dependency == Dependency::Inherited && dependent.class() == "column";
-    inherited && with_its_whole(changes, whole, id) && !with_its_whole(changes, whole, dependent)
 }
 
 /// Whether what an object is part of goes too.

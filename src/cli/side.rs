@@ -223,9 +223,7 @@ pub async fn between(workspace: &mut Workspace, from: &Side, to: &Side, wanted: 
             if settled.unmade { settle_on(workspace, to, &to.catalog, wanted, &pairs).await? } else { settled }
         }
     };
-    for pair in pairs.into_iter().filter(|p| settled.equal.contains(&p.left.id)) {
-        sides.desired.put(pair.left);
-    }
+    sides.desired.put(pairs.into_iter().map(|p| p.left).filter(|l| settled.equal.contains(&l.id)));
     Ok(sides)
 }
 

@@ -1,9 +1,12 @@
 //! From the OIDs of one reading to addresses and edges.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Oids, Reading};
 use crate::catalog::{Dependency, Edge, Id, Unmanaged};
+
+/// Dependencies by which the server says that something is a part of something: internal, and of partitions.
+const PART: [char; 3] = ['i', 'P', 'S'];
 
 /// From OIDs to addresses, by way of internal dependencies where an OID is not an object of its own (a row type, the rule of
 /// a view, the index of a constraint).
@@ -116,6 +119,38 @@ impl Resolver {
             object.uses.sort();
             object.uses.dedup();
         }
+        list
+    }
+
+    /// What depends on something and is neither an object of a kind, nor of what is named as not managed, nor the server's own part
+    /// of one of these: a class of objects that plumb has never heard of.
+    pub(super) fn unknown(
+        &self,
+        depends: &[(Oids, Oids, char)],
+        found: &[(Oids, Unmanaged)],
+        own: &HashSet<(u32, u32)>,
+    ) -> Vec<Oids> {
+        let mut known: HashSet<(u32, u32)> =
+            self.ids.keys().chain(found.iter().map(|(oids, _)| oids)).map(|o| (o.0, o.1)).collect();
+        known.extend(self.members.keys().chain(own));
+        let mut parts: HashMap<(u32, u32), Vec<(u32, u32)>> = HashMap::new();
+        for (dependent, referenced, _) in depends.iter().filter(|(_, _, letter)| PART.contains(letter)) {
+            parts.entry((dependent.0, dependent.1)).or_default().push((referenced.0, referenced.1));
+        }
+        let is_part = |key: &(u32, u32)| {
+            let mut level = vec![*key];
+            for _ in 0..4 {
+                level = level.iter().filter_map(|k| parts.get(k)).flatten().copied().collect();
+                if level.iter().any(|k| known.contains(k)) {
+                    return true;
+                }
+            }
+            false
+        };
+        let mut list: Vec<Oids> = depends.iter().map(|(dependent, ..)| (dependent.0, dependent.1, 0)).collect();
+        list.sort_unstable();
+        list.dedup();
+        list.retain(|o| !known.contains(&(o.0, o.1)) && !is_part(&(o.0, o.1)));
         list
     }
 

@@ -1,13 +1,19 @@
 //! What plumb does not manage yet, by name and with a digest of its definition: one query over every other catalog of user
 //! objects, and over the attributes of managed objects that no kind reads.
 
+mod attributes;
+pub mod parts;
+
+use attributes::ATTRIBUTES;
+
 /// Objects of one catalog table that are not managed.
 struct Class {
     /// The table; its rows go by the alias `x`.
     catalog: &'static str,
     /// Which of its rows.
     condition: &'static str,
-    /// What tells two definitions apart, without OIDs: expressions for `concat_ws`.
+    /// What tells two definitions apart, without OIDs and without the owner, who is another one where the files are loaded:
+    /// expressions for `concat_ws`.
     definition: &'static str,
 }
 
@@ -17,8 +23,12 @@ const fn class(catalog: &'static str, condition: &'static str, definition: &'sta
 
 /// Members of an operator class or family, as the digest sees them.
 const MEMBERS: &str = "(SELECT string_agg(m::text, ';' ORDER BY m::text) FROM (\
-     SELECT amopstrategy::text, amopopr::regoperator::text FROM pg_amop WHERE amopfamily = FAMILY UNION ALL \
-     SELECT amprocnum::text, amproc::regprocedure::text FROM pg_amproc WHERE amprocfamily = FAMILY) m)";
+     SELECT concat(amopstrategy, amoppurpose, (SELECT f.opfname FROM pg_opfamily f WHERE f.oid = amopsortfamily)), amopopr::regoperator::text FROM pg_amop WHERE amopfamily = FAMILY UNION ALL \
+     SELECT concat(amprocnum, amproclefttype::regtype, amprocrighttype::regtype), amproc::regprocedure::text FROM pg_amproc WHERE amprocfamily = FAMILY) m)";
+
+/// The rights on it that are not its owner's.
+const RIGHTS: &str = "(SELECT string_agg(concat(CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END, g.privilege_type, g.is_grantable), ',' \
+     ORDER BY g.grantee, g.privilege_type) FROM aclexplode(ACL) g WHERE g.grantee <> OWNER)";
 
 const CLASSES: &[Class] = &[
     class("pg_cast", "true", "x.castfunc::regprocedure, x.castcontext, x.castmethod"),
@@ -26,78 +36,133 @@ const CLASSES: &[Class] = &[
     class(
         "pg_operator",
         "true",
-        "x.oprcode, x.oprcom::regoperator, x.oprnegate::regoperator, x.oprrest, x.oprjoin, x.oprcanmerge, x.oprcanhash",
+        "x.oprcode, x.oprresult::regtype, x.oprcom::regoperator, x.oprnegate::regoperator, x.oprrest, x.oprjoin, x.oprcanmerge, x.oprcanhash",
     ),
-    class("pg_opclass", "true", "x.opcdefault, x.opcintype::regtype, x.opckeytype::regtype, MEMBERS(x.opcfamily)"),
+    class(
+        "pg_opclass",
+        "true",
+        "x.opcdefault, x.opcintype::regtype, x.opckeytype::regtype, (SELECT f.opfname FROM pg_opfamily f WHERE f.oid = x.opcfamily), MEMBERS(x.opcfamily)",
+    ),
     class("pg_opfamily", "true", "MEMBERS(x.oid)"),
     class("pg_am", "true", "x.amhandler, x.amtype"),
-    class("pg_language", "true", "x.lanpltrusted, x.lanplcallfoid::regprocedure"),
+    class(
+        "pg_language",
+        "true",
+        "x.lanpltrusted, x.lanplcallfoid::regprocedure, x.laninline::regprocedure, x.lanvalidator::regprocedure, RIGHTS(x.lanacl, x.lanowner)",
+    ),
     class("pg_transform", "true", "x.trffromsql, x.trftosql"),
     class(
         "pg_ts_config",
         "true",
-        "(SELECT string_agg(m.maptokentype || ' ' || m.mapdict::regdictionary, ',' ORDER BY m.maptokentype, m.mapseqno) \
+        "(SELECT s.prsname FROM pg_ts_parser s WHERE s.oid = x.cfgparser), (SELECT string_agg(m.maptokentype || ' ' || m.mapdict::regdictionary, ',' ORDER BY m.maptokentype, m.mapseqno) \
          FROM pg_ts_config_map m WHERE m.mapcfg = x.oid)",
     ),
-    class("pg_ts_dict", "true", "x.dictinitoption"),
+    class("pg_ts_dict", "true", "(SELECT t.tmplname FROM pg_ts_template t WHERE t.oid = x.dicttemplate), x.dictinitoption"),
     class("pg_ts_parser", "true", "x.prsstart, x.prstoken, x.prsend, x.prsheadline, x.prslextype"),
     class("pg_ts_template", "true", "x.tmplinit, x.tmpllexize"),
-    class("pg_foreign_data_wrapper", "true", "x.fdwhandler::regproc, x.fdwvalidator::regproc, x.fdwoptions"),
-    class("pg_foreign_server", "true", "x.srvtype, x.srvversion, x.srvoptions"),
+    class(
+        "pg_foreign_data_wrapper",
+        "true",
+        "x.fdwhandler::regproc, x.fdwvalidator::regproc, x.fdwoptions, RIGHTS(x.fdwacl, x.fdwowner)",
+    ),
+    class(
+        "pg_foreign_server",
+        "true",
+        "(SELECT w.fdwname FROM pg_foreign_data_wrapper w WHERE w.oid = x.srvfdw), x.srvtype, x.srvversion, x.srvoptions, RIGHTS(x.srvacl, x.srvowner)",
+    ),
     class(
         "pg_publication",
         "true",
         "x.puballtables, x.pubinsert, x.pubupdate, x.pubdelete, x.pubtruncate, x.pubviaroot, \
-         (SELECT string_agg(r.prrelid::regclass::text, ',' ORDER BY r.prrelid::regclass::text) \
-         FROM pg_publication_rel r WHERE r.prpubid = x.oid)",
+         PUBLISHED",
+    ),
+    class(
+        "pg_subscription",
+        "x.subdbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())",
+        "x.subbinary, x.substream, x.subslotname, x.subsynccommit, x.subpublications, SUBSCRIBED",
     ),
     class(
         "pg_type",
-        "x.typtype = 'b' AND x.typelem = 0 AND x.typrelid = 0 OR x.typtype = 'p'",
-        "x.typinput, x.typoutput, x.typlen",
+        // What has a type of its own behind it (a row, an array) depends internally on that.
+        "x.typtype IN ('b', 'p')",
+        "x.typisdefined, x.typinput, x.typoutput, x.typreceive, x.typsend, x.typmodin, x.typmodout, x.typanalyze, x.typsubscript, x.typlen, \
+         x.typbyval, x.typalign, x.typstorage, x.typcategory, x.typispreferred, x.typdelim, x.typdefault, x.typelem::regtype, \
+         nullif(x.typcollation, 0)::regcollation, RIGHTS(x.typacl, x.typowner)",
     ),
     class(
         "pg_class",
         "x.relkind = 'f'",
-        "(SELECT f.ftoptions FROM pg_foreign_table f WHERE f.ftrelid = x.oid), \
-         (SELECT string_agg(concat(a.attname, ' ', format_type(a.atttypid, a.atttypmod), a.attnotnull), ',' ORDER BY a.attname) \
-         FROM pg_attribute a WHERE a.attrelid = x.oid AND a.attnum > 0 AND NOT a.attisdropped)",
+        "(SELECT concat(f.ftoptions, s.srvname) FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = x.oid), \
+         (SELECT string_agg(concat(a.attname, ' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, nullif(a.attcollation, 0)::regcollation, a.attstorage, \
+             a.attfdwoptions, a.attoptions, nullif(a.attstattarget, -1), a.attgenerated, (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d \
+             WHERE d.adrelid = x.oid AND d.adnum = a.attnum), RIGHTS(a.attacl, x.relowner)), ',' ORDER BY a.attname) \
+             FROM pg_attribute a WHERE a.attrelid = x.oid AND a.attnum > 0 AND NOT a.attisdropped), \
+         (SELECT string_agg(concat(k.conname, pg_get_constraintdef(k.oid)), ',' ORDER BY k.conname) FROM pg_constraint k WHERE k.conrelid = x.oid), \
+         (SELECT string_agg(concat(pg_get_triggerdef(t.oid), t.tgenabled), ',' ORDER BY t.tgname) FROM pg_trigger t WHERE t.tgrelid = x.oid AND NOT t.tgisinternal), \
+         (SELECT string_agg(i.inhparent::regclass::text, ',' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = x.oid), \
+         pg_get_expr(x.relpartbound, x.oid), RIGHTS(x.relacl, x.relowner)",
     ),
+    // Operators and functions that somebody added to the families of the system; else they belong to their family.
+    class("pg_amop", "x.amopfamily < 16384", "x.amopopr::regoperator"),
+    class("pg_amproc", "x.amprocfamily < 16384", "x.amproc::regprocedure"),
 ];
 
-/// Attributes of managed objects: each gives class, identity, schema, a definition, and no address.
-const ATTRIBUTES: &[&str] = &[
-    "SELECT 'security label', pg_describe_object(l.classoid, l.objoid, l.objsubid), '', md5(l.provider || l.label), 0::oid, 0::oid FROM pg_seclabel l",
-    "SELECT 'tablespace', pg_describe_object('pg_class'::regclass, c.oid, 0), n.nspname::text, t.spcname::text, 0::oid, 0::oid \
-     FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid >= 16384 AND c.relkind <> 't'",
-    // Rights that somebody else than the owner gave: only that role could give or take them.
-    "SELECT 'grant by ' || pg_get_userbyid(g.grantor), g.what || ' to ' || CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END, g.schema, \
-         string_agg(g.privilege_type || g.is_grantable, ',' ORDER BY g.privilege_type), 0::oid, 0::oid FROM ( \
-         SELECT pg_describe_object('pg_class'::regclass, c.oid, 0) AS what, n.nspname::text AS schema, c.relowner AS owner, (aclexplode(c.relacl)).* \
-             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid >= 16384 AND c.relacl IS NOT NULL \
-         UNION ALL SELECT pg_describe_object('pg_class'::regclass, c.oid, a.attnum), n.nspname::text, c.relowner, (aclexplode(a.attacl)).* \
-             FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid >= 16384 AND a.attacl IS NOT NULL \
-         UNION ALL SELECT pg_describe_object('pg_proc'::regclass, p.oid, 0), n.nspname::text, p.proowner, (aclexplode(p.proacl)).* \
-             FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384 AND p.proacl IS NOT NULL \
-         UNION ALL SELECT pg_describe_object('pg_type'::regclass, t.oid, 0), n.nspname::text, t.typowner, (aclexplode(t.typacl)).* \
-             FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384 AND t.typacl IS NOT NULL \
-         UNION ALL SELECT pg_describe_object('pg_namespace'::regclass, n.oid, 0), n.nspname::text, n.nspowner, (aclexplode(n.nspacl)).* \
-             FROM pg_namespace n WHERE n.oid >= 16384 AND n.nspacl IS NOT NULL) g \
-         WHERE g.grantor <> g.owner GROUP BY g.grantor, g.what, g.grantee, g.schema",
-];
+/// Mappings of users to foreign servers, from the view, since the table is the superuser's; their options may be passwords, and
+/// only the names of them count.
+const USER_MAPPINGS: &str = "SELECT o.type, o.identity, '', \
+     md5(coalesce((SELECT string_agg(split_part(u, '=', 1), ',' ORDER BY u) FROM unnest(x.umoptions) u), '')), 'pg_user_mapping'::regclass::oid, x.umid \
+     FROM pg_user_mappings x CROSS JOIN LATERAL pg_identify_object('pg_user_mapping'::regclass, x.umid, 0) o WHERE x.umid >= 16384";
+
+/// What a publication publishes, as expressions.
+fn published(version: u32) -> String {
+    let (filter, schemas) = if version >= 150_000 {
+        (
+            "pg_get_expr(r.prqual, r.prrelid), (SELECT string_agg(a.attname, ',' ORDER BY a.attname) FROM pg_attribute a \
+              WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs::int2[]))",
+            "(SELECT string_agg(s.pnnspid::regnamespace::text, ',' ORDER BY s.pnnspid::regnamespace::text) \
+              FROM pg_publication_namespace s WHERE s.pnpubid = x.oid)",
+        )
+    } else {
+        ("''", "''")
+    };
+    let generated = if version >= 180_000 { "x.pubgencols" } else { "''" };
+    format!(
+        "(SELECT string_agg(concat(r.prrelid::regclass, ' ', {filter}), ',' ORDER BY r.prrelid::regclass::text) \
+         FROM pg_publication_rel r WHERE r.prpubid = x.oid), {schemas}, {generated}"
+    )
+}
+
+/// The options of a subscription that anybody may see, as expressions.
+fn subscribed(version: u32) -> String {
+    let since = [
+        (150_000, "x.subdisableonerr"),
+        (160_000, "x.suborigin, x.subrunasowner, x.subpasswordrequired"),
+        (170_000, "x.subfailover"),
+    ];
+    let found: Vec<&str> = since.iter().filter(|(v, _)| version >= *v).map(|(_, c)| *c).chain(["''"]).collect();
+    found.join(", ")
+}
+
+/// A definition with its abbreviations written out.
+fn written_out(text: &str, version: u32) -> String {
+    let mut text = text.replace("PUBLISHED", &published(version)).replace("SUBSCRIBED", &subscribed(version));
+    for family in ["x.opcfamily", "x.oid"] {
+        text = text.replace(&format!("MEMBERS({family})"), &MEMBERS.replace("FAMILY", family));
+    }
+    while let Some((before, rest)) = text.split_once("RIGHTS(") {
+        let Some((acl, (owner, after))) = rest.split_once(", ").and_then(|(acl, rest)| Some((acl, rest.split_once(')')?))) else {
+            break;
+        };
+        text = format!("{before}{}{after}", RIGHTS.replace("ACL", acl).replace("OWNER", owner));
+    }
+    text
+}
 
 /// One row per object: class, identity, schema, a digest of its definition, and its catalog table and OID.
-pub fn sql() -> String {
-    let members = |text: &str| {
-        let mut text = text.to_owned();
-        for family in ["x.opcfamily", "x.oid"] {
-            text = text.replace(&format!("MEMBERS({family})"), &MEMBERS.replace("FAMILY", family));
-        }
-        text
-    };
+pub fn sql(version: u32) -> String {
     let objects = CLASSES.iter().map(|c| {
         let Class { catalog, condition, .. } = c;
-        let definition = members(c.definition);
+        let definition = written_out(c.definition, version);
         format!(
             "SELECT o.type, o.identity, coalesce(o.schema, ''), md5(concat_ws(' ', {definition})), '{catalog}'::regclass::oid, x.oid FROM {catalog} x \
              CROSS JOIN LATERAL pg_identify_object('{catalog}'::regclass, x.oid, 0) o \
@@ -105,6 +170,11 @@ pub fn sql() -> String {
              WHERE d.classid = '{catalog}'::regclass AND d.objid = x.oid AND d.deptype IN ('e', 'i'))"
         )
     });
-    let parts: Vec<String> = objects.chain(ATTRIBUTES.iter().map(|a| (*a).to_owned())).collect();
-    format!("{} ORDER BY 1, 2", parts.join(" UNION ALL "))
+    let attributes = ATTRIBUTES.iter().filter(|(since, _)| version >= *since).map(|(_, sql)| (*sql).to_owned());
+    let parts: Vec<String> = objects.chain(attributes).chain([USER_MAPPINGS.to_owned()]).collect();
+    format!(
+        "SELECT class, identity, coalesce(schema, ''), coalesce(digest, ''), catalog, oid \
+         FROM ({}) x(class, identity, schema, digest, catalog, oid) ORDER BY 1, 2",
+        parts.join(" UNION ALL ")
+    )
 }

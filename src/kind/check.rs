@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::constraint::{COMMON, add, query, remove};
+use super::relation::{made_anew, parted};
 use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Space, expression, field, on_table, reads_as};
 use crate::catalog::{Dependency, Id, Object};
 use crate::sql::ident;
@@ -50,7 +51,7 @@ fn by_inheritance(context: &Context, object: &Object) -> bool {
 fn from_parent(context: &Context, object: &Object) -> bool {
     let new = |id: &Id| !context.live.contains(id);
     let from_new_parent = context.desired.uses(&object.id).iter().any(|(id, d)| *d == Dependency::Inherited && new(id));
-    let table_is_new = object.parent.as_ref().is_some_and(new);
+    let table_is_new = object.parent.as_ref().is_some_and(new) || made_anew(context, object) || parted(context, object);
     object.flag("inherited") && (by_inheritance(context, object) || from_new_parent && !table_is_new)
 }
 

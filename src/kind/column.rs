@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 
-use super::relation::is_enum;
-use super::sequence::{PAIRS, Sequence};
+use super::identity::{self, Identity};
+use super::not_null::{self, NotNull};
+use super::relation::{is_enum, parted};
 use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
-use crate::catalog::{Catalog, Dependency, Id, Object};
+use crate::catalog::{Dependency, Id, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
 
@@ -17,6 +18,8 @@ struct Column {
     collation: Option<String>,
     #[serde(default)]
     not_null: bool,
+    #[allow(dead_code, reason = "read by not_null")]
+    not_null_constraint: Option<NotNull>,
     identity: Option<Identity>,
     generated: Option<String>,
     #[serde(default)]
@@ -29,25 +32,6 @@ struct Column {
     /// It comes from the parent of a partition or of an inheriting table, and only from there.
     #[serde(default)]
     inherited: bool,
-}
-
-#[derive(Deserialize, PartialEq)]
-struct Identity {
-    always: bool,
-    #[serde(flatten)]
-    sequence: Sequence,
-}
-
-impl Identity {
-    fn words(&self) -> &'static str {
-        if self.always { "ALWAYS" } else { "BY DEFAULT" }
-    }
-
-    fn clause(&self) -> String {
-        let options = self.sequence.options();
-        let options = if options.is_empty() { String::new() } else { format!(" ({})", options.trim_start()) };
-        format!("GENERATED {} AS IDENTITY{options}", self.words())
-    }
 }
 
 impl Column {
@@ -83,10 +67,7 @@ fn words(context: &Context, object: &Object, nested: bool) -> String {
     if let Some(default) = context.desired.get(&default).filter(|d| nested && context.absorbed.contains(&d.id)) {
         text += &format!(" DEFAULT {}", default.text("expression"));
     }
-    if c.not_null {
-        text += " NOT NULL";
-    }
-    text
+    text + &not_null::words(context, object)
 }
 
 /// A column of a typed table: the type gives its name and type, and nothing is said where nothing is added.
@@ -96,7 +77,7 @@ fn of_type(context: &Context, object: &Object) -> String {
     if let Some(default) = context.desired.get(&default).filter(|d| context.absorbed.contains(&d.id)) {
         text += &format!(" DEFAULT {}", default.text("expression"));
     }
-    text += if object.flag("not_null") { " NOT NULL" } else { "" };
+    text += &not_null::words(context, object);
     if text.is_empty() { text } else { format!("{} WITH OPTIONS{text}", ident(object.id.base())) }
 }
 
@@ -109,10 +90,10 @@ fn extras(object: &Object) -> Vec<Statement> {
     if !c.options.is_empty() {
         actions.push(format!("SET ({})", super::relation::options_list(&c.options)));
     }
-    actions.into_iter().map(|a| on_column(object, &a)).collect()
+    not_null::extra(object).into_iter().chain(actions.into_iter().map(|a| on_column(object, &a))).collect()
 }
 
-fn on_column(object: &Object, action: &str) -> Statement {
+pub(super) fn on_column(object: &Object, action: &str) -> Statement {
     let table = object.id.table_sql();
     Statement::new(format!("ALTER TABLE ONLY {table} ALTER COLUMN {} {action}", ident(object.id.base())))
         .lock(table, LockMode::AccessExclusive)
@@ -122,7 +103,9 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
     let c: Column = object.read();
     let table = object.id.table_sql();
     let mut statements = Vec::new();
-    if !c.inherited {
+    // A table that comes to its parent later has to have the parent's columns then.
+    let comes = object.parent.as_ref().is_some_and(|t| context.live.contains(t)) && parted(context, object);
+    if !c.inherited || comes {
         let sql = format!("ALTER TABLE {table} ADD COLUMN {}", words(context, object, true));
         let mut add = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive);
         if c.identity.is_some() || c.generated.is_some() && !c.generated_virtual {
@@ -200,46 +183,28 @@ fn narrows(old: &str, new: &str) -> bool {
     !(grows || longer)
 }
 
-fn identity(old: &Column, new: &Column, object: &Object) -> Vec<Statement> {
-    match (&old.identity, &new.identity) {
-        (None, Some(identity)) => vec![on_column(object, &format!("ADD {}", identity.clause()))],
-        (Some(_), None) => vec![on_column(object, "DROP IDENTITY")],
-        (Some(before), Some(after)) => {
-            let mut action =
-                if before.always == after.always { String::new() } else { format!("SET GENERATED {} ", after.words()) };
-            action += after.sequence.changes(&before.sequence, "SET ").replace("SET ", " SET ").trim_start();
-            if action.trim().is_empty() { Vec::new() } else { vec![on_column(object, action.trim())] }
-        }
-        (None, None) => Vec::new(),
-    }
-}
-
-/// Whether a column changes with that of the parent table; where the parent is made anew, the child's changes by itself.
-fn follows(context: &Context, object: &Object) -> bool {
-    let key = |c: &Catalog, t: &Id| c.get(t).map(|o| o.definition.get("partition_key").cloned());
-    let parents = context.desired.uses(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
-    let mut tables = parents.filter_map(|(p, _)| context.desired.get(p)?.parent.clone());
-    !tables.any(|t| key(context.live, &t) != key(context.desired, &t))
+/// Whether the parent's NOT NULL is this column's too: making that one makes this one, under its name.
+fn comes_from_parent(context: &Context, column: &Object) -> bool {
+    let parents = context.desired.uses(&column.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
+    parents.filter_map(|(p, _)| context.desired.get(p)).any(|p| p.flag("not_null"))
 }
 
 fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec<Statement> {
     let (before, after): (Column, Column) = (old.read(), new.read());
     let one = |action: String| vec![on_column(new, &action)];
     match name {
-        "type" | "collation" if after.inherited && follows(context, new) => Vec::new(),
+        "type" | "collation" | "generated" if before.inherited && after.inherited && !parted(context, new) => Vec::new(),
         "type" | "collation" => retype(context, old, new),
-        "not_null" if after.not_null => {
+        "not_null" if after.not_null => vec![not_null::add(new, comes_from_parent(context, new))],
+        "not_null" => vec![not_null::remove(new)],
+        "not_null_constraint" if before.not_null && after.not_null => not_null::alter(old, new),
+        "identity" => identity::alter(old, new),
+        // Child tables lose theirs in the same statement.
+        "generated" | "generated_virtual" => {
             let table = new.id.table_sql();
-            let sql = format!("ALTER TABLE {table} ALTER COLUMN {} SET NOT NULL", ident(new.id.base()));
-            vec![Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).scan(table)]
-        }
-        "not_null" => {
-            let table = new.id.table_sql();
-            let sql = format!("ALTER TABLE {table} ALTER COLUMN {} DROP NOT NULL", ident(new.id.base()));
+            let sql = format!("ALTER TABLE {table} ALTER COLUMN {} DROP EXPRESSION", ident(new.id.base()));
             vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
         }
-        "identity" => identity(&before, &after, new),
-        "generated" | "generated_virtual" => one("DROP EXPRESSION".to_owned()),
         "storage" => {
             let storage = after.storage.or_else(|| new.detail.get("storage")?.as_str().map(str::to_owned));
             one(format!("SET STORAGE {}", storage_word(storage.as_deref().unwrap_or("x"))))
@@ -268,8 +233,18 @@ fn generated_cost(old: &Object, new: &Object) -> bool {
 }
 
 /// The order in which fields are changed: what a column must lose before its type changes comes first.
-const ORDER: &[&str] =
-    &["generated", "collation", "type", "not_null", "identity", "storage", "compression", "statistics", "options"];
+const ORDER: &[&str] = &[
+    "generated",
+    "collation",
+    "type",
+    "not_null",
+    "not_null_constraint",
+    "identity",
+    "storage",
+    "compression",
+    "statistics",
+    "options",
+];
 
 fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
     let has = |f: &str| changed.iter().any(|c| c == f);
@@ -287,9 +262,6 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
 
 /// Columns of child tables go along, but for those that are wanted as the child's own.
 fn drop(context: &Context, object: &Object) -> Vec<Statement> {
-    if object.flag("inherited") {
-        return Vec::new();
-    }
     let children = context.live.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
     let children: Vec<&Object> = children.filter_map(|(c, _)| context.live.get(c)).filter(|c| c.flag("inherited")).collect();
     let partitioned = context.live.get(&Id::new("table", object.id.name().iter().rev().skip(1).rev().cloned()));
@@ -312,6 +284,7 @@ fn drop_column(object: &Object, only: &str) -> Statement {
 fn query(version: u32) -> Query {
     let statistics = if version >= 170_000 { "a.attstattarget" } else { "nullif(a.attstattarget, -1)" };
     let virtual_column = if version >= 180_000 { "CASE WHEN a.attgenerated = 'v' THEN true END" } else { "NULL::bool" };
+    let (not_null, identity) = (not_null::pairs(version), identity::pairs());
     Query {
         sub: "a.attnum",
         acl: Some(("a.attacl", 'c')),
@@ -330,14 +303,12 @@ fn query(version: u32) -> Query {
         "'type', format_type(a.atttypid, a.atttypmod), \
          'collation', CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0 THEN (SELECT quote_ident(cn.nspname) || '.' || quote_ident(co.collname) \
              FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation) END, \
-         'not_null', CASE WHEN a.attnotnull THEN true END, \
-         'identity', CASE WHEN a.attidentity <> '' THEN (SELECT json_build_object('always', a.attidentity = 'a', {PAIRS}) FROM pg_depend i \
-             JOIN pg_sequence s ON s.seqrelid = i.objid WHERE i.classid = 'pg_class'::regclass AND i.refclassid = 'pg_class'::regclass \
-             AND i.refobjid = a.attrelid AND i.refobjsubid = a.attnum AND i.deptype = 'i') END, \
+         'not_null', CASE WHEN a.attnotnull THEN true END, 'not_null_constraint', {not_null}, \
+         'identity', {identity}, \
          'generated', pg_get_expr(d.adbin, d.adrelid), 'generated_virtual', {virtual_column}, \
          'storage', CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END, \
          'compression', CASE WHEN a.attcompression <> '' THEN a.attcompression::text END, \
-         'statistics', {statistics}, 'options', (SELECT json_agg(o ORDER BY o) FROM unnest(a.attoptions) o), \
+         'statistics', {statistics}, 'options', CASE WHEN a.attoptions IS NOT NULL THEN (SELECT json_agg(o ORDER BY o) FROM unnest(a.attoptions) o) END, \
          'inherited', CASE WHEN a.attinhcount > 0 AND NOT a.attislocal THEN true END"
     ))
     .detail(
@@ -358,6 +329,7 @@ pub static KIND: Kind = Kind {
         field("type", Cost::Retype),
         field("collation", Cost::Retype),
         field("not_null", Cost::Alter),
+        field("not_null_constraint", Cost::Alter),
         field("identity", Cost::Alter),
         expression("generated", Cost::AlterOrReplace(generated_cost)),
         field("generated_virtual", Cost::AlterOrReplace(generated_cost)),

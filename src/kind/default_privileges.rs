@@ -29,10 +29,12 @@ impl DefaultPrivileges {
 /// `defaclobjtype` and the word of ALTER DEFAULT PRIVILEGES, with the classes that it is for.
 const TYPES: &[(&str, &str, &[&str])] = &[
     ("r", "TABLES", &["table", "view", "materialized view"]),
-    ("S", "SEQUENCES", &["sequence"]),
+    ("S", "SEQUENCES", &["sequence", "identity sequence"]),
     ("f", "FUNCTIONS", &["function", "procedure", "aggregate"]),
     ("T", "TYPES", &["enum", "composite type", "range type", "domain"]),
     ("n", "SCHEMAS", &["schema"]),
+    // 18; large objects themselves are data.
+    ("L", "LARGE OBJECTS", &[]),
 ];
 
 /// The privileges that an object has the moment it is created, when default privileges say something about it.

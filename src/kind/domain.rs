@@ -4,9 +4,9 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 
 use super::{BASE, Context, Cost, Kind, Query, Space, expression, field, reads_as};
-use crate::catalog::Object;
+use crate::catalog::{Id, Object};
 use crate::kind::relation::{move_aside, retype_users};
-use crate::sql::qualified;
+use crate::sql::{ident, qualified};
 use crate::statement::Statement;
 
 #[derive(Deserialize)]
@@ -17,6 +17,8 @@ struct Domain {
     collation: Option<String>,
     default: Option<String>,
     not_null: bool,
+    /// The name of the NOT NULL constraint (17), where it is not the server's choice.
+    not_null_name: Option<String>,
 }
 
 fn create(context: &Context, object: &Object) -> Statement {
@@ -24,6 +26,7 @@ fn create(context: &Context, object: &Object) -> Statement {
     let mut sql = format!("CREATE DOMAIN {} AS {}", object.id.sql(), d.data_type);
     sql += &d.collation.map_or(String::new(), |c| format!(" COLLATE {c}"));
     sql += &d.default.map_or(String::new(), |e| format!(" DEFAULT {e}"));
+    sql += &d.not_null_name.map_or(String::new(), |n| format!(" CONSTRAINT {}", ident(&n)));
     sql += if d.not_null { " NOT NULL" } else { "" };
     sql += &context.elements(&object.id).iter().map(|e| format!(" {e}")).collect::<String>();
     Statement::new(sql)
@@ -33,7 +36,7 @@ fn create(context: &Context, object: &Object) -> Statement {
 fn rebuild(context: &Context, new: &Object) -> Vec<Statement> {
     let aside = move_aside(new.id.base());
     let mut statements = vec![
-        Statement::new(format!("ALTER DOMAIN {} RENAME TO {}", new.id.sql(), crate::sql::ident(&aside))),
+        Statement::new(format!("ALTER DOMAIN {} RENAME TO {}", new.id.sql(), ident(&aside))),
         // The constraints are built up after by themselves.
         create(&Context { absorbed: &BTreeSet::new(), ..*context }, new),
     ];
@@ -42,22 +45,34 @@ fn rebuild(context: &Context, new: &Object) -> Vec<Statement> {
     statements
 }
 
-fn alter(context: &Context, new: &Object, changed: &[String]) -> Vec<Statement> {
+fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
     if changed.iter().any(|c| c == "type" || c == "collation") {
         return rebuild(context, new);
     }
     let d: Domain = new.read();
+    let name = |d: &Domain, id: &Id| ident(&d.not_null_name.clone().unwrap_or_else(|| format!("{}_not_null", id.base())));
     let action = |field: &str| match field {
+        "not_null_name" => {
+            let before: Domain = old.read();
+            format!("RENAME CONSTRAINT {} TO {}", name(&before, &old.id), name(&d, &new.id))
+        }
+        "not_null" if d.not_null && d.not_null_name.is_some() => format!("ADD CONSTRAINT {} NOT NULL", name(&d, &new.id)),
         "default" => d.default.as_ref().map_or("DROP DEFAULT".to_owned(), |e| format!("SET DEFAULT {e}")),
         _ => if d.not_null { "SET NOT NULL" } else { "DROP NOT NULL" }.to_owned(),
     };
-    changed.iter().map(|f| Statement::new(format!("ALTER DOMAIN {} {}", new.id.sql(), action(f)))).collect()
+    let named = |f: &&String| *f != "not_null_name" || !changed.iter().any(|c| c == "not_null");
+    changed.iter().filter(named).map(|f| Statement::new(format!("ALTER DOMAIN {} {}", new.id.sql(), action(f)))).collect()
 }
 
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "domain",
-    query: Some(|_| {
+    query: Some(|version| {
+        let name = if version >= 170_000 {
+            "(SELECT k.conname FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'n' AND k.conname <> t.typname || '_not_null')"
+        } else {
+            "NULL::text"
+        };
         Query::over(
             "pg_type",
             "t.oid",
@@ -67,12 +82,12 @@ pub static KIND: Kind = Kind {
              LEFT JOIN pg_namespace cn ON cn.oid = c.collnamespace WHERE t.typtype = 'd' AND t.oid >= 16384",
         )
         .owned("t.typowner", "t.typacl", 'T')
-        .define(
+        .define(format!(
             "'type', format_type(t.typbasetype, t.typtypmod), \
              'collation', quote_ident(cn.nspname) || '.' || quote_ident(c.collname), \
              'default', coalesce(pg_get_expr(t.typdefaultbin, 'pg_catalog.pg_class'::regclass), quote_literal(t.typdefault)), \
-             'not_null', t.typnotnull",
-        )
+             'not_null', t.typnotnull, 'not_null_name', {name}"
+        ))
     }),
     check: reads_as::<Domain>,
     fields: &[
@@ -80,9 +95,10 @@ pub static KIND: Kind = Kind {
         field("collation", Cost::Remake(|_, _| true)),
         expression("default", Cost::Alter),
         field("not_null", Cost::Alter),
+        field("not_null_name", Cost::Alter),
     ],
     create: |context, o| vec![create(context, o)],
-    alter: |context, _, new, changed| alter(context, new, changed),
+    alter: |context, old, new, changed| alter(context, old, new, changed),
     drop: |_, o| vec![Statement::new(format!("DROP DOMAIN {}", o.id.sql()))],
     spaces: &[Space::Type],
     ..BASE

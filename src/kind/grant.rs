@@ -33,12 +33,12 @@ fn target(context: &Context, object: &Object) -> Option<Target> {
     // What a column's last grant hung on may be on one side only.
     let find = |id: &Id| context.desired.get(id).or_else(|| context.live.get(id));
     let of = object.id.of()?;
+    let owner = owner(&find, of)?;
     let owned = if matches!(of.class(), "column" | "view column") { find(of)?.parent.clone()? } else { of.clone() };
-    let owner = find(&Id::satellite("owner", &owned))?.text("role").to_owned();
     let word = match owned.class() {
         "table" | "view" | "materialized view" => "TABLE",
         "enum" | "composite type" | "range type" | "domain" => "TYPE",
-        "sequence" => "SEQUENCE",
+        "sequence" | "identity sequence" => "SEQUENCE",
         "procedure" => "PROCEDURE",
         "schema" => "SCHEMA",
         _ => "FUNCTION",
@@ -46,6 +46,14 @@ fn target(context: &Context, object: &Object) -> Option<Target> {
     let columns = if owned == *of { String::new() } else { format!(" ({})", ident(of.base())) };
     let all = default(object).remove(OWNER).unwrap_or_default();
     Some(Target { on: format!("{word} {}", owned.sql()), columns, owner, all })
+}
+
+/// The owner of an object, or of the nearest that it is part of.
+fn owner<'a>(find: &impl Fn(&Id) -> Option<&'a Object>, id: &Id) -> Option<String> {
+    match find(&Id::satellite("owner", id)) {
+        Some(owner) => Some(owner.text("role").to_owned()),
+        None => owner(find, find(id)?.parent.as_ref()?),
+    }
 }
 
 /// A REVOKE on a table takes the grantee's privileges on its columns along: those that stay are given again.

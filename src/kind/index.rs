@@ -25,7 +25,8 @@ struct Index {
     /// Statistics targets of expression columns, `number=target`.
     #[serde(default)]
     statistics: Vec<String>,
-    /// The parent's index of a partitioned table, that has no partition's index behind it (`ON ONLY`) and is not valid.
+    /// The parent's index of a partitioned table, that has no partition's index behind it (`ON ONLY`) and is not valid. Any other
+    /// index that is not valid is named as not managed.
     #[serde(default)]
     invalid: bool,
     #[serde(default)]
@@ -137,7 +138,7 @@ pub static KIND: Kind = Kind {
              'replica_identity', CASE WHEN i.indisreplident THEN true END, 'clustered', CASE WHEN i.indisclustered THEN true END, \
              'inherited', CASE WHEN c.relispartition THEN true END",
         )
-        .detail("'valid', i.indisvalid, 'options', to_json(c.reloptions)")
+        .detail("'options', to_json(c.reloptions)")
     }),
     check: reads_as::<Index>,
     fields: &[

@@ -11,7 +11,10 @@ use std::collections::BTreeSet;
 use crate::catalog::{Catalog, Id, Object};
 use crate::statement::Statement;
 
+mod carried;
 mod constraint;
+mod identity;
+mod not_null;
 pub mod privileges;
 mod query;
 mod relation;
@@ -38,6 +41,7 @@ mod extension;
 mod foreign_key;
 mod function;
 mod grant;
+mod identity_sequence;
 mod index;
 mod index_partition;
 mod materialized_view;
@@ -58,6 +62,7 @@ mod unique;
 mod view;
 mod view_column;
 
+pub use carried::{Carried, carries};
 pub use comment::object as comment_object;
 pub use grant::object as grant_object;
 pub use owner::object as owner_object;
@@ -83,6 +88,7 @@ pub static KINDS: &[&Kind] = &[
     &aggregate::KIND,
     &table::KIND,
     &column::KIND,
+    &identity_sequence::KIND,
     &default::KIND,
     &sequence_owner::KIND,
     &primary_key::KIND,
@@ -154,43 +160,6 @@ pub enum Absorbed {
     Inside,
     /// Its statements follow the parent's in the same step.
     After,
-}
-
-/// How an object takes a change of type of a column that it uses.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Carried {
-    /// The server refuses the change while the object stands.
-    Never,
-    /// The server rebuilds it.
-    Always,
-    /// The server rebuilds it as long as the new type compares with the old one.
-    WithinFamily,
-}
-
-/// Types that compare with each other, so that a foreign key survives while only one of its sides has changed.
-const FAMILIES: &[&[&str]] = &[
-    &["smallint", "integer", "bigint", "numeric"],
-    &["text", "character varying", "character"],
-    &["timestamp without time zone", "timestamp with time zone", "date"],
-    &["real", "double precision"],
-];
-
-/// Whether an expression of the object says more than a column's name: the server writes it anew with casts when a type changes.
-fn computes(object: &Object) -> bool {
-    let calls = |f: &Field| object.text(f.name).matches('(').count() > usize::from(f.name == "body");
-    of(&object.id).fields.iter().any(|f| f.expression && calls(f))
-}
-
-/// Whether `dependent` survives, as it is written, that a column changes from `old` to `new`.
-pub fn carries(dependent: &Object, old: &Object, new: &Object) -> bool {
-    let base = |o: &Object| o.text("type").split('(').next().unwrap_or_default().to_owned();
-    let (before, after) = (base(old), base(new));
-    let family = before == after || FAMILIES.iter().any(|f| f.contains(&before.as_str()) && f.contains(&after.as_str()));
-    match of(&dependent.id).carried {
-        Carried::Never => false,
-        Carried::Always => before == after || !computes(dependent),
-        Carried::WithinFamily => family,
-    }
 }
 
 /// The names that two objects cannot share.
@@ -276,6 +245,8 @@ pub struct Kind {
     pub inherited: Option<&'static str>,
     /// Whether what it is part of makes and drops it, so that it has no statements of its own.
     pub made_with_whole: bool,
+    /// Whether it has an owner of its own; otherwise its query gives that of what it is part of, for the sake of its rights.
+    pub has_owner: bool,
     /// The classes whose replacement takes it along; all of them when none are named.
     pub rests_on: &'static [&'static str],
     /// How its rows are saved from these relations while it is made anew; none when there are none to save.
@@ -307,6 +278,7 @@ pub const BASE: Kind = Kind {
     inherited: None,
     roles: |_| Vec::new(),
     made_with_whole: false,
+    has_owner: true,
     rests_on: &[],
     keep_rows: None,
     comment: |id| format!("{} {}", id.class().to_uppercase(), id.sql()),

@@ -57,26 +57,23 @@ impl Query {
         };
         let owner = self.owner.map_or("NULL::text".to_owned(), |o| format!("pg_get_userbyid({o})::text"));
         let acl = match self.acl {
-            Some((acl, letter)) => {
-                let owner = self.owner.unwrap_or("10::oid");
-                format!("{acl}::text[], acldefault('{letter}', {owner})::text[]")
-            }
+            Some((acl, letter)) => match self.owner {
+                Some(owner) => format!("{acl}::text[], acldefault('{letter}', {owner})::text[]"),
+                // Parts have rights of their own only where somebody gave some.
+                None => format!("{acl}::text[], CASE WHEN {acl} IS NOT NULL THEN acldefault('{letter}', 10::oid)::text[] END"),
+            },
             None => "NULL::text[], NULL::text[]".to_owned(),
         };
         format!(
             "SELECT '{catalog}'::regclass::oid, {oid}, {sub}::int4, ARRAY[{name}]::text[], {args}::text[], {parent}, {owner}, {acl}, \
-             json_strip_nulls(json_build_object({definition})), {detail}\n{from}",
+             json_build_object({definition}), {detail}\n{from}",
             catalog = self.catalog,
             oid = self.oid,
             sub = self.sub,
             name = self.name,
             args = self.args.unwrap_or("NULL"),
             definition = self.definition,
-            detail = if self.detail.is_empty() {
-                "NULL::json".to_owned()
-            } else {
-                format!("json_strip_nulls(json_build_object({}))", self.detail)
-            },
+            detail = if self.detail.is_empty() { "NULL::json".to_owned() } else { format!("json_build_object({})", self.detail) },
             from = self.from,
         )
     }

@@ -1,7 +1,7 @@
 //! What tables, indexes, views and types share: storage parameters, and moving columns from one type to another.
 
 use super::Context;
-use crate::catalog::{Id, Object};
+use crate::catalog::{Catalog, Id, Object};
 use crate::sql::{ident, literal};
 use crate::statement::{LockMode, Statement};
 
@@ -21,6 +21,14 @@ pub fn name_beside(name: &str, suffix: &str) -> String {
 
 /// Storage parameters under the alias `c`, sorted: their order means nothing.
 pub const SORTED_OPTIONS: &str = "(SELECT json_agg(o ORDER BY o) FROM unnest(c.reloptions) o)";
+
+/// The same with those of the TOAST table under the alias `t`, as `toast.x=y`.
+pub const TOAST_SORTED_OPTIONS: &str = "CASE WHEN c.reloptions IS NOT NULL OR t.reloptions IS NOT NULL THEN \
+     to_json(ARRAY(SELECT o FROM unnest(c.reloptions) o UNION ALL SELECT 'toast.' || o FROM unnest(t.reloptions) o ORDER BY 1)) END";
+
+/// The same in the order in which they were given.
+pub const TOAST_OPTIONS: &str = "CASE WHEN c.reloptions IS NOT NULL OR t.reloptions IS NOT NULL THEN \
+     to_json(coalesce(c.reloptions, '{}') || ARRAY(SELECT 'toast.' || o FROM unnest(t.reloptions) o)) END";
 
 /// The storage parameters of an object in the order in which they were given.
 pub fn given_options(object: &Object) -> Vec<String> {
@@ -70,7 +78,7 @@ pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement>
     let mut statements = Vec::new();
     for (user, _) in context.live.used_by(id) {
         let Some(column) = context.desired.get(user).filter(|c| c.id.class() == "column") else { continue };
-        if column.flag("inherited") || !super::is_of_type(column, id) {
+        if column.flag("inherited") || !super::is_of_type(column, id) || made_anew(context, column) {
             continue;
         }
         let (name, table) = (ident(column.id.base()), column.id.table_sql());
@@ -88,6 +96,29 @@ pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement>
         statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).rewrite(table));
     }
     statements
+}
+
+/// Whether a table is dropped and made again, for no statement changes how it is partitioned.
+pub fn table_made_anew(context: &Context, table: &Id) -> bool {
+    let key = |c: &Catalog| c.get(table).map(|t| ["partition_key", "partition_key_types"].map(|f| t.definition.get(f).cloned()));
+    key(context.live) != key(context.desired)
+}
+
+/// The same of the table of a column or constraint.
+pub fn made_anew(context: &Context, member: &Object) -> bool {
+    member.parent.as_ref().is_some_and(|t| table_made_anew(context, t))
+}
+
+/// Whether a member's table comes to another parent table, or to its own again; then their members do not change as one.
+pub fn parted(context: &Context, member: &Object) -> bool {
+    let Some(table) = &member.parent else { return false };
+    let partition = Id::new("partition", table.name().iter().cloned());
+    let inherits = |c: &Catalog| c.get(table).and_then(|t| t.definition.get("inherits").cloned());
+    let bound = |c: &Catalog| c.get(&partition).map(|p| p.definition.clone());
+    let parent = context.live.uses(&partition).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
+    inherits(context.live) != inherits(context.desired)
+        || bound(context.live) != bound(context.desired)
+        || parent.into_iter().any(|p| table_made_anew(context, p))
 }
 
 /// Whether some index of the table is wanted as the one to CLUSTER ON: marking it takes the mark off the others.

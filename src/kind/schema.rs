@@ -5,6 +5,11 @@ use crate::catalog::{Id, Object};
 use crate::sql::ident;
 use crate::statement::Statement;
 
+/// The rights on `public` before 15, with the bootstrap superuser's under the name that the owner goes by here.
+const PUBLIC_ACL: &str = "(CASE WHEN n.nspname = 'public' AND n.nspowner = 10 THEN (SELECT array_agg(makeaclitem( \
+     CASE g.grantee WHEN 10 THEN 'pg_database_owner'::regrole::oid ELSE g.grantee END, 'pg_database_owner'::regrole::oid, \
+     g.privilege_type, g.is_grantable)) FROM aclexplode(n.nspacl) g) ELSE n.nspacl END)";
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "schema",
@@ -15,7 +20,7 @@ pub static KIND: Kind = Kind {
         } else {
             "n.nspowner"
         }),
-        acl: Some(("n.nspacl", 'n')),
+        acl: Some((if version < 150_000 { PUBLIC_ACL } else { "n.nspacl" }, 'n')),
         ..Query::over(
             "pg_namespace",
             "n.oid",

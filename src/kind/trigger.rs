@@ -84,6 +84,10 @@ pub static KIND: Kind = Kind {
     create: |_, o| create(o, "CREATE"),
     alter: |_, _, new, changed| alter(new, changed),
     drop: |_, o| {
+        // What a partition has from its parent goes with the parent's, or when the two are parted.
+        if o.flag("inherited") {
+            return Vec::new();
+        }
         let table = o.id.table_sql();
         let sql = format!("DROP TRIGGER {} ON {table}", ident(o.id.base()));
         vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]

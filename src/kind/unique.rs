@@ -1,7 +1,15 @@
 //! Unique constraints: `pg_constraint` with `contype = 'u'`.
 
 use super::constraint::{KEY_FIELDS, Key, alter_index, create_key, key_element, key_query, remove};
-use super::{Absorbed, BASE, Carried, Kind, Space, on_table, reads_as};
+use super::{Absorbed, BASE, Carried, Context, Kind, Space, on_table, reads_as};
+use crate::catalog::Object;
+
+/// Whether another key of the table has the same columns: one CREATE TABLE makes one of two such keys.
+fn twin(context: &Context, object: &Object) -> bool {
+    let key = |o: &&Object| ["primary key", "unique"].contains(&o.id.class()) && o.id < object.id;
+    let same = |o: &Object| o.definition.get("columns") == object.definition.get("columns");
+    object.parent.as_ref().is_some_and(|t| context.desired.children(t).filter(key).any(same))
+}
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -12,7 +20,10 @@ pub static KIND: Kind = Kind {
     create: |_, o| create_key(o, "UNIQUE"),
     alter: |context, old, new, changed| alter_index(context, old, new, changed),
     drop: remove,
-    element: Some(|_, o| (!o.flag("clustered") && !o.flag("replica_identity")).then(|| key_element(o, "UNIQUE"))),
+    element: Some(|context, o| {
+        let whole = !o.flag("clustered") && !o.flag("replica_identity") && !twin(context, o);
+        whole.then(|| key_element(o, "UNIQUE"))
+    }),
     absorbed: Absorbed::Inside,
     spaces: &[Space::Constraint, Space::Relation],
     carried: Carried::Always,

@@ -49,11 +49,20 @@ fn made_with(graph: &Graph, node: &Node) -> Option<Node> {
 
 /// A member that making the parent table's member makes too.
 fn from_parent_table(graph: &Graph, node: &Node) -> Option<Node> {
-    if !kind::of(&node.id).made_by_parent {
+    // Columns of a table that comes to a parent or leaves one are its own while that happens.
+    if !kind::of(&node.id).made_by_parent || node.id.class() == "column" && parted(graph, &node.id) {
         return None;
     }
     let mut parents = graph.desired.uses(&node.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
     parents.find_map(|(id, _)| graph.node(node.op, id))
+}
+
+/// Whether the table of a member comes to another parent table in this plan, or is parted from the one that it has.
+fn parted(graph: &Graph, id: &Id) -> bool {
+    parent(graph, id).is_some_and(|table| {
+        let partition = Id::new("partition", table.name().iter().cloned());
+        [Op::Create, Op::Drop].iter().any(|op| graph.node(*op, &partition).is_some()) || graph.alters(&table, "inherits")
+    })
 }
 
 fn altered_with(graph: &Graph, node: &Node) -> Option<Node> {
@@ -64,8 +73,26 @@ fn altered_with(graph: &Graph, node: &Node) -> Option<Node> {
     from_parent_table(graph, node)
 }
 
+/// Whether a table that stays has this one as its partition, and foreign keys look into it by way of that one: DROP TABLE is
+/// refused while it is attached.
+fn referenced(graph: &Graph, partition: &Id) -> bool {
+    let above = |id: &Id| graph.live.uses(id).iter().map(|(t, _)| t).find(|t| t.class() == "table").cloned();
+    let mut next = above(partition).filter(|parent| graph.desired.contains(parent));
+    while let Some(table) = next {
+        let name = table.sql();
+        if graph.live.objects().any(|o| o.id.class() == "foreign key" && o.text("referenced") == name) {
+            return true;
+        }
+        next = above(&Id::new("partition", table.name().iter().cloned()));
+    }
+    false
+}
+
 /// The drop that takes this one along: of what it is part of, or of what it cannot be without (automatic dependencies).
 fn gone_with(graph: &Graph, node: &Node) -> Option<Node> {
+    if node.id.class() == "partition" && referenced(graph, &node.id) {
+        return None;
+    }
     let whole = parent(graph, &node.id).filter(|p| kind::of(p).made_with_whole);
     if let Some(view) = whole.and_then(|p| parent(graph, &p)) {
         return graph.node(Op::Drop, &view);
@@ -82,6 +109,7 @@ fn gone_with(graph: &Graph, node: &Node) -> Option<Node> {
     }
     let ties = graph.live.children(&node.id).filter(|c| kind::of(&c.id).ties_parent).map(|c| &c.id);
     let tied = std::iter::once(&node.id).chain(ties).flat_map(|id| graph.live.uses(id));
-    let mut automatic = tied.filter(|(_, d)| *d != Dependency::Normal);
+    let apart = parted(graph, &node.id);
+    let mut automatic = tied.filter(|(_, d)| *d != Dependency::Normal && !(apart && *d == Dependency::Inherited));
     automatic.find_map(|(id, _)| graph.node(Op::Drop, id))
 }

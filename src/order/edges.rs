@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::family::family;
 use super::graph::{Edge, Graph, Node, Op};
 use super::rows;
-use crate::catalog::{Catalog, Dependency, Id, Object};
+use crate::catalog::{Dependency, Id, Object};
 use crate::change::Action;
 use crate::kind::{self, Space};
 
@@ -20,14 +21,15 @@ pub fn edges(graph: &mut Graph) {
     defaults_last(graph, &mut list);
     persistence(graph, &mut list);
     alone(graph, &mut list);
-    parting(graph, &mut list);
     rows::edges(graph, &mut list);
+    family(graph, &mut list);
     graph.edges = list;
 }
 
 const MAKE: [Op; 2] = [Op::Create, Op::Alter];
 
-fn push(list: &mut Vec<Edge>, before: Option<Node>, after: Option<Node>, weak: bool, sentence: impl FnOnce() -> String) {
+/// An edge between two nodes, where there are such.
+pub fn push(list: &mut Vec<Edge>, before: Option<Node>, after: Option<Node>, weak: bool, sentence: impl FnOnce() -> String) {
     if let (Some(before), Some(after)) = (before, after)
         && before != after
     {
@@ -196,6 +198,17 @@ fn persistence(graph: &Graph, list: &mut Vec<Edge>) {
         let unlogged = change.new.as_ref()?.flag("unlogged");
         fields.iter().any(|f| f == "unlogged").then_some(unlogged)
     };
+    let drops = graph.live.objects().filter(|o| graph.node(Op::Drop, &o.id).is_some()).map(|o| (graph.live, o, Op::Drop));
+    let makes =
+        graph.desired.objects().filter(|o| graph.node(Op::Create, &o.id).is_some()).map(|o| (graph.desired, o, Op::Create));
+    for (catalog, key, op) in drops.chain(makes).filter(|(_, o, _)| o.id.class() == "foreign key") {
+        let referenced = catalog.uses(&key.id).iter().filter_map(|(u, _)| catalog.get(u)?.parent.as_ref());
+        for table in key.parent.iter().chain(referenced).filter(|t| alters(t).is_some()) {
+            let (key_node, altered) = (graph.node(op, &key.id), graph.node(Op::Alter, table));
+            let (first, then) = if op == Op::Drop { (key_node, altered) } else { (altered, key_node) };
+            push(list, first, then, false, || format!("{} stands only between tables of one kind", key.id));
+        }
+    }
     for key in graph.desired.objects().filter(|o| o.id.class() == "foreign key") {
         let Some(table) = &key.parent else { continue };
         let Some(unlogged) = alters(table) else { continue };
@@ -222,45 +235,6 @@ fn alone(graph: &Graph, list: &mut Vec<Edge>) {
         for partition in partitions.get(index.text("table")).into_iter().flatten() {
             let sentence = || format!("{} stands ON ONLY {}", node.id, index.text("table"));
             push(list, Some((*partition).clone()), Some(node.clone()), false, sentence);
-        }
-    }
-}
-
-/// A table leaves its parent before that gets new members, and joins it when it has lost what the table does not have: both
-/// would pass on to it.
-fn parting(graph: &Graph, list: &mut Vec<Edge>) {
-    let tables = |catalog: &'_ Catalog| -> BTreeMap<String, Id> {
-        catalog.objects().filter(|o| o.id.class() == "table").map(|o| (o.id.sql(), o.id.clone())).collect()
-    };
-    let moves = |n: &&Node| n.id.class() == "partition" || n.id.class() == "table" && n.op == Op::Alter;
-    if !graph.nodes.iter().any(|n| moves(&n)) {
-        return;
-    }
-    let (before, after) = (tables(graph.live), tables(graph.desired));
-    let parents = |object: Option<&Object>| -> Vec<String> {
-        let Some(object) = object else { return Vec::new() };
-        let inherits = object.definition.get("inherits").and_then(|i| serde_json::from_value(i.clone()).ok());
-        inherits.unwrap_or_else(|| vec![object.text("parent").to_owned()])
-    };
-    for node in graph.nodes.iter().filter(moves) {
-        let (old, new) = (parents(graph.live.get(&node.id)), parents(graph.desired.get(&node.id)));
-        let left = old.iter().filter(|p| node.op != Op::Create && !new.contains(p));
-        for parent in left.filter_map(|p| after.get(p)) {
-            for member in graph.desired.children(parent) {
-                let sentence = || format!("{} would pass on to what {} parts from {parent}", member.id, node.id);
-                push(list, Some(node.clone()), graph.node(Op::Create, &member.id), false, sentence);
-            }
-        }
-        for member in graph.live.children(&Id::new("table", node.id.name().iter().cloned())).filter(|_| node.op == Op::Drop) {
-            let sentence = || format!("{} is the parent's as long as {} stands", member.id, node.id);
-            push(list, Some(node.clone()), graph.node(Op::Alter, &member.id), false, sentence);
-        }
-        let joined = new.iter().filter(|p| node.op != Op::Drop && !old.contains(p));
-        for parent in joined.filter_map(|p| before.get(p)) {
-            for member in graph.live.children(parent) {
-                let sentence = || format!("{} must be gone from {parent} before {} joins it", member.id, node.id);
-                push(list, graph.node(Op::Drop, &member.id), Some(node.clone()), false, sentence);
-            }
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod absorb;
 mod edges;
+mod family;
 mod graph;
 mod rows;
 mod sort;

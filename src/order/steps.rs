@@ -117,7 +117,9 @@ fn statements(graph: &Graph, node: &Node, members: &[Node]) -> Vec<Statement> {
         statements.extend(more.into_iter().map(|s| Statement { locks: Vec::new(), ..s }));
     }
     let mut rest: Vec<&Node> = members.iter().filter(|m| *m != node && speaks(graph, m)).collect();
-    rest.sort_by_key(|m| (kind::rank(m.id.class()), (*m).clone()));
+    // What is revoked of a table is revoked of its columns too, so that their grants follow.
+    let whole_first = |m: &Node| m.id.of().map_or(0, |of| of.name().len());
+    rest.sort_by_key(|m| (kind::rank(m.id.class()), whole_first(m), (*m).clone()));
     for member in rest {
         let mut own = one(graph, &context, member);
         if node.op == Op::Create {
@@ -147,7 +149,8 @@ fn speaks(graph: &Graph, node: &Node) -> bool {
 /// Whether it is written inside the CREATE of what took it in.
 fn inside(graph: &Graph, node: &Node) -> bool {
     let parent = graph.desired.get(&node.id).and_then(|o| o.parent.clone());
-    kind::of(&node.id).absorbed == Absorbed::Inside && parent.is_some_and(|p| graph.node(Op::Create, &p).is_some())
+    kind::of(&node.id).absorbed == Absorbed::Inside
+        && parent.is_some_and(|p| graph.node(Op::Create, &p).is_some_and(|outer| graph.within.get(node) == Some(&outer)))
 }
 
 fn one(graph: &Graph, context: &Context, node: &Node) -> Vec<Statement> {

@@ -2,8 +2,8 @@
 
 use tokio_postgres::GenericClient;
 
-/// Setting and value, in the order in which they are sent. Every one of them changes how the server deparses or prints
-/// something that plumb compares, or lets a long reading be cut off (manual: chapter 20; pg_dump pins nearly the same).
+/// Setting and value, in the order in which they are sent. They change how the server deparses or prints
+/// something that plumb compares, or slow a long reading down or cut it off (manual: chapter 20; pg_dump pins nearly the same).
 const PINNED: &[(&str, &str)] = &[
     ("search_path", "pg_catalog"), // names outside pg_catalog are printed with their schema
     ("TimeZone", "'UTC'"),         // timestamptz literals, partition bounds
@@ -16,11 +16,11 @@ const PINNED: &[(&str, &str)] = &[
     ("lc_monetary", "'C'"),
     ("standard_conforming_strings", "on"),
     ("client_min_messages", "warning"),
+    ("jit", "off"), // compiling the catalog queries takes longer than running them
     ("statement_timeout", "0"),
     ("lock_timeout", "0"), // who waits for a lock sets it for the transaction
     ("idle_in_transaction_session_timeout", "0"),
     ("idle_session_timeout", "0"), // loading and proving take their time, and the connection is needed after them
-    ("jit", "off"),                // compiling the queries on catalogs takes longer than running them
 ];
 
 /// The same for a setting that older servers do not know (17 and later).

@@ -77,7 +77,7 @@ fn closure(context: &Context, steps: &[Step]) -> String {
         add(&step.node.id);
         step.with.iter().for_each(|n| add(&n.id));
     }
-    fingerprint_of(ids.into_iter().filter_map(|id| context.whole.get(id)))
+    fingerprint_of(context.whole, &ids)
 }
 
 /// Cuts steps into groups: what later statements see only after a commit ends one, what cannot run in a transaction is alone.

@@ -51,9 +51,7 @@ pub async fn prove(scratch: &Scratch, sides: &Sides, made: &Made) -> Result<Outc
     }
     let touched: BTreeSet<&Id> = made.changes.list.keys().collect();
     let mut to = sides.desired.clone();
-    for object in after.objects().filter(|o| touched.contains(&o.id)) {
-        to.put(object.clone());
-    }
+    to.put(after.objects().filter(|o| touched.contains(&o.id)).cloned());
     let proof =
         Proof::Equal { server: scratch.session.version.0, copy: "built from the live catalog in an empty database".to_owned() };
     let warnings = newly_broken(&broken, scratch).await;
@@ -91,9 +89,7 @@ async fn differences(scratch: &Scratch, found: &Catalog, wanted: &Catalog) -> Re
     let pairs = candidates(found, wanted);
     let equal = settle(&scratch.session, found, &pairs).await?.equal;
     let mut wanted = wanted.clone();
-    for object in found.objects().filter(|o| equal.contains(&o.id)) {
-        wanted.put(object.clone());
-    }
+    wanted.put(found.objects().filter(|o| equal.contains(&o.id)).cloned());
     let changes = compare(found, &wanted, found);
     let mut names: Vec<String> = changes.list.values().map(|c| format!("{} ({})", c.id, c.reason)).collect();
     let more = names.len().saturating_sub(5);

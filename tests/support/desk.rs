@@ -61,7 +61,7 @@ pub async fn waits(d: &Desk<'_>) {
 }
 
 pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(20);
+    let limit = Instant::now() + Duration::from_secs(120);
     while !done().await {
         assert!(Instant::now() < limit, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -4,7 +4,7 @@ use super::server::{Bench, session};
 use super::{dump, load};
 use plumb::apply::run::run_group_fast;
 use plumb::catalog::{Catalog, Id};
-use plumb::introspect::introspect;
+use plumb::introspect::{UNKNOWN, introspect};
 use plumb::plan::{self, Made, MakeError, Sides};
 use plumb::prove::{candidates, settle};
 use std::fmt::Write as _;
@@ -42,7 +42,11 @@ pub async fn read(database: &str) -> Result<Catalog, Failure> {
     let session = session(database).await;
     let catalog = introspect(&session).await;
     session.close().await;
-    catalog.map_err(|e| Failure::new("not read", chain(&e)))
+    let catalog = catalog.map_err(|e| Failure::new("not read", chain(&e)))?;
+    // Every object that depends on something is of a kind, or of a class that is known to be none.
+    let unknown: Vec<String> =
+        catalog.unmanaged.iter().filter(|u| u.digest == UNKNOWN).map(|u| format!("{} {}", u.class, u.identity)).collect();
+    if unknown.is_empty() { Ok(catalog) } else { Err(Failure::new("objects of unknown classes", unknown.join(", "))) }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -82,9 +86,7 @@ pub async fn sides(database: &str, whole: Catalog, desired: &Catalog) -> Result<
         let equal = settle(&session, &whole, &pairs).await;
         session.close().await;
         let equal = equal.map_err(|e| Failure::new("not settled", chain(&e)))?.equal;
-        for object in whole.objects().filter(|o| equal.contains(&o.id)) {
-            wanted.put(object.clone());
-        }
+        wanted.put(whole.objects().filter(|o| equal.contains(&o.id)).cloned());
     }
     Ok(Sides::new(whole, &wanted, &["*".to_owned()]))
 }

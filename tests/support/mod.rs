@@ -1,7 +1,9 @@
 //! What the golden cases, the systems and the conformance runs share: a server, databases, an oracle.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+pub mod catalog;
 pub mod command;
+pub mod covers;
 pub mod desk;
 pub mod dump;
 pub mod engine;

@@ -7,7 +7,12 @@ impl Random {
     pub fn seeded() -> (Random, u64) {
         let clock = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         let seed = std::env::var("PLUMB_SEED").ok().map_or_else(clock, |s| s.parse().expect("PLUMB_SEED is a number"));
-        (Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1), seed)
+        (Random::new(seed), seed)
+    }
+
+    /// Of a seed.
+    pub fn new(seed: u64) -> Random {
+        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
     pub fn below(&mut self, n: usize) -> usize {

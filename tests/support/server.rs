@@ -41,10 +41,14 @@ fn binaries() -> Binaries {
     found.expect("PostgreSQL server programs are needed to run the tests (postgres and initdb; `make setup` gets them)")
 }
 
-/// The pg_dump of the server's version, or a newer one.
+/// The pg_dump of the server's version, or a newer one. `PLUMB_PG_DUMP=none` goes without the oracle, for a server that no pg_dump
+/// on this machine can read.
 fn pg_dump(binaries: &Binaries) -> PathBuf {
     let listed = std::env::var_os("PATH").map(|p| std::env::split_paths(&p).collect::<Vec<_>>()).unwrap_or_default();
     let given = std::env::var_os("PLUMB_PG_DUMP").map(PathBuf::from);
+    if let Some(none) = given.as_ref().filter(|g| g.as_os_str() == "none") {
+        return none.clone();
+    }
     let own = binaries.program("pg_dump");
     let versioned = (binaries.major..=18).map(|m| PathBuf::from(format!("/usr/lib/postgresql/{m}/bin/pg_dump")));
     let candidates = given.into_iter().chain([own]).chain(versioned).chain(listed.into_iter().map(|d| d.join("pg_dump")));

@@ -1,0 +1,107 @@
+//! Attributes of managed objects that no kind reads, although they change what the database does: found, named, never planned.
+
+/// Queries with the oldest version that has what they read. Each gives class, identity, schema, a digest, and no address.
+pub const ATTRIBUTES: &[(u32, &str)] = &[
+    (
+        0,
+        "SELECT 'security label', pg_describe_object(l.classoid, l.objoid, l.objsubid), '', md5(l.provider || l.label), 0::oid, 0::oid FROM pg_seclabel l",
+    ),
+    (
+        0,
+        "SELECT 'tablespace', pg_describe_object('pg_class'::regclass, c.oid, 0), n.nspname::text, t.spcname::text, 0::oid, 0::oid \
+         FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid >= 16384 AND c.relkind <> 't'",
+    ),
+    (0, GRANTED_BY_OTHERS),
+    (0, GRANTED_ON_OTHERS),
+    // Nothing checks such a constraint: ALTER TABLE ... DISABLE TRIGGER ALL, which pg_dump does not print either.
+    (
+        0,
+        "SELECT 'disabled constraint', pg_describe_object('pg_constraint'::regclass, k.oid, 0), n.nspname::text, \
+         string_agg(DISTINCT t.tgenabled::text, ','), 0::oid, 0::oid FROM pg_trigger t JOIN pg_constraint k ON k.oid = t.tgconstraint \
+         JOIN pg_namespace n ON n.oid = k.connamespace WHERE t.tgisinternal AND t.tgenabled <> 'O' AND t.oid >= 16384 GROUP BY k.oid, n.nspname",
+    ),
+    (
+        0,
+        "SELECT 'disabled view', pg_describe_object('pg_class'::regclass, r.ev_class, 0), '', r.ev_enabled::text, 0::oid, 0::oid \
+         FROM pg_rewrite r WHERE r.rulename = '_RETURN' AND r.ev_enabled <> 'O' AND r.oid >= 16384",
+    ),
+    // Left by a DETACH PARTITION CONCURRENTLY that was interrupted; FINALIZE ends it.
+    (
+        140_000,
+        "SELECT 'pending detach', pg_describe_object('pg_class'::regclass, c.oid, 0), n.nspname::text, '', 0::oid, 0::oid \
+         FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhdetachpending",
+    ),
+    // Left by a CREATE INDEX CONCURRENTLY that failed. No statement makes one, so that no copy could prove what becomes of it.
+    (
+        0,
+        "SELECT 'invalid index', pg_describe_object('pg_class'::regclass, c.oid, 0), n.nspname::text, '', 0::oid, 0::oid \
+         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid AND c.relkind = 'i' JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE NOT i.indisvalid AND c.oid >= 16384 AND n.nspname <> 'pg_toast'",
+    ),
+    // An identity's sequence has its table's persistence, unless somebody changed it.
+    (
+        150_000,
+        "SELECT 'persistence', pg_describe_object('pg_class'::regclass, s.oid, 0), n.nspname::text, s.relpersistence::text, 0::oid, 0::oid \
+         FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_class t ON t.oid = d.refobjid \
+         JOIN pg_namespace n ON n.oid = s.relnamespace WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass \
+         AND d.deptype = 'i' AND s.oid >= 16384 AND s.relpersistence <> t.relpersistence",
+    ),
+    (
+        0,
+        "SELECT 'statistics target', pg_describe_object('pg_class'::regclass, c.oid, a.attnum), n.nspname::text, a.attstattarget::text, 0::oid, 0::oid \
+         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_constraint k ON k.conindid = c.oid AND k.contype IN ('p', 'u', 'x') WHERE a.attstattarget >= 0 AND c.oid >= 16384",
+    ),
+    (
+        0,
+        "SELECT 'extension dependency', pg_describe_object(d.classid, d.objid, d.objsubid) || ' on ' || e.extname, '', '', 0::oid, 0::oid \
+         FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x'",
+    ),
+    (
+        0,
+        "SELECT 'grant', pg_describe_object('pg_type'::regclass, t.oid, 0), n.nspname::text, \
+         (SELECT string_agg(concat(CASE g.grantee WHEN t.typowner THEN '' ELSE g.grantee::regrole::text END, g.privilege_type, g.is_grantable), ',' ORDER BY 1) \
+             FROM aclexplode(t.typacl) g), 0::oid, 0::oid \
+         FROM pg_type t JOIN pg_class c ON c.oid = t.typrelid AND c.relkind <> 'c' JOIN pg_namespace n ON n.oid = t.typnamespace \
+         WHERE t.typacl IS NOT NULL AND t.oid >= 16384",
+    ),
+    (
+        0,
+        "SELECT 'grant', 'large objects', '', count(*)::text, 0::oid, 0::oid FROM pg_largeobject_metadata WHERE lomacl IS NOT NULL HAVING count(*) > 0",
+    ),
+];
+
+/// Rights that somebody else than the owner gave: only that role could give or take them.
+const GRANTED_BY_OTHERS: &str = "SELECT 'grant by ' || pg_get_userbyid(g.grantor), g.what || ' to ' || CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END, g.schema, \
+     string_agg(g.privilege_type || g.is_grantable, ',' ORDER BY g.privilege_type), 0::oid, 0::oid FROM ( \
+     SELECT pg_describe_object('pg_class'::regclass, c.oid, 0) AS what, n.nspname::text AS schema, c.relowner AS owner, (aclexplode(c.relacl)).* \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid >= 16384 AND c.relacl IS NOT NULL \
+     UNION ALL SELECT pg_describe_object('pg_class'::regclass, c.oid, a.attnum), n.nspname::text, c.relowner, (aclexplode(a.attacl)).* \
+         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid >= 16384 AND a.attacl IS NOT NULL \
+     UNION ALL SELECT pg_describe_object('pg_proc'::regclass, p.oid, 0), n.nspname::text, p.proowner, (aclexplode(p.proacl)).* \
+         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= 16384 AND p.proacl IS NOT NULL \
+     UNION ALL SELECT pg_describe_object('pg_type'::regclass, t.oid, 0), n.nspname::text, t.typowner, (aclexplode(t.typacl)).* \
+         FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384 AND t.typacl IS NOT NULL \
+     UNION ALL SELECT pg_describe_object('pg_namespace'::regclass, n.oid, 0), n.nspname::text, n.nspowner, (aclexplode(n.nspacl)).* \
+         FROM pg_namespace n WHERE n.oid >= 16384 AND n.nspacl IS NOT NULL) g \
+     WHERE g.grantor <> g.owner GROUP BY g.grantor, g.what, g.grantee, g.schema";
+
+/// Rights on the system's objects and on members of extensions, where they are not those that initdb and CREATE EXTENSION gave.
+const GRANTED_ON_OTHERS: &str = "SELECT 'grant', pg_describe_object(g.class, g.oid, g.sub), g.schema, \
+     (SELECT string_agg(concat(CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee) END, x.privilege_type, x.is_grantable), ',' \
+         ORDER BY x.grantee, x.privilege_type) FROM aclexplode(g.acl) x WHERE x.grantee <> g.owner), 0::oid, 0::oid FROM ( \
+     SELECT 'pg_class'::regclass AS class, c.oid, 0 AS sub, n.nspname::text AS schema, c.relowner AS owner, c.relacl AS acl, \
+         acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::\"char\", c.relowner) AS base FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     UNION ALL SELECT 'pg_class'::regclass, c.oid, a.attnum, n.nspname::text, c.relowner, a.attacl, '{}' \
+         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+     UNION ALL SELECT 'pg_proc'::regclass, p.oid, 0, n.nspname::text, p.proowner, p.proacl, acldefault('f', p.proowner) \
+         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+     UNION ALL SELECT 'pg_type'::regclass, t.oid, 0, n.nspname::text, t.typowner, t.typacl, acldefault('T', t.typowner) \
+         FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace \
+     UNION ALL SELECT 'pg_language'::regclass, l.oid, 0, '', l.lanowner, l.lanacl, acldefault('l', l.lanowner) FROM pg_language l \
+     UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, w.oid, 0, '', w.fdwowner, w.fdwacl, acldefault('F', w.fdwowner) FROM pg_foreign_data_wrapper w \
+     UNION ALL SELECT 'pg_namespace'::regclass, n.oid, 0, n.nspname::text, n.nspowner, n.nspacl, acldefault('n', n.nspowner) \
+         FROM pg_namespace n WHERE n.nspname <> 'public') g \
+     LEFT JOIN pg_init_privs i ON i.classoid = g.class AND i.objoid = g.oid AND i.objsubid = g.sub \
+     WHERE g.acl IS NOT NULL AND NOT (g.acl @> coalesce(i.initprivs, g.base) AND g.acl <@ coalesce(i.initprivs, g.base)) \
+     AND (g.oid < 16384 OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = g.class AND d.objid = g.oid AND d.deptype = 'e'))";

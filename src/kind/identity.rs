@@ -1,0 +1,74 @@
+//! Identity: the part of a column's definition that makes a sequence of its own.
+
+use serde::Deserialize;
+
+use super::column::on_column;
+use super::sequence::{PAIRS, Sequence};
+use crate::catalog::Object;
+use crate::sql::{ident, qualified};
+use crate::statement::{LockMode, Statement};
+
+/// `GENERATED ... AS IDENTITY`.
+#[derive(Deserialize, PartialEq)]
+pub struct Identity {
+    always: bool,
+    /// As a SQL name, where it is not the server's choice.
+    name: Option<String>,
+    #[serde(flatten)]
+    sequence: Sequence,
+}
+
+/// The JSON of it for the column `a` of the table `c`, or NULL.
+pub fn pairs() -> String {
+    format!(
+        "CASE WHEN a.attidentity <> '' THEN (SELECT json_build_object('always', a.attidentity = 'a', {PAIRS}, \
+         'name', CASE WHEN r.relname <> c.relname || '_' || a.attname || '_seq' OR r.relnamespace <> c.relnamespace THEN r.oid::regclass::text END) \
+         FROM pg_depend i JOIN pg_sequence s ON s.seqrelid = i.objid JOIN pg_class r ON r.oid = i.objid \
+         WHERE i.classid = 'pg_class'::regclass AND i.refclassid = 'pg_class'::regclass \
+         AND i.refobjid = a.attrelid AND i.refobjsubid = a.attnum AND i.deptype = 'i') END"
+    )
+}
+
+impl Identity {
+    fn words(&self) -> &'static str {
+        if self.always { "ALWAYS" } else { "BY DEFAULT" }
+    }
+
+    /// The clause in the definition of a column.
+    pub fn clause(&self) -> String {
+        let name = self.name.as_ref().map_or(String::new(), |n| format!(" SEQUENCE NAME {n}"));
+        let options = name + &self.sequence.options();
+        let options = if options.is_empty() { String::new() } else { format!(" ({})", options.trim_start()) };
+        format!("GENERATED {} AS IDENTITY{options}", self.words())
+    }
+}
+
+/// The sequence takes the name that is wanted.
+fn rename(old: &Object, new: &Object) -> Option<Statement> {
+    let name = |o: &Object| serde_json::from_value::<Vec<String>>(o.detail.get("sequence")?.clone()).ok();
+    let (before, after) = (name(old)?, name(new)?);
+    let sequence = qualified(&before);
+    let sql = format!("ALTER SEQUENCE {sequence} RENAME TO {}", ident(after.last()?));
+    Some(Statement::new(sql).lock(sequence, LockMode::AccessExclusive))
+}
+
+fn of(column: &Object) -> Option<Identity> {
+    serde_json::from_value(column.definition.get("identity")?.clone()).ok()
+}
+
+/// From one column's identity to another's.
+pub fn alter(old: &Object, new: &Object) -> Vec<Statement> {
+    match (of(old), of(new)) {
+        (None, Some(identity)) => vec![on_column(new, &format!("ADD {}", identity.clause()))],
+        (Some(_), None) => vec![on_column(new, "DROP IDENTITY")],
+        (Some(before), Some(after)) => {
+            let renamed = if before.name == after.name { None } else { rename(old, new) };
+            let mut action =
+                if before.always == after.always { String::new() } else { format!("SET GENERATED {} ", after.words()) };
+            action += after.sequence.changes(&before.sequence, "SET ").replace("SET ", " SET ").trim_start();
+            let changed = Some(action.trim()).filter(|a| !a.is_empty()).map(|a| on_column(new, a));
+            renamed.into_iter().chain(changed).collect()
+        }
+        (None, None) => Vec::new(),
+    }
+}

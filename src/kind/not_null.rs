@@ -1,0 +1,109 @@
+//! What a NOT NULL has beyond being there: since 18 it is a constraint with a name, may be NO INHERIT and NOT VALID. Part of the
+//! column, which says whether it is there at all.
+
+use serde::Deserialize;
+
+use super::Context;
+use crate::catalog::{Dependency, Id, Object};
+use crate::sql::ident;
+use crate::statement::{LockMode, Statement};
+
+/// What differs from what `NOT NULL` alone would make.
+#[derive(Deserialize, Default, Clone)]
+#[serde(deny_unknown_fields, default)]
+pub struct NotNull {
+    name: Option<String>,
+    no_inherit: bool,
+    not_valid: bool,
+}
+
+/// The JSON of it for the column `a` of the table `c`, or NULL.
+pub fn pairs(version: u32) -> &'static str {
+    if version < 180_000 {
+        return "NULL::json";
+    }
+    "(SELECT nullif(jsonb_strip_nulls(jsonb_build_object('name', CASE WHEN k.conname <> c.relname || '_' || a.attname || '_not_null' THEN k.conname END, \
+         'no_inherit', CASE WHEN k.connoinherit THEN true END, 'not_valid', CASE WHEN NOT k.convalidated THEN true END)), '{}') \
+         FROM pg_constraint k WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum])"
+}
+
+fn of(object: &Object) -> NotNull {
+    let found = object.definition.get("not_null_constraint");
+    found.and_then(|n| serde_json::from_value(n.clone()).ok()).unwrap_or_default()
+}
+
+fn name(object: &Object) -> String {
+    let names = object.id.name();
+    let chosen = || format!("{}_{}_not_null", names[names.len() - 2], object.id.base());
+    ident(&of(object).name.unwrap_or_else(chosen))
+}
+
+/// Whether tables that inherit from the column's may hold the name that the server would choose: it would choose another one.
+fn has_heirs(context: &Context, object: &Object) -> bool {
+    let Some((_, table)) = object.id.name().split_last() else { return false };
+    let table = Id::new("table", table.iter().cloned());
+    [context.live, context.desired].iter().any(|side| {
+        let partitioned = side.get(&table).is_some_and(|t| t.definition.contains_key("partition_key"));
+        partitioned || side.used_by(&object.id).iter().any(|(_, d)| *d == Dependency::Inherited)
+    })
+}
+
+/// ` NOT NULL` in the definition of a column; empty where it follows by itself.
+pub fn words(context: &Context, object: &Object) -> String {
+    let constraint = of(object);
+    if !object.flag("not_null") || constraint.not_valid {
+        return String::new();
+    }
+    let heirs = context.desired.server >= 180_000 && has_heirs(context, object);
+    let named = if constraint.name.is_some() || heirs { format!(" CONSTRAINT {}", name(object)) } else { String::new() };
+    format!("{named} NOT NULL{}", if constraint.no_inherit { " NO INHERIT" } else { "" })
+}
+
+/// Adds it to a column that stands: SET NOT NULL, where that says it all or a parent has said it.
+pub fn add(object: &Object, from_parent: bool) -> Statement {
+    let (table, column, constraint) = (object.id.table_sql(), ident(object.id.base()), of(object));
+    let lock = |sql: String| Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive);
+    if from_parent || !object.definition.contains_key("not_null_constraint") {
+        return lock(format!("ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL")).scan(table);
+    }
+    let no_inherit = if constraint.no_inherit { " NO INHERIT" } else { "" };
+    let sql = format!("ALTER TABLE {table} ADD CONSTRAINT {} NOT NULL {column}{no_inherit}", name(object));
+    if constraint.not_valid { lock(format!("{sql} NOT VALID")) } else { lock(sql).scan(table) }
+}
+
+/// What the definition of a column cannot say.
+pub fn extra(object: &Object) -> Option<Statement> {
+    of(object).not_valid.then(|| add(object, false))
+}
+
+/// Takes it away.
+pub fn remove(object: &Object) -> Statement {
+    let table = object.id.table_sql();
+    let sql = format!("ALTER TABLE {table} ALTER COLUMN {} DROP NOT NULL", ident(object.id.base()));
+    Statement::new(sql).lock(table, LockMode::AccessExclusive)
+}
+
+/// From one to another on a column that has it before and after; what is a parent's changes with the parent's.
+pub fn alter(old: &Object, new: &Object) -> Vec<Statement> {
+    let (before, after, table) = (of(old), of(new), new.id.table_sql());
+    if old.flag("inherited") && new.flag("inherited") {
+        return Vec::new();
+    }
+    if after.not_valid && !before.not_valid {
+        return vec![remove(old), add(new, false)];
+    }
+    let change = |action: String, mode| Statement::new(format!("ALTER TABLE {table} {action}")).lock(table.clone(), mode);
+    let mut statements = Vec::new();
+    if name(old) != name(new) {
+        statements.push(change(format!("RENAME CONSTRAINT {} TO {}", name(old), name(new)), LockMode::AccessExclusive));
+    }
+    if before.no_inherit != after.no_inherit {
+        let words = if after.no_inherit { "NO INHERIT" } else { "INHERIT" };
+        statements.push(change(format!("ALTER CONSTRAINT {} {words}", name(new)), LockMode::AccessExclusive));
+    }
+    if before.not_valid && !after.not_valid {
+        let validated = change(format!("VALIDATE CONSTRAINT {}", name(new)), LockMode::ShareUpdateExclusive);
+        statements.push(validated.scan(table.clone()));
+    }
+    statements
+}

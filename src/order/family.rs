@@ -1,0 +1,90 @@
+//! A part of pass 3: a table that is parted from its parent table changes on its own after that, and one that comes to a parent
+//! has to look like it before.
+
+use super::edges::push;
+use super::graph::{Edge, Graph, Node, Op};
+use crate::catalog::{Catalog, Dependency, Id};
+
+const ALL: [Op; 3] = [Op::Create, Op::Alter, Op::Drop];
+
+/// Edges around DETACH, ATTACH, NO INHERIT and INHERIT.
+pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
+    for node in &graph.nodes {
+        let table = Id::new("table", node.id.name().iter().cloned());
+        match node.id.class() {
+            "partition" if node.op == Op::Drop => parted(graph, list, node, &table),
+            "partition" if node.op == Op::Create => joined(graph, list, node, &table, &ALL),
+            "table" if node.op == Op::Alter && graph.alters(&table, "inherits") => {
+                let parents = |c: &Catalog| c.get(&table).and_then(|t| t.definition.get("inherits").cloned());
+                if parents(graph.live).is_some() {
+                    parted(graph, list, node, &table);
+                    left(graph, list, node, &table);
+                }
+                if parents(graph.desired).is_some() {
+                    let ops = if parents(graph.live).is_some() { &ALL[..1] } else { &ALL[..] };
+                    joined(graph, list, node, &table, ops);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a member has from its parent table is changed by itself once the tables are parted.
+fn parted(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
+    // No column can be added to a partition, what is added to its parent it would have too, and DETACH takes triggers away,
+    // so that one of the same name can be made.
+    let own = |id: &&Id| ["column", "trigger", "check", "primary key", "unique", "index"].contains(&id.class());
+    let parents = graph.live.uses(&node.id).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
+    for table in parents.chain([table]).filter(|_| node.op == Op::Drop) {
+        for id in graph.desired.children(table).map(|c| &c.id).filter(own) {
+            let sentence = || format!("{id} is the table's own after {}", node.id);
+            push(list, Some(node.clone()), graph.node(Op::Create, id), false, sentence);
+        }
+    }
+    for member in graph.live.children(table).map(|c| &c.id) {
+        let theirs = graph.live.uses(member).iter().filter(|(_, d)| *d == Dependency::Inherited);
+        let theirs: Vec<&Id> = theirs.map(|(id, _)| id).collect();
+        if theirs.is_empty() {
+            continue;
+        }
+        let sentence = || format!("{member} is the table's own after {}", node.id);
+        for op in [Op::Alter, Op::Drop] {
+            push(list, Some(node.clone()), graph.node(op, member), false, sentence);
+            for id in &theirs {
+                push(list, Some(node.clone()), graph.node(op, id), false, sentence);
+            }
+        }
+    }
+}
+
+/// What a parent table gets when a child has left it does not pass on to that.
+fn left(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
+    let tables =
+        |c: &Catalog| c.uses(table).iter().map(|(id, _)| id.clone()).filter(|id| id.class() == "table").collect::<Vec<_>>();
+    let stays = tables(graph.desired);
+    for parent in tables(graph.live).iter().filter(|p| !stays.contains(p)) {
+        for member in graph.desired.children(parent).map(|c| &c.id).filter(|id| ["column", "check"].contains(&id.class())) {
+            let sentence = || format!("{member} would pass on to {table}");
+            push(list, Some(node.clone()), graph.node(Op::Create, member), false, sentence);
+        }
+    }
+}
+
+/// Columns and checks are those of the parent table when the table comes to it, and what neither keeps is gone.
+fn joined(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id, ops: &[Op]) {
+    let parents = graph.desired.uses(&node.id).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
+    for side in parents.chain([table]) {
+        let members = graph.live.children(side).chain(graph.desired.children(side)).map(|c| &c.id);
+        for member in members {
+            let shared = ["column", "check"].contains(&member.class());
+            // ATTACH makes what the partition does not have; then it could not be made again.
+            let own = side == table && ["primary key", "unique", "index"].contains(&member.class());
+            let sentence = || format!("{member} has to be as both tables want it before {}", node.id);
+            let before = |op: &&Op| shared || node.op == Op::Create && (**op == Op::Drop || **op == Op::Create && own);
+            for op in ops.iter().filter(before) {
+                push(list, graph.node(*op, member), Some(node.clone()), false, sentence);
+            }
+        }
+    }
+}
