@@ -1,6 +1,7 @@
 //! A live database -> a catalog. One snapshot, a fixed number of queries, addresses joined in memory.
 
 mod resolve;
+mod torn;
 mod unmanaged;
 
 use futures_util::future::try_join_all;
@@ -8,10 +9,11 @@ use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio_postgres::{Client, Row};
 
 use self::resolve::Resolver;
+use self::torn::Picture;
 use crate::catalog::{Catalog, Id, Object, Unmanaged};
 use crate::kind::{self, KINDS, privileges};
 use crate::pg;
@@ -31,7 +33,7 @@ pub enum IntrospectError {
     /// A row that the kind does not understand: a bug of plumb, never a reason to go on.
     #[error("{0}. This is a bug of plumb: please report it with the server's version")]
     Unreadable(String),
-    /// The catalog changed during the reading, three times.
+    /// The catalog changed during the reading, every time.
     #[error("the catalog kept changing while it was read: another session runs DDL. Try again when it is done")]
     Busy,
 }
@@ -69,34 +71,54 @@ struct Joined {
     unknown: Vec<Oids>,
 }
 
-/// The tables whose rows make a catalog; a change in any of them while reading means reading again.
-const TOKEN: &str = "SELECT md5(string_agg(t, ',')) FROM (VALUES \
-     ((SELECT coalesce(max(xmin::text::int8), 0)::text || count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_class)), \
-     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_proc)), \
-     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_type)), \
-     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_namespace)), \
-     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_constraint)), \
-     ((SELECT count(*)::text || sum(hashtext(xmin::text || ctid::text)::int8)::text FROM pg_attribute))) v(t)";
+/// How often a torn picture is taken again, at least, and for how long.
+const TIMES: u32 = 3;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads the whole database.
 ///
 /// # Errors
 /// When a query fails, a row cannot be understood, or DDL of others keeps changing what is read.
 pub async fn introspect(session: &pg::Session) -> Result<Catalog, IntrospectError> {
-    for _ in 0..3 {
+    let started = Instant::now();
+    let mut failures: Vec<IntrospectError> = Vec::new();
+    for time in 1.. {
         match attempt(session).await {
             Ok(Some(catalog)) => return Ok(catalog),
             Ok(None) => {}
-            Err(IntrospectError::Query { source, .. }) if vanished(&source) => {}
+            Err(IntrospectError::Query { source, what }) if vanished(&source) => {
+                tracing::debug!(what, "{source}");
+                failures.push(IntrospectError::Query { what, source });
+            }
             Err(e) => return Err(e),
         }
+        tracing::debug!(time, "the catalog has changed meanwhile");
+        if time >= TIMES && started.elapsed() > PATIENCE {
+            break;
+        }
+        // Whoever changes the catalog may be about to do more of it.
+        tokio::time::sleep(Duration::from_millis(50 * u64::from(time.min(10)))).await;
     }
-    Err(IntrospectError::Busy)
+    Err(persistent(failures).unwrap_or(IntrospectError::Busy))
 }
 
-/// "cache lookup failed", "could not open relation": an object went away between the snapshot and a `pg_get_*def`.
+/// What was in the way, as far as another session's DDL explains it: an object went away between the snapshot and a
+/// `pg_get_*def` ("cache lookup failed", "could not open relation"), or somebody holds what a view is deparsed under.
 fn vanished(error: &tokio_postgres::Error) -> bool {
-    error.as_db_error().is_some_and(|e| e.code().code() == "XX000" && e.message().contains("cache lookup failed"))
+    error.as_db_error().is_some_and(|e| ["XX000", "55P03", "40P01"].contains(&e.code().code()))
+}
+
+/// An internal error that comes every time in the same words has nothing to do with other sessions.
+fn persistent(mut failures: Vec<IntrospectError>) -> Option<IntrospectError> {
+    let said = |e: &IntrospectError| match e {
+        IntrospectError::Query { source, .. } => {
+            source.as_db_error().filter(|e| e.code().code() == "XX000").map(|e| e.message().to_owned())
+        }
+        _ => None,
+    };
+    let first = said(failures.first()?)?;
+    let same = failures.len() >= TIMES as usize && failures.iter().all(|e| said(e).as_ref() == Some(&first));
+    same.then(|| failures.pop()).flatten()
 }
 
 /// Reads the definition of one object, if it exists; for objects whose kind has a query of its own.
@@ -114,6 +136,11 @@ pub async fn read_one(session: &pg::Session, id: &Id) -> Result<Option<Map<Strin
     Ok(row.map(|r| map(r.get(0))))
 }
 
+/// Deparsing a view waits for locks of its tables. It must not wait for long: who waits longer than `deadlock_timeout` (1 s)
+/// may cost the other session its transaction.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '500ms'";
+
+/// One picture; none when it is torn.
 async fn attempt(session: &pg::Session) -> Result<Option<Catalog>, IntrospectError> {
     let client = &session.client;
     let failed = |what: &str| {
@@ -121,27 +148,26 @@ async fn attempt(session: &pg::Session) -> Result<Option<Catalog>, IntrospectErr
         move |source| IntrospectError::Query { what, source }
     };
     pg::settings::pin(client).await.map_err(failed("the session's settings"))?;
-    let before = token(client).await?;
-    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed("the snapshot"))?;
-    let read = read_all(session).await;
-    let ended = client.batch_execute("COMMIT").await;
-    let catalog = match read {
-        Ok(catalog) => catalog,
+    client.batch_execute(BEGIN).await.map_err(failed("the snapshot"))?;
+    let reading = async {
+        let picture = Picture::begin(client).await.map_err(failed("the snapshot"))?;
+        let read = read_all(session).await;
+        if let Err(e @ IntrospectError::Query { .. }) = read {
+            return Err(e);
+        }
+        let taken = picture.end(client).await.map_err(failed("whether the catalog is at rest"))?;
+        Ok((read, taken))
+    };
+    let (read, taken) = match reading.await {
+        Ok(done) => done,
         Err(e) => {
             client.batch_execute("ROLLBACK").await.ok();
             return Err(e);
         }
     };
-    ended.map_err(failed("the snapshot"))?;
-    Ok((before == token(client).await?).then_some(catalog))
-}
-
-async fn token(client: &Client) -> Result<String, IntrospectError> {
-    let row = client
-        .query_one(TOKEN, &[])
-        .await
-        .map_err(|source| IntrospectError::Query { what: "whether the catalog is at rest".into(), source })?;
-    Ok(row.get::<_, Option<String>>(0).unwrap_or_default())
+    client.batch_execute("COMMIT").await.map_err(failed("the snapshot"))?;
+    // A row that cannot be understood may be one that is gone.
+    if taken.is_torn(client).await.map_err(failed("whether the catalog is at rest"))? { Ok(None) } else { read.map(Some) }
 }
 
 /// Members that a child table has from its parent, of any kind.
@@ -168,7 +194,7 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
     let version = session.version.0;
     let mut queries: Vec<(&str, Cow<str>)> = Vec::new();
     for kind in KINDS {
-        queries.extend(kind.query.map(|query| (kind.class, query(version).sql().into())));
+        queries.extend(kind.query.map(|query| (kind.class, lasting(query(version).sql()).into())));
         queries.extend(kind.inherited.map(|sql| (INHERITED, sql.into())));
     }
     queries.extend([("dependencies", DEPENDS.into()), ("comments", COMMENTS.into())]);
@@ -183,7 +209,9 @@ async fn read_all(session: &pg::Session) -> Result<Catalog, IntrospectError> {
                 reading.depends.extend(rows.iter().map(|r| (oids(r, 0), oids(r, 3), r.get::<_, i8>(6) as u8 as char)))
             }
             "comments" => reading.comments.extend(rows.iter().map(|r| (oids(r, 0), r.get(3)))),
-            "objects that are not managed" => reading.unmanaged.extend(rows.iter().map(foreign)),
+            "objects that are not managed" => {
+                reading.unmanaged.extend(rows.iter().map(foreign).filter(|(_, o)| !o.schema.starts_with("pg_temp_")))
+            }
             "parts of objects" => reading.parts = rows.iter().map(|row| (row.get(0), row.get(1))).collect(),
             "the database" => head = rows,
             class => rows.iter().try_for_each(|row| reading.object(class, row))?,
@@ -204,14 +232,15 @@ async fn name_the_rest(client: &Client, joined: Joined) -> Result<Catalog, Intro
     let Joined { mut catalog, strange, lost, unknown } = joined;
     let failed = |source| IntrospectError::Query { what: "the names of what is not managed".to_owned(), source };
     for (class, object, sub) in strange {
-        let described = client.query_one(DESCRIBE, &[&class, &object, &sub]).await.map_err(failed)?;
-        let identity = described.get::<_, Option<String>>(0).unwrap_or_default();
+        let described = client.query_opt(DESCRIBE, &[&class, &object, &sub]).await.map_err(failed)?;
+        // Of a temporary object, or of one that is gone, which is either that or a torn picture.
+        let Some(identity) = described.and_then(|r| r.get::<_, Option<String>>(0)) else { continue };
         let (schema, digest) = (String::new(), String::new());
         catalog.unmanaged.push(Unmanaged { class: "comment".into(), identity, schema, digest, uses: Vec::new() });
     }
     let nameless = lost.into_iter().map(|oids| (oids, "")).chain(unknown.into_iter().map(|oids| (oids, UNKNOWN)));
     for ((class, object, _), digest) in nameless {
-        let row = client.query_one(IDENTIFY, &[&class, &object]).await.map_err(failed)?;
+        let Some(row) = client.query_opt(IDENTIFY, &[&class, &object]).await.map_err(failed)? else { continue };
         let text = |at: usize| row.get::<_, Option<String>>(at).unwrap_or_default();
         let (class, identity, schema) = (text(0), text(1), text(2));
         catalog.unmanaged.push(Unmanaged { class, identity, schema, digest: digest.to_owned(), uses: Vec::new() });
@@ -225,9 +254,23 @@ const HEAD: &str = "SELECT datname::text, current_user::text, pg_get_userbyid(da
 const DEPENDS: &str =
     "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384";
 
-const DESCRIBE: &str = "SELECT pg_describe_object($1, $2, $3)";
+/// Nothing of what belongs to a session.
+const DESCRIBE: &str = "SELECT pg_describe_object($1, $2, $3) FROM pg_identify_object($1, $2, $3) o \
+     WHERE coalesce(o.schema, '') !~ '^pg_temp(_|$)' AND o.identity !~ ' on pg_temp(_[0-9]+)?[.]'";
 
-const IDENTIFY: &str = "SELECT type, identity, schema FROM pg_identify_object($1, $2, 0)";
+/// A kind's query without the temporary objects of whatever session: nobody plans those, and their owner may drop them before
+/// they are deparsed. Kinds of many rows leave them out by themselves, which costs less.
+fn lasting(sql: String) -> String {
+    if sql.contains("relpersistence <> 't'") {
+        return sql;
+    }
+    format!(
+        "SELECT * FROM ({sql}) q(c, o, s, n, a, pc, po, ps, w, acl, acld, d, x) WHERE NOT (n[1] LIKE 'pg\\_temp\\_%' AND n[2] IS NOT NULL)"
+    )
+}
+
+const IDENTIFY: &str = "SELECT type, identity, schema FROM pg_identify_object($1, $2, 0) o \
+     WHERE coalesce(o.schema, '') !~ '^pg_temp(_|$)' AND o.identity !~ ' on pg_temp(_[0-9]+)?[.]'";
 
 /// Comments of user objects; on an extension, only one that differs from its control file's.
 const COMMENTS: &str = "SELECT classoid, objoid, objsubid, description FROM pg_description \

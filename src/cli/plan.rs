@@ -88,6 +88,7 @@ async fn proof(workspace: &mut Workspace, live: &Side, wanted: &Wanted, sides: &
     let mut plan = made.plan.clone();
     plan.proof = outcome.proof;
     plan.to = outcome.to.unwrap_or(plan.to);
+    plan.warnings.extend(outcome.warnings);
     plan.observed.insert("proof_seconds".to_owned(), started.elapsed().as_secs_f64().into());
     Ok(plan.seal())
 }

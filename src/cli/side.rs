@@ -146,7 +146,8 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
     let watch = |loading: Loading| progress.detail(&so_far(loading));
     let (loader, administrator) = (&scratch.session.client, Some(&scratch.administrator.client));
     let loaded = load_read(loader, administrator, &files, &statements, &policy, &watch).await?;
-    for notice in &loaded.notices {
+    let powerless = powerless(&scratch.session.take_notices());
+    for notice in loaded.notices.iter().chain(&powerless) {
         workspace.progress.line(&format!("note: {notice}"));
     }
     workspace.progress.stage("reading the wanted catalog");
@@ -161,6 +162,13 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
         places: Some((files, loaded)),
         line_ends,
     })
+}
+
+/// What the server takes with a warning and does not do: rights on what the loading role does not own (the server's own objects).
+fn powerless(notices: &[String]) -> BTreeSet<String> {
+    let about_rights = |n: &&String| n.starts_with("WARNING: no") && n.contains(" privileges ");
+    let words = notices.iter().filter(about_rights).map(|n| n.trim_start_matches("WARNING: "));
+    words.map(|n| format!("without effect in the shadow: {n}")).collect()
 }
 
 /// A path as people read it: a folder ends in a slash.

@@ -100,7 +100,11 @@ fn parts(graph: &Graph, list: &mut Vec<Edge>) {
         let parent = catalog.get(&node.id).and_then(|o| o.parent.clone()).or_else(|| node.id.of().cloned());
         let Some(parent) = parent else { continue };
         let sentence = || format!("{} is part of {parent}", node.id);
-        if node.op == Op::Drop {
+        // What default privileges give to something new and nobody wants is taken away when it stands.
+        let of_new = node.id.of().and_then(|of| graph.node(Op::Create, of)).filter(|_| node.op == Op::Drop);
+        if of_new.is_some() {
+            push(list, of_new, Some(node.clone()), false, sentence);
+        } else if node.op == Op::Drop {
             push(list, Some(node.clone()), graph.node(Op::Drop, &parent), false, sentence);
             push(list, Some(node.clone()), graph.node(Op::Alter, &parent), true, sentence);
         } else {

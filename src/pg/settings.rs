@@ -18,8 +18,14 @@ const PINNED: &[(&str, &str)] = &[
     ("client_min_messages", "warning"),
     ("jit", "off"), // compiling the catalog queries takes longer than running them
     ("statement_timeout", "0"),
+    ("lock_timeout", "0"), // who waits for a lock sets it for the transaction
     ("idle_in_transaction_session_timeout", "0"),
+    ("idle_session_timeout", "0"), // loading and proving take their time, and the connection is needed after them
 ];
+
+/// The same for a setting that older servers do not know (17 and later).
+const NEWER: &str =
+    "SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('transaction_timeout', true) IS NOT NULL";
 
 /// Pins the session of `client` in one round trip. `row_security` is left alone: reading catalogs does not meet it.
 ///
@@ -27,5 +33,5 @@ const PINNED: &[(&str, &str)] = &[
 /// What the server says when it refuses a setting, or when the line is lost.
 pub async fn pin(client: &impl GenericClient) -> Result<(), tokio_postgres::Error> {
     let batch: Vec<String> = PINNED.iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
-    client.batch_execute(&batch.join(" ")).await
+    client.batch_execute(&format!("{} {NEWER}", batch.join(" "))).await
 }

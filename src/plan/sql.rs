@@ -36,6 +36,7 @@ fn head(plan: &Plan) -> String {
     if !roles.is_empty() {
         lines.push(format!("Roles that have to exist: {}.", roles.join(", ")));
     }
+    lines.extend(plan.warnings.iter().map(|w| format!("Warning: {w}.")));
     lines.push(
         "Run it with psql -X -f FILE. `plumb apply` also checks that the database is still the one planned for.".to_owned(),
     );

@@ -42,7 +42,7 @@ pub async fn copy(scratch: &Scratch, catalog: &Catalog) -> Result<Result<(), Cop
 }
 
 /// Statements that a superuser has to run where the live database has run them as one: plumb writes all of them itself.
-fn needs_administrator(sql: &str) -> bool {
+fn needs_administrator(scratch: &Scratch, sql: &str) -> bool {
     const WORDS: &[&str] = &[
         "CREATE EXTENSION",
         "COMMENT ON EXTENSION",
@@ -53,7 +53,17 @@ fn needs_administrator(sql: &str) -> bool {
         "DROP EVENT TRIGGER",
         "COMMENT ON EVENT TRIGGER",
     ];
-    WORDS.iter().any(|w| sql.starts_with(w)) || sql.starts_with("ALTER ") && sql.contains(" OWNER TO ")
+    WORDS.iter().any(|w| sql.starts_with(w))
+        || sql.starts_with("ALTER ") && sql.contains(" OWNER TO ")
+        || is_on_public(sql) && scratch.session.version.0 < 150_000 && scratch.administrator.user == BOOTSTRAP
+}
+
+/// What only the owner of the schema `public` may say of it: before 15 that is not the database's.
+fn is_on_public(sql: &str) -> bool {
+    let rest = sql.strip_prefix("COMMENT").or_else(|| ["GRANT ", "REVOKE "].iter().find_map(|w| sql.strip_prefix(w)));
+    // privileges are words without quotes: what follows them is the first object
+    let schema = rest.and_then(|r| r.find(" ON ").map(|at| &r[at..]));
+    schema.is_some_and(|s| s.starts_with(" ON SCHEMA public "))
 }
 
 /// Runs groups one after another.
@@ -69,7 +79,7 @@ pub async fn run_groups(scratch: &Scratch, groups: &[Group]) -> Result<(), StepF
 
 /// Runs a group as the loading role, and as the administrator what only one may do; those statements cut the group.
 pub async fn run_as(scratch: &Scratch, group: &Group) -> Result<(), StepFailed> {
-    if !group.steps.iter().flat_map(|s| &s.sql).any(|sql| needs_administrator(sql)) {
+    if !group.steps.iter().flat_map(|s| &s.sql).any(|sql| needs_administrator(scratch, sql)) {
         return match run_group_fast(&scratch.session.client, group).await {
             Err(e) if matches!(e.code.as_str(), "42501" | "42P13") => one_by_one(scratch, group).await,
             other => other,
@@ -83,7 +93,7 @@ async fn one_by_one(scratch: &Scratch, group: &Group) -> Result<(), StepFailed> 
     for step in &group.steps {
         let mut part = PlanStep { sql: Vec::new(), ..step.clone() };
         for sql in &step.sql {
-            if !needs_administrator(sql) {
+            if !needs_administrator(scratch, sql) {
                 part.sql.push(sql.clone());
                 continue;
             }

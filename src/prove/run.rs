@@ -1,6 +1,6 @@
 //! The proof: a copy of the live schema, the plan's groups on it, and the question whether it ends where the plan says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::copy::{copy, run_as};
 use super::settle::{candidates, settle};
@@ -8,8 +8,10 @@ use crate::apply::run::StepFailed;
 use crate::catalog::{Catalog, Id, fingerprint};
 use crate::change::compare;
 use crate::introspect::{IntrospectError, introspect};
+use crate::pg;
 use crate::plan::{Made, Proof, Sides};
 use crate::shadow::Scratch;
+use crate::source::bodies;
 
 /// What the proof found.
 pub struct Outcome {
@@ -17,10 +19,12 @@ pub struct Outcome {
     pub proof: Proof,
     /// The fingerprint that the live database will have after the plan; none when it was not proven.
     pub to: Option<String>,
+    /// Routines whose bodies worked before the plan and do not after it, in sentences.
+    pub warnings: Vec<String>,
 }
 
 fn unproven(reason: String) -> Outcome {
-    Outcome { proof: Proof::Unproven { reason }, to: None }
+    Outcome { proof: Proof::Unproven { reason }, to: None, warnings: Vec::new() }
 }
 
 /// Proves a plan in an empty scratch database.
@@ -35,6 +39,7 @@ pub async fn prove(scratch: &Scratch, sides: &Sides, made: &Made) -> Result<Outc
     if let Some(text) = differences(scratch, &before, &sides.whole).await? {
         return Ok(unproven(format!("the copy of the live schema differs from it: {text}")));
     }
+    let broken = broken(scratch).await;
     for group in &made.plan.groups {
         if let Err(failed) = run_as(scratch, group).await {
             return Ok(unproven(refused(&failed)));
@@ -49,7 +54,30 @@ pub async fn prove(scratch: &Scratch, sides: &Sides, made: &Made) -> Result<Outc
     to.put(after.objects().filter(|o| touched.contains(&o.id)).cloned());
     let proof =
         Proof::Equal { server: scratch.session.version.0, copy: "built from the live catalog in an empty database".to_owned() };
-    Ok(Outcome { proof, to: Some(fingerprint(&to)) })
+    let warnings = newly_broken(&broken, scratch).await;
+    Ok(Outcome { proof, to: Some(fingerprint(&to)), warnings })
+}
+
+/// The routines of the copy whose bodies are not accepted; the server has no dependencies of quoted bodies, so only their
+/// languages can tell. Asked in a session of its own: plpgsql keeps what it has compiled for as long as one lasts.
+async fn broken(scratch: &Scratch) -> BTreeMap<String, String> {
+    let found = match pg::connect(&scratch.session.target).await {
+        Ok(session) => {
+            let found = bodies::broken(&session.client).await.map_err(|problem| problem.message);
+            session.close().await;
+            found
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    found.unwrap_or_else(|words| {
+        tracing::warn!("bodies were not checked: {words}");
+        BTreeMap::new()
+    })
+}
+
+async fn newly_broken(before: &BTreeMap<String, String>, scratch: &Scratch) -> Vec<String> {
+    let new = broken(scratch).await.into_iter().filter(|(routine, _)| !before.contains_key(routine));
+    new.map(|(routine, words)| format!("{routine} does not work after this plan: {words}")).collect()
 }
 
 fn refused(failed: &StepFailed) -> String {

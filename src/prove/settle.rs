@@ -3,8 +3,9 @@
 
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use tokio_postgres::Client;
 
-use crate::catalog::{Catalog, Id, Object};
+use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::introspect::{IntrospectError, read_one};
 use crate::kind::{self, Absorbed, Context, Cost};
 use crate::pg::Session;
@@ -177,23 +178,54 @@ async fn replayed(session: &Session, around: &Catalog, object: &Object) -> Resul
     let client = &session.client;
     let nothing = BTreeSet::new();
     let context = Context { live: around, desired: around, absorbed: &nothing };
-    let kind = kind::of(&object.id);
     client.batch_execute("BEGIN; SET LOCAL check_function_bodies = off").await.ok();
-    for statement in (kind.drop)(&context, object) {
-        // Whatever rests on it goes along; the transaction is rolled back.
-        for sql in [statement.sql.clone(), format!("{} CASCADE", statement.sql)] {
-            client.batch_execute("SAVEPOINT settle").await.ok();
-            if client.batch_execute(&sql).await.is_ok() {
-                break;
-            }
-            client.batch_execute("ROLLBACK TO settle").await.ok();
+    let gone = dropped(client, &context, object).await;
+    if !gone {
+        // What stays because its parent's does (a member of a partition) goes with that, and is made again by itself.
+        for above in ancestors(around, &object.id) {
+            dropped(client, &context, above).await;
         }
     }
+    let mut definition = object.definition.clone();
+    definition.retain(|field, _| gone || field != "inherited");
+    let object = Object { definition, ..object.clone() };
     let mut made = true;
-    for statement in (kind.create)(&context, object) {
+    for statement in (kind::of(&object.id).create)(&context, &object) {
         made = made && client.batch_execute(&statement.sql).await.is_ok();
     }
     let read = if made { read_one(session, &object.id).await } else { Ok(None) };
     client.batch_execute("ROLLBACK").await.ok();
     read
+}
+
+/// Drops it in the transaction that runs, with whatever rests on it: nothing of that stays.
+async fn dropped(client: &Client, context: &Context<'_>, object: &Object) -> bool {
+    let mut all = true;
+    for statement in (kind::of(&object.id).drop)(context, object) {
+        let mut gone = false;
+        for sql in [statement.sql.clone(), format!("{} CASCADE", statement.sql)] {
+            client.batch_execute("SAVEPOINT settle").await.ok();
+            gone = client.batch_execute(&sql).await.is_ok();
+            if gone {
+                break;
+            }
+            client.batch_execute("ROLLBACK TO settle").await.ok();
+        }
+        all = all && gone;
+    }
+    all
+}
+
+/// What it has come from by partitioning or inheritance, the first of all first.
+fn ancestors<'a>(around: &'a Catalog, id: &Id) -> Vec<&'a Object> {
+    let mut list = Vec::new();
+    let mut open = vec![id.clone()];
+    while let Some(id) = open.pop() {
+        for (above, _) in around.uses(&id).iter().filter(|(_, d)| *d == Dependency::Inherited) {
+            list.extend(around.get(above));
+            open.push(above.clone());
+        }
+    }
+    list.reverse();
+    list
 }

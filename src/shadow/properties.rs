@@ -4,8 +4,16 @@ use super::binaries;
 use crate::pg::{Session, Version};
 use crate::sql;
 
-/// Settings that change what loaded SQL means: literals of timestamptz fold with the time zone, tables get the access method.
-const SETTINGS: &[&str] = &["TimeZone", "default_toast_compression", "default_table_access_method", "default_text_search_config"];
+/// Settings that change what loaded SQL means: literals of timestamptz fold with the time zone, `01/02/2026` is a day of January
+/// or of February, `-1 2:03` is minus or plus two hours; tables get the access method.
+const SETTINGS: &[&str] = &[
+    "TimeZone",
+    "DateStyle",
+    "IntervalStyle",
+    "default_toast_compression",
+    "default_table_access_method",
+    "default_text_search_config",
+];
 
 /// The properties of a database (manual: 24 "Localization", CREATE DATABASE).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use super::problem::Problem;
 use super::read::Statement;
 use super::run::{ServerError, send};
 use crate::sql;
+use std::collections::BTreeMap;
 use tokio_postgres::Client;
 
 const ROUTINES: &str = "
@@ -30,6 +31,9 @@ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND l.lanname NOT IN
                   WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e')
 ORDER BY 2, 3, 1";
 
+const SCHEMAS: &str =
+    "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1";
+
 struct Routine {
     oid: u32,
     name: Name,
@@ -40,34 +44,67 @@ struct Routine {
 
 const BATCH: usize = 500;
 
+impl Routine {
+    /// The call of its validator under a search path; `place` is where it stands in the list.
+    fn check(&self, place: usize, path: String) -> Check {
+        Check { path, routine: place, sql: format!("SELECT {}({})", self.validator, self.oid) }
+    }
+
+    fn identity(&self) -> String {
+        let kind = if self.procedure { "procedure" } else { "function" };
+        format!("{kind} {}({})", sql::qualified(&self.name.parts), self.name.args.join(", "))
+    }
+}
+
+fn lost(error: &tokio_postgres::Error) -> Problem {
+    Problem::general("source::connection", format!("cannot check bodies: {}", super::roles::text(error)))
+}
+
+async fn routines(client: &Client) -> Result<Vec<Routine>, Problem> {
+    let rows = client.query(ROUTINES, &[]).await.map_err(|e| lost(&e))?;
+    let routine = |r: &tokio_postgres::Row| Routine {
+        oid: r.get(0),
+        name: Name { class: Class::Routine, parts: vec![r.get(1), r.get(2)], args: r.get(4) },
+        validator: r.get(3),
+        path: r.get(5),
+        procedure: r.get(6),
+    };
+    Ok(rows.iter().map(routine).collect())
+}
+
+/// The routines of a database whose bodies their languages do not accept, with the server's words. Who calls a routine that
+/// sets no search path is not known: it counts only when neither its own schema first nor all of them make it good.
+///
+/// # Errors
+/// When the server cannot be asked. The session's search path and `check_function_bodies` are changed afterwards.
+pub async fn broken(client: &Client) -> Result<BTreeMap<String, String>, Problem> {
+    let routines = routines(client).await?;
+    let rows = client.query(SCHEMAS, &[]).await.map_err(|e| lost(&e))?;
+    let schemas: Vec<String> = rows.iter().map(|r| r.get(0)).collect();
+    let path = |first: &[&str]| {
+        let rest = schemas.iter().map(String::as_str).filter(|s| !first.contains(s));
+        sql::idents(&first.iter().copied().chain(rest).map(str::to_owned).collect::<Vec<_>>())
+    };
+    let own = |r: &Routine| r.path.clone().unwrap_or_else(|| path(&[&r.name.parts[0], "public"]));
+    let failed = run(client, routines.iter().enumerate().map(|(i, r)| r.check(i, own(r))).collect()).await?;
+    let free = failed.iter().filter(|(i, _)| routines[*i].path.is_none());
+    let still = run(client, free.map(|(i, _)| routines[*i].check(*i, path(&["public"]))).collect()).await?;
+    let real = |i: &usize| routines[*i].path.is_some() || still.iter().any(|(j, _)| j == i);
+    let list = failed.into_iter().filter(|(i, e)| e.code != "42501" && real(i));
+    Ok(list.map(|(i, e)| (routines[i].identity(), e.message)).collect())
+}
+
 /// Every body that its language does not accept, at its line.
 pub async fn check(client: &Client, statements: &[Statement]) -> Result<Vec<Problem>, Problem> {
-    let lost = |e: tokio_postgres::Error| {
-        Problem::general("source::connection", format!("cannot check bodies: {}", super::roles::text(&e)))
-    };
-    let rows = client.query(ROUTINES, &[]).await.map_err(lost)?;
-    let routines: Vec<Routine> = rows
-        .iter()
-        .map(|r| Routine {
-            oid: r.get(0),
-            name: Name { class: Class::Routine, parts: vec![r.get(1), r.get(2)], args: r.get(4) },
-            validator: r.get(3),
-            path: r.get(5),
-            procedure: r.get(6),
-        })
-        .collect();
-    let check = |i: usize, path: String| Check {
-        path,
-        routine: i,
-        sql: format!("SELECT {}({})", routines[i].validator, routines[i].oid),
-    };
+    let routines = routines(client).await?;
+    let check = |i: usize, path: String| routines[i].check(i, path);
     let path = |r: &Routine| r.path.clone().unwrap_or_else(|| file_path(definition(statements, &r.name)));
     let failed = run(client, routines.iter().enumerate().map(|(i, r)| check(i, path(r))).collect()).await?;
     // the search path of the callers is not known (a dump has none): what a wider one heals is no error
     let wide = wide_path(statements);
     let free = failed.iter().filter(|(i, _)| routines[*i].path.is_none());
     let still = run(client, free.map(|(i, _)| check(*i, wide.clone())).collect()).await?;
-    client.batch_execute("SET check_function_bodies = off").await.map_err(lost)?;
+    client.batch_execute("SET check_function_bodies = off").await.map_err(|e| lost(&e))?;
     let real = |i: &usize| routines[*i].path.is_some() || still.iter().any(|(j, _)| j == i);
     let real = failed.iter().filter(|(i, _)| real(i));
     Ok(real.map(|(i, error)| problem(&routines[*i], definition(statements, &routines[*i].name), error)).collect())

@@ -8,7 +8,7 @@ use super::problem::{Problem, Problems};
 use super::read::{Statement, read};
 use super::run::{Failure, Item, Loading, Runner};
 use super::screen::Action;
-use super::{bodies, report, rights, roles, tablespace};
+use super::{bodies, long, report, rights, roles, tablespace};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::Client;
@@ -76,9 +76,11 @@ pub async fn load_read(
     policy: &Policy,
     watch: &dyn Fn(Loading),
 ) -> Result<Loaded, Problems> {
+    let cut = long::check(files, statements)?;
     duplicates(files, statements, policy)?;
     let alone = |p: Problem| Problems::new(files, vec![p]);
     let mut loaded = summary(statements, policy);
+    loaded.notices.extend(cut);
     loaded.created_roles = roles::make(&loaded.roles, loader, administrator).await.map_err(alone)?;
     for client in [Some(loader), administrator].into_iter().flatten() {
         let prepared = client.batch_execute(SESSION).await;
@@ -117,7 +119,9 @@ async fn run_phases(runner: &Runner<'_>, files: &Files, loaded: &mut Loaded) -> 
     if failures.is_empty() {
         rights::no_foreign_owner(runner, files).await?;
         // never as administrator: rights on the server's own functions must not be given away
-        failures = runner.run(loader, rights).await.map_err(alone)?;
+        let (public, rights) = rights::on_public(runner, rights).await.map_err(alone)?;
+        failures = runner.run(runner.administrator.unwrap_or(loader), public).await.map_err(alone)?;
+        failures.extend(runner.run(loader, rights).await.map_err(alone)?);
         failures = rights::of_extensions(runner, failures, &mut loaded.notices).await.map_err(alone)?;
     }
     if failures.is_empty() { Ok(()) } else { Err(report::report(loader, files, statements, runner.policy, failures).await) }

@@ -12,6 +12,7 @@ pub mod files;
 pub mod hints;
 pub mod lexer;
 pub mod load;
+mod long;
 pub mod name;
 pub mod order;
 pub mod policy;

@@ -4,13 +4,13 @@
 use super::files::Files;
 use super::name::Class;
 use super::problem::{Problem, Problems};
-use super::read::Statement;
+use super::read::{Statement, words};
 use super::roles;
-use super::run::{Failure, Runner};
+use super::run::{Failure, Item, Runner};
 use super::screen::Action;
 use crate::shadow;
 use pg_query::NodeEnum;
-use pg_query::protobuf::ObjectType;
+use pg_query::protobuf::{ObjectType, RoleSpecType};
 use std::collections::BTreeSet;
 use tokio_postgres::Client;
 
@@ -54,6 +54,30 @@ pub async fn set_superusers(runner: &Runner<'_>, roles: &BTreeSet<String>, yes: 
     let batch: Vec<String> = roles.iter().map(|r| format!("ALTER ROLE {} {word}", crate::sql::ident(r))).collect();
     let done = administrator.batch_execute(&batch.join("; ")).await;
     done.map_err(|e| Problem::general("source::connection", roles::text(&e)))
+}
+
+/// Parts off what only the bootstrap superuser may say in a private cluster: rights on the schema `public` before 15, where it does
+/// not belong to the database's owner. As anybody else the server takes them with a warning and does nothing.
+pub async fn on_public(runner: &Runner<'_>, items: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>), Problem> {
+    let lost = |e| Problem::general("source::connection", roles::text(&e));
+    let Some(administrator) = runner.administrator else { return Ok((Vec::new(), items)) };
+    let query = "SELECT current_user::text, current_setting('server_version_num')::int4";
+    let row = administrator.query_one(query, &[]).await.map_err(lost)?;
+    if row.get::<_, &str>(0) != shadow::BOOTSTRAP || row.get::<_, i32>(1) >= 150_000 {
+        return Ok((Vec::new(), items));
+    }
+    Ok(items.into_iter().partition(|i| is_on_public(&runner.statements[i.statement].node)))
+}
+
+/// GRANT or REVOKE on the schema `public` alone, for roles that are named.
+fn is_on_public(node: &NodeEnum) -> bool {
+    let NodeEnum::GrantStmt(s) = node else { return false };
+    let named = |n: &pg_query::Node| match &n.node {
+        Some(NodeEnum::RoleSpec(r)) => matches!(r.roletype(), RoleSpecType::RolespecCstring | RoleSpecType::RolespecPublic),
+        _ => false,
+    };
+    let on = s.objtype() == ObjectType::ObjectSchema && words(&s.objects) == ["public"];
+    on && s.grantor.is_none() && s.grantees.iter().all(named)
 }
 
 /// Objects of the server or of an extension that somebody else owns now. The schema public and the language plpgsql are everybody's.

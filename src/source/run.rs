@@ -271,6 +271,10 @@ impl Runner<'_> {
                 let named = &self.policy.superuser_extensions;
                 named.is_empty() || named.contains(&s.extname)
             }
+            NodeEnum::CommentStmt(s) if s.objtype() == ObjectType::ObjectSchema => {
+                // before 15 it does not belong to the database's owner
+                s.object.as_deref().and_then(super::read::word) == Some("public")
+            }
             NodeEnum::CommentStmt(s) => s.objtype() == ObjectType::ObjectExtension,
             // for a role that is there already: touches only what that role creates in this database later
             NodeEnum::AlterDefaultPrivilegesStmt(_) => true,
