@@ -13,6 +13,7 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
         let table = Id::new("table", node.id.name().iter().cloned());
         match node.id.class() {
             "partition" if node.op == Op::Drop => parted(graph, list, node, &table),
+            "table" if node.op == Op::Drop => left(graph, list, node, &table),
             "partition" if node.op == Op::Create => joined(graph, list, node, &table, &ALL),
             "table" if node.op == Op::Alter && graph.alters(&table, "inherits") => {
                 let parents = |c: &Catalog| c.get(&table).and_then(|t| t.definition.get("inherits").cloned());
@@ -41,6 +42,10 @@ fn parted(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
             let sentence = || format!("{id} is the table's own after {}", node.id);
             push(list, Some(node.clone()), graph.node(Op::Create, id), false, sentence);
         }
+    }
+    for heir in graph.desired.used_by(table).iter().map(|(id, _)| id).filter(|id| id.class() == "table") {
+        let sentence = || format!("{heir} cannot inherit from a partition");
+        push(list, Some(node.clone()), graph.node(Op::Create, heir), false, sentence);
     }
     for member in graph.live.children(table).map(|c| &c.id) {
         let theirs = graph.live.uses(member).iter().filter(|(_, d)| *d == Dependency::Inherited);
