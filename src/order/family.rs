@@ -14,6 +14,7 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
         match node.id.class() {
             "partition" if node.op == Op::Drop => parted(graph, list, node, &table),
             "table" if node.op == Op::Drop => left(graph, list, node, &table),
+            "table" if node.op == Op::Create => born(graph, list, node, &table),
             "partition" if node.op == Op::Create => joined(graph, list, node, &table, &ALL),
             "table" if node.op == Op::Alter && graph.alters(&table, "inherits") => {
                 let parents = |c: &Catalog| c.get(&table).and_then(|t| t.definition.get("inherits").cloned());
@@ -59,6 +60,16 @@ fn parted(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
             for id in &theirs {
                 push(list, Some(node.clone()), graph.node(op, id), false, sentence);
             }
+        }
+    }
+}
+
+/// A new child table has what its parents have when it is made: not what they lose in the same plan.
+fn born(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
+    for parent in graph.desired.uses(table).iter().map(|(id, _)| id).filter(|id| id.class() == "table") {
+        for member in graph.live.children(parent).map(|c| &c.id).filter(|id| ["column", "check"].contains(&id.class())) {
+            let sentence = || format!("{member} would pass on to {table}");
+            push(list, graph.node(Op::Drop, member), Some(node.clone()), false, sentence);
         }
     }
 }
