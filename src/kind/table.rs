@@ -172,7 +172,9 @@ pub static KIND: Kind = Kind {
     },
     drop: |_, o| {
         let name = o.id.sql();
-        vec![Statement::new(format!("DROP TABLE {name}")).lock(name.clone(), LockMode::AccessExclusive).loses(Loss::Rows(name))]
+        let dropped = Statement::new(format!("DROP TABLE {name}")).lock(name.clone(), LockMode::AccessExclusive);
+        // The rows of a partitioned table are those of its partitions, which are dropped or stay by themselves.
+        vec![if o.definition.contains_key("partition_key") { dropped } else { dropped.loses(Loss::Rows(name)) }]
     },
     spaces: &[Space::Relation, Space::Type],
     holds_rows: true,

@@ -14,38 +14,26 @@ pub fn rows(graph: &mut Graph) {
     let context = Context { live: graph.live, desired: graph.desired, absorbed: &nothing };
     for change in graph.changes.list.values().filter(|c| c.action == Action::Replace) {
         let Some(keep) = kind::of(&change.id).keep_rows else { continue };
-        let from = going(graph, &change.id);
+        // Partitions that stay keep their rows, and those that are made anew too have theirs saved by themselves.
+        let goes = |id: &Id| graph.node(Op::Drop, id).is_some() && graph.node(Op::Create, id).is_none();
+        let goes = tree(graph.live, &change.id, goes);
+        let holds_rows = |id: &&Id| !graph.live.get(id).is_some_and(|t| t.definition.contains_key("partition_key"));
+        let from: Vec<Id> = goes.iter().filter(holds_rows).cloned().collect();
         if let Some(kept) = keep(&context, &change.id, &from) {
             graph.nodes.extend([Op::Save, Op::Restore].map(|op| Node { op, id: change.id.clone() }));
-            let goes = tree(graph.live, &change.id).into_iter().filter(|id| graph.node(Op::Drop, id).is_some()).collect();
             graph.kept.insert(change.id.clone(), (kept, goes));
         }
     }
 }
 
-/// The relations that hold the rows of a table that goes: partitions that stay keep theirs.
-fn going(graph: &Graph, table: &Id) -> Vec<Id> {
-    let partitioned = graph.live.get(table).is_some_and(|t| t.definition.contains_key("partition_key"));
-    if !partitioned {
-        return vec![table.clone()];
-    }
-    let goes = |id: &Id| graph.node(Op::Drop, id).is_some() && !graph.kept.contains_key(id);
-    partitions(graph.live, table).into_iter().filter(goes).flat_map(|p| going(graph, &p)).collect()
-}
-
-/// The tables that are partitions of a table.
-fn partitions(catalog: &Catalog, table: &Id) -> Vec<Id> {
-    let name = table.sql();
-    let of = |o: &&Object| o.id.class() == "partition" && o.text("parent") == name;
-    catalog.objects().filter(of).filter_map(|o| o.parent.clone()).collect()
-}
-
-/// A table and everything under it.
-fn tree(catalog: &Catalog, table: &Id) -> BTreeSet<Id> {
+/// A table, its partitions that are wanted, and theirs.
+fn tree(catalog: &Catalog, table: &Id, wanted: impl Fn(&Id) -> bool) -> BTreeSet<Id> {
     let mut found = BTreeSet::from([table.clone()]);
     let mut todo = vec![table.clone()];
     while let Some(next) = todo.pop() {
-        todo.extend(partitions(catalog, &next).into_iter().filter(|p| found.insert(p.clone())));
+        let partitions = catalog.used_by(&next).iter().filter(|(user, _)| user.class() == "partition");
+        let tables = partitions.filter_map(|(p, _)| catalog.get(p)?.parent.clone()).filter(|t| *t != next && wanted(t));
+        todo.extend(tables.filter(|t| found.insert(t.clone())));
     }
     found
 }
@@ -61,7 +49,7 @@ pub fn edges(graph: &Graph, list: &mut Vec<Edge>) {
         for goes in goes.iter().filter_map(|id| graph.node(Op::Drop, id)) {
             push(&save, &goes, format!("the rows of {table} are put aside before {} goes", goes.id));
         }
-        let whole = tree(graph.desired, table);
+        let whole = tree(graph.desired, table, |_| true);
         for node in graph.nodes.iter().filter(|n| n.op == Op::Create) {
             let Some(object) = graph.desired.get(&node.id) else { continue };
             let part = object.parent.as_ref().is_some_and(|p| whole.contains(p));
