@@ -13,7 +13,11 @@ use super::{Catalog, Id, Object};
 /// Never for the types of this crate: all of them serialize to JSON.
 pub fn digest<T: Serialize>(value: &T) -> String {
     let json = serde_json_canonicalizer::to_vec(value).expect("plumb's own types serialize to JSON");
-    Sha256::digest(&json).iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(&json))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The SHA-256 of one object's address and definition.
@@ -28,7 +32,7 @@ pub(super) fn print(object: &Object) -> Print {
 fn over<'a>(prints: impl Iterator<Item = &'a Print>) -> String {
     let mut sum = Sha256::new();
     prints.for_each(|p| sum.update(p));
-    sum.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    hex(&sum.finalize())
 }
 
 /// The fingerprint of some objects of a catalog: over those of each, in the order of their addresses.
@@ -47,8 +51,7 @@ pub fn fingerprints(catalog: &Catalog) -> BTreeMap<String, String> {
     for (object, print) in catalog.objects().zip(catalog.prints()) {
         wholes.entry(whole(catalog, object).clone()).or_default().update(print);
     }
-    let short = |sum: Sha256| sum.finalize().iter().take(4).map(|b| format!("{b:02x}")).collect();
-    wholes.into_iter().map(|(id, sum)| (id.to_string(), short(sum))).collect()
+    wholes.into_iter().map(|(id, sum)| (id.to_string(), hex(&sum.finalize()[..4]))).collect()
 }
 
 /// The outermost object that this one is a part of, itself when it is none.

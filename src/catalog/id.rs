@@ -105,6 +105,11 @@ impl Id {
         Id::from(Address { class: class.to_owned(), name: Vec::new(), args: None, of: Some(of.clone()) })
     }
 
+    /// The address of another class with the same name: what a column's default or a table's place as a partition is called.
+    pub fn as_class(&self, class: &str) -> Id {
+        Id::new(class, self.name().iter().cloned())
+    }
+
     /// The kind of object in PostgreSQL's words: `table`, `column`, `primary key`, ...
     pub fn class(&self) -> &str {
         &self.0.address.class

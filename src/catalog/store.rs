@@ -57,6 +57,12 @@ struct Entry {
     print: OnceLock<Print>,
 }
 
+impl Entry {
+    fn new(object: Object) -> Arc<Entry> {
+        Arc::new(Entry { object, print: OnceLock::new() })
+    }
+}
+
 /// A list for each place: all of them in one, and where each ends.
 #[derive(Clone, Debug)]
 struct Lists<T> {
@@ -92,8 +98,7 @@ impl<T> Lists<T> {
 impl Catalog {
     /// A catalog of these objects and edges; edges to objects that are not in it are left out.
     pub fn new(objects: Vec<Object>, edges: impl IntoIterator<Item = Edge>) -> Catalog {
-        let entry = |object| Arc::new(Entry { object, print: OnceLock::new() });
-        let mut catalog = Catalog::of(objects.into_iter().map(entry).collect());
+        let mut catalog = Catalog::of(objects.into_iter().map(Entry::new).collect());
         let place = |id: &Id| catalog.places.get(id).copied();
         let places = edges.into_iter().filter_map(|e| Some((place(&e.dependent)?, place(&e.referenced)?, e.dependency)));
         let mut edges: Vec<_> = places.filter(|(a, b, _)| a != b).collect();
@@ -146,18 +151,22 @@ impl Catalog {
         let stays = |place: u32| kept[place as usize];
         let edges = self.edges.iter().filter(|(a, b, _)| stays(*a) && stays(*b));
         let edges = edges.map(|(a, b, d)| (moved[*a as usize], moved[*b as usize], *d)).collect();
-        let mut catalog = Catalog {
-            server: self.server,
-            role: self.role.clone(),
-            owner: self.owner.clone(),
-            database: self.database.clone(),
-            roles: self.roles.clone(),
-            unmanaged: self.unmanaged.clone(),
-            edges,
-            ..Catalog::of(objects)
-        };
+        let mut catalog = Catalog { edges, ..Catalog::of(objects) }.with_header(self);
         catalog.index();
         catalog
+    }
+
+    /// The same objects, read from where `other` was read.
+    fn with_header(self, other: &Catalog) -> Catalog {
+        Catalog {
+            server: other.server,
+            role: other.role.clone(),
+            owner: other.owner.clone(),
+            database: other.database.clone(),
+            roles: other.roles.clone(),
+            unmanaged: other.unmanaged.clone(),
+            ..self
+        }
     }
 
     fn entry(&self, id: &Id) -> Option<&Entry> {
@@ -225,25 +234,15 @@ impl Catalog {
     pub fn put(&mut self, objects: impl IntoIterator<Item = Object>) {
         let mut new = Vec::new();
         for object in objects {
-            let entry = |object| Arc::new(Entry { object, print: OnceLock::new() });
             match self.places.get(&object.id) {
-                Some(place) => self.objects[*place as usize] = entry(object),
+                Some(place) => self.objects[*place as usize] = Entry::new(object),
                 None => new.push(object),
             }
         }
         if !new.is_empty() {
             let edges: Vec<Edge> = self.edges().collect();
-            let header = std::mem::take(self);
-            let objects = header.objects.iter().map(|e| e.object.clone()).chain(new).collect();
-            *self = Catalog {
-                server: header.server,
-                role: header.role,
-                owner: header.owner,
-                database: header.database,
-                roles: header.roles,
-                unmanaged: header.unmanaged,
-                ..Catalog::new(objects, edges)
-            };
+            let objects = self.objects().cloned().chain(new).collect();
+            *self = Catalog::new(objects, edges).with_header(self);
         }
     }
 }

@@ -62,6 +62,17 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
+
+    /// Whether the object is dropped, be it to be made anew.
+    pub fn goes(&self, id: &Id) -> bool {
+        self.list.get(id).is_some_and(|c| matches!(c.action, Action::Drop | Action::Replace))
+    }
+
+    /// Whether this field of it is changed in place.
+    pub fn alters(&self, id: &Id, field: &str) -> bool {
+        let action = self.list.get(id).map(|c| &c.action);
+        matches!(action, Some(Action::Alter(fields)) if fields.iter().any(|f| f == field))
+    }
 }
 
 /// Compares two catalogs. `live` and `desired` hold what is in scope; `whole` is all of the live database, so that dependents
@@ -85,6 +96,12 @@ pub fn compare(live: &Catalog, desired: &Catalog, whole: &Catalog) -> Changes {
     rebuild(&mut changes, desired, whole);
     satellites(&mut changes, live, desired);
     changes
+}
+
+/// It goes and comes back, for the sake of something else.
+pub(super) fn rebuilt(old: &Object, new: &Object, because: &Id) -> Change {
+    let reason = format!("it rests on {because}, which is changed");
+    Change { action: Action::Replace, old: Some(old.clone()), reason, ..created(new) }
 }
 
 fn dropped(object: &Object) -> Change {

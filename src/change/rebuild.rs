@@ -4,7 +4,7 @@
 use crate::catalog::{Catalog, Dependency, Id};
 use crate::kind;
 
-use super::compare::{Action, Blocked, Change, Changes};
+use super::compare::{Action, Blocked, Change, Changes, rebuilt};
 
 /// Adds to `changes` what must be rebuilt because of them.
 pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
@@ -31,17 +31,17 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
         }
         if changes.list.get(&id).is_some_and(|c| c.remade || c.action == Action::Replace) {
             for child in whole.children(&id).map(|c| c.id.clone()).collect::<Vec<_>>() {
-                if child.of().is_none() && !replaced_or_gone(changes, &child) {
+                if child.of().is_none() && !changes.goes(&child) {
                     apply(changes, desired, whole, &id, child, Verdict::Rebuilt, &mut todo);
                 }
             }
         }
     }
-    let torn: Vec<&Change> = changes.list.values().filter(torn).collect();
     for (user, used) in whole.unmanaged.iter().flat_map(|u| u.uses.iter().map(move |used| (u, used))) {
-        let by = format!("{} {} (not managed by plumb)", user.class, user.identity);
-        let change = torn.iter().find(|c| c.id == *used).map(|c| c.id.clone());
-        changes.blocked.extend(change.map(|change| Blocked { change, by }));
+        if let Some(change) = changes.list.get(used).filter(torn) {
+            let by = format!("{} {} (not managed by plumb)", user.class, user.identity);
+            changes.blocked.push(Blocked { change: change.id.clone(), by });
+        }
     }
     changes.blocked.sort_by(|a, b| (&a.change, &a.by).cmp(&(&b.change, &b.by)));
     changes.blocked.dedup();
@@ -54,18 +54,17 @@ fn part_indexes(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
     for change in parted {
         let Some(index) = change.old.as_ref().and_then(|o| o.parent.as_ref()).and_then(|i| whole.get(i)) else { continue };
         let table = index.parent.clone().unwrap_or_else(|| index.id.clone());
-        let partition = Id::new("partition", table.name().iter().cloned());
+        let partition = table.as_class("partition");
         let parent = whole.uses(&index.id).iter().filter(|(_, d)| *d == Dependency::Inherited).map(|(p, _)| p.clone());
-        let stays = |p: &Id| !replaced_or_gone(changes, p) && desired.contains(p);
-        if desired.contains(&index.id) && !replaced_or_gone(changes, &table) && !replaced_or_gone(changes, &partition) {
+        let stays = |p: &Id| !changes.goes(p) && desired.contains(p);
+        if desired.contains(&index.id) && !changes.goes(&table) && !changes.goes(&partition) {
             parents.extend(parent.filter(stays).map(|p| (p, change.id.clone())));
         }
     }
     for (parent, because) in parents {
-        let (old, new) = (whole.get(&parent).cloned(), desired.get(&parent).cloned());
-        let reason = format!("it rests on {because}, which is changed");
-        let change = Change { id: parent.clone(), action: Action::Replace, old, new, reason, retype: false, remade: false };
-        changes.list.insert(parent, change);
+        if let (Some(old), Some(new)) = (whole.get(&parent), desired.get(&parent)) {
+            changes.list.insert(parent, rebuilt(old, new, &because));
+        }
     }
 }
 
@@ -77,10 +76,6 @@ enum Verdict {
     Blocked,
 }
 
-fn replaced_or_gone(changes: &Changes, id: &Id) -> bool {
-    changes.list.get(id).is_some_and(|c| matches!(c.action, Action::Drop | Action::Replace))
-}
-
 fn apply(changes: &mut Changes, desired: &Catalog, whole: &Catalog, because: &Id, id: Id, verdict: Verdict, todo: &mut Vec<Id>) {
     match verdict {
         Verdict::Rebuilt => {}
@@ -88,17 +83,13 @@ fn apply(changes: &mut Changes, desired: &Catalog, whole: &Catalog, because: &Id
         _ => return,
     }
     let (Some(old), Some(new)) = (whole.get(&id), desired.get(&id)) else { return };
-    let (old, new) = (Some(old.clone()), Some(new.clone()));
-    let reason = format!("it rests on {because}, which is changed");
-    changes
-        .list
-        .insert(id.clone(), Change { id: id.clone(), action: Action::Replace, old, new, reason, retype: false, remade: false });
+    changes.list.insert(id.clone(), rebuilt(old, new, because));
     todo.push(id);
 }
 
 /// What becomes of `dependent` when `id` is dropped, replaced or retyped.
 fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, dependent: &Id, dependency: Dependency) -> Verdict {
-    if replaced_or_gone(changes, dependent) || dependent.of().is_some() {
+    if changes.goes(dependent) || dependent.of().is_some() {
         return Verdict::Stays;
     }
     let rests_on = kind::of(dependent).rests_on;
@@ -121,8 +112,7 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
         return if carried { Verdict::Stays } else { under_retype(changes, desired, dependent, dependency, true) };
     }
     // Where the parent table itself goes, the two are parted before, and the child's columns stay with its rows.
-    let whole_goes = || whole.get(id).and_then(|o| o.parent.as_ref()).is_some_and(|p| replaced_or_gone(changes, p));
-    if dependency == Dependency::Inherited && dependent.class() == "column" && whole_goes() {
+    if dependency == Dependency::Inherited && dependent.class() == "column" && with_its_whole(changes, whole, id) {
         return Verdict::Stays;
     }
     if dependency == Dependency::Inherited && taken_along(changes, whole, id, dependent) {
@@ -144,25 +134,21 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
 fn taken_along(changes: &Changes, whole: &Catalog, id: &Id, dependent: &Id) -> bool {
     let Some(table) = whole.get(dependent).filter(|o| o.flag("inherited")).and_then(|o| o.parent.clone()) else { return false };
     let parent_goes = with_its_whole(changes, whole, id);
-    let partition = Id::new("partition", table.name().iter().cloned());
-    let parted = replaced_or_gone(changes, &partition) || alters(changes, &table, "inherits");
+    let partition = table.as_class("partition");
+    let parted = changes.goes(&partition) || changes.alters(&table, "inherits");
     dependent.class() != "column" && !parent_goes && !parted
 }
 
 /// Whether what an object is part of goes too.
 fn with_its_whole(changes: &Changes, whole: &Catalog, id: &Id) -> bool {
-    whole.get(id).and_then(|o| o.parent.as_ref()).is_none_or(|p| replaced_or_gone(changes, p))
-}
-
-fn alters(changes: &Changes, id: &Id, field: &str) -> bool {
-    changes.list.get(id).is_some_and(|c| matches!(&c.action, Action::Alter(fields) if fields.iter().any(|f| f == field)))
+    whole.get(id).and_then(|o| o.parent.as_ref()).is_none_or(|p| changes.goes(p))
 }
 
 /// A column that something uses changes its type: what the server cannot carry along is rebuilt.
 fn under_retype(changes: &Changes, desired: &Catalog, user: &Id, dependency: Dependency, direct: bool) -> Verdict {
     let kind = kind::of(user);
     let inherited = dependency == Dependency::Inherited && kind.made_by_parent;
-    if replaced_or_gone(changes, user) || kind.holds_rows || inherited || user.of().is_some() {
+    if changes.goes(user) || kind.holds_rows || inherited || user.of().is_some() {
         return Verdict::Stays;
     }
     if !direct && kind.carried != kind::Carried::Never {

@@ -72,7 +72,7 @@ impl Resolver {
                 continue;
             }
             if a.class() == "sequence" && b.class() == "column" && *letter == 'a' {
-                let dependent = Id::new("owned by", a.name().iter().cloned());
+                let dependent = a.as_class("owned by");
                 edges.push(Edge { dependent, referenced: b.clone(), dependency: Dependency::Auto });
                 continue;
             }

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::relation::{move_aside, retype_users};
-use super::{BASE, Context, Cost, Kind, Query, field, reads_as};
+use super::relation::remake;
+use super::{BASE, Cost, Kind, Query, field, reads_as};
 use crate::catalog::Object;
-use crate::sql::{ident, literal, qualified};
+use crate::sql::literal;
 use crate::statement::Statement;
 
 #[derive(Deserialize)]
@@ -45,16 +45,6 @@ fn create(object: &Object) -> Statement {
     Statement::new(format!("CREATE COLLATION {} ({})", object.id.sql(), options(&object.read())))
 }
 
-/// A collation cannot be changed: a new one takes its name, and every column moves over to it.
-fn rebuild(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
-    let aside = move_aside(new.id.base());
-    let mut statements =
-        vec![Statement::new(format!("ALTER COLLATION {} RENAME TO {}", old.id.sql(), ident(&aside))), create(new)];
-    statements.extend(retype_users(context, &old.id, false));
-    statements.push(Statement::new(format!("DROP COLLATION {}", qualified(&[new.id.first(), &aside]))));
-    statements
-}
-
 const REMAKE: Cost = Cost::Remake(|_, _| true);
 
 /// The kind.
@@ -91,7 +81,7 @@ pub static KIND: Kind = Kind {
         field("rules", REMAKE),
     ],
     create: |_, o| vec![create(o)],
-    alter: |context, old, new, _| rebuild(context, old, new),
+    alter: |context, old, new, _| remake(context, "COLLATION", old, create(new)),
     drop: |_, o| vec![Statement::new(format!("DROP COLLATION {}", o.id.sql()))],
     ..BASE
 };

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::identity::{self, Identity};
 use super::not_null::{self, NotNull};
-use super::relation::{is_enum, parted};
+use super::relation::{is_enum, is_partitioned, parted};
 use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
 use crate::catalog::{Dependency, Id, Object};
 use crate::sql::ident;
@@ -63,21 +63,21 @@ fn words(context: &Context, object: &Object, nested: bool) -> String {
         text += &format!(" GENERATED ALWAYS AS ({generated}) {}", if c.generated_virtual { "VIRTUAL" } else { "STORED" });
     }
     text += &c.identity.as_ref().map_or(String::new(), |i| format!(" {}", i.clause()));
-    let default = Id::new("default", object.id.name().iter().cloned());
-    if let Some(default) = context.desired.get(&default).filter(|d| nested && context.absorbed.contains(&d.id)) {
-        text += &format!(" DEFAULT {}", default.text("expression"));
+    if nested {
+        text += &default_words(context, object);
     }
     text + &not_null::words(context, object)
 }
 
+/// ` DEFAULT ...`, where the default is made together with the column.
+fn default_words(context: &Context, object: &Object) -> String {
+    let default = context.desired.get(&object.id.as_class("default")).filter(|d| context.absorbed.contains(&d.id));
+    default.map_or(String::new(), |d| format!(" DEFAULT {}", d.text("expression")))
+}
+
 /// A column of a typed table: the type gives its name and type, and nothing is said where nothing is added.
 fn of_type(context: &Context, object: &Object) -> String {
-    let mut text = String::new();
-    let default = Id::new("default", object.id.name().iter().cloned());
-    if let Some(default) = context.desired.get(&default).filter(|d| context.absorbed.contains(&d.id)) {
-        text += &format!(" DEFAULT {}", default.text("expression"));
-    }
-    text += &not_null::words(context, object);
+    let text = default_words(context, object) + &not_null::words(context, object);
     if text.is_empty() { text } else { format!("{} WITH OPTIONS{text}", ident(object.id.base())) }
 }
 
@@ -127,12 +127,12 @@ fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
         if same_base {
             return String::new();
         }
-        let through_text = is_enum(context, &before.data_type) || is_enum(context, &after.data_type);
+        let through_text = is_enum(context.live, old) || is_enum(context.desired, new);
         let array = if before.data_type.ends_with("[]") { "[]" } else { "" };
         let text = if through_text && !before.data_type.starts_with("text") { format!("::text{array}") } else { String::new() };
         format!(" USING {name}{text}::{}", after.data_type)
     });
-    let default_id = Id::new("default", new.id.name().iter().cloned());
+    let default_id = new.id.as_class("default");
     let default = context.live.get(&default_id).filter(|_| !same_base);
     let mut actions = Vec::new();
     if default.is_some() {
@@ -264,8 +264,7 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
 fn drop(context: &Context, object: &Object) -> Vec<Statement> {
     let children = context.live.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
     let children: Vec<&Object> = children.filter_map(|(c, _)| context.live.get(c)).filter(|c| c.flag("inherited")).collect();
-    let partitioned = context.live.get(&Id::new("table", object.id.name().iter().rev().skip(1).rev().cloned()));
-    let partitioned = partitioned.is_some_and(|t| t.definition.contains_key("partition_key"));
+    let partitioned = object.parent.as_ref().is_some_and(|t| is_partitioned(context.live, t));
     let kept = |c: &&Object| context.desired.get(&c.id).is_some_and(|c| !c.flag("inherited"));
     if partitioned || !children.iter().any(kept) {
         return vec![drop_column(object, "")];

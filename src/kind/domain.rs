@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::{BASE, Context, Cost, Kind, Query, Space, expression, field, reads_as};
 use crate::catalog::{Id, Object};
-use crate::kind::relation::{move_aside, retype_users};
-use crate::sql::{ident, qualified};
+use crate::kind::relation::remake;
+use crate::sql::ident;
 use crate::statement::Statement;
 
 #[derive(Deserialize)]
@@ -34,15 +34,8 @@ fn create(context: &Context, object: &Object) -> Statement {
 
 /// Another base type: no such form exists, so a new domain takes the name and every column moves over to it.
 fn rebuild(context: &Context, new: &Object) -> Vec<Statement> {
-    let aside = move_aside(new.id.base());
-    let mut statements = vec![
-        Statement::new(format!("ALTER DOMAIN {} RENAME TO {}", new.id.sql(), ident(&aside))),
-        // The constraints are built up after by themselves.
-        create(&Context { absorbed: &BTreeSet::new(), ..*context }, new),
-    ];
-    statements.extend(retype_users(context, &new.id, false));
-    statements.push(Statement::new(format!("DROP DOMAIN {}", qualified(&[new.id.first(), &aside]))));
-    statements
+    // The constraints are built up after by themselves.
+    remake(context, "DOMAIN", new, create(&Context { absorbed: &BTreeSet::new(), ..*context }, new))
 }
 
 fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
 use crate::catalog::Object;
-use crate::kind::relation::{move_aside, retype_users};
-use crate::sql::{ident, literal, qualified};
+use crate::kind::relation::remake;
+use crate::sql::literal;
 use crate::statement::{Loss, Statement};
 
 #[derive(Deserialize)]
@@ -37,16 +37,12 @@ fn add_values(name: &str, old: &[String], new: &[String]) -> Vec<Statement> {
 
 /// Labels removed or reordered: no such form exists, so a new type takes the name and every column moves over to it.
 fn rebuild(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
-    let aside = move_aside(new.id.base());
-    let old_name = qualified(&[new.id.first(), &aside]);
-    let mut statements = vec![Statement::new(format!("ALTER TYPE {} RENAME TO {}", new.id.sql(), ident(&aside))), create(new)];
-    statements.extend(retype_users(context, &old.id, false));
-    let removed: Vec<String> = old.read::<Enum>().labels.into_iter().filter(|l| !new.read::<Enum>().labels.contains(l)).collect();
-    let mut last = Statement::new(format!("DROP TYPE {old_name}"));
-    if !removed.is_empty() {
-        last = last.loses(Loss::Values(format!("{} ({})", new.id, removed.join(", "))));
+    let mut statements = remake(context, "TYPE", old, create(new));
+    let labels = new.read::<Enum>().labels;
+    let removed: Vec<String> = old.read::<Enum>().labels.into_iter().filter(|l| !labels.contains(l)).collect();
+    if let Some(last) = statements.last_mut().filter(|_| !removed.is_empty()) {
+        last.losses.push(Loss::Values(format!("{} ({})", new.id, removed.join(", "))));
     }
-    statements.push(last);
     statements
 }
 

@@ -21,19 +21,13 @@ struct IndexPartition {
 fn joined_by_server(context: &Context, object: &Object) -> bool {
     let Some(index) = object.parent.as_ref() else { return false };
     let table = context.desired.get(index).and_then(|i| i.parent.clone());
-    let attached = |t: &Id| context.live.contains(&Id::new("partition", t.name().iter().cloned()));
-    let parents: Vec<&Object> = context
-        .desired
-        .uses(index)
-        .iter()
-        .filter(|(_, d)| *d == Dependency::Inherited)
-        .filter_map(|(p, _)| context.desired.get(p))
-        .collect();
+    let attached = |t: &Id| context.live.contains(&t.as_class("partition"));
+    let parents = context.desired.uses(index).iter().filter(|(_, d)| *d == Dependency::Inherited);
+    let parents: Vec<&Object> = parents.filter_map(|(p, _)| context.desired.get(p)).collect();
     if parents.iter().any(|p| p.flag("invalid")) {
         return false;
     }
-    let parents_stand =
-        context.desired.uses(index).iter().filter(|(_, d)| *d == Dependency::Inherited).all(|(p, _)| context.live.contains(p));
+    let parents_stand = parents.iter().all(|p| context.live.contains(&p.id));
     !(parents_stand && table.as_ref().is_some_and(attached))
 }
 

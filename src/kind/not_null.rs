@@ -4,7 +4,8 @@
 use serde::Deserialize;
 
 use super::Context;
-use crate::catalog::{Dependency, Id, Object};
+use super::relation::is_partitioned;
+use crate::catalog::{Dependency, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, Statement};
 
@@ -40,11 +41,9 @@ fn name(object: &Object) -> String {
 
 /// Whether tables that inherit from the column's may hold the name that the server would choose: it would choose another one.
 fn has_heirs(context: &Context, object: &Object) -> bool {
-    let Some((_, table)) = object.id.name().split_last() else { return false };
-    let table = Id::new("table", table.iter().cloned());
     [context.live, context.desired].iter().any(|side| {
-        let partitioned = side.get(&table).is_some_and(|t| t.definition.contains_key("partition_key"));
-        partitioned || side.used_by(&object.id).iter().any(|(_, d)| *d == Dependency::Inherited)
+        object.parent.as_ref().is_some_and(|t| is_partitioned(side, t))
+            || side.used_by(&object.id).iter().any(|(_, d)| *d == Dependency::Inherited)
     })
 }
 

@@ -39,7 +39,7 @@ pub static KIND: Kind = Kind {
     alter: |context, _, new, _| {
         let Some(target) = new.id.of() else { return Vec::new() };
         // A sequence that belongs to a column follows the table.
-        let linked = Id::new("owned by", target.name().iter().cloned());
+        let linked = target.as_class("owned by");
         if target.class() == "sequence" && context.live.contains(&linked) && context.desired.contains(&linked) {
             return Vec::new();
         }

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::catalog::{Catalog, Id, Object};
-use crate::sql::{ident, literal};
+use crate::sql::{ident, literal, qualified};
 use crate::statement::{LockMode, Statement};
 
 /// A name to put something aside under while its successor takes the name.
@@ -73,6 +73,17 @@ pub fn waits_as_text(id: &Id) -> bool {
     id.class() == "range type"
 }
 
+/// No statement changes the type or collation `old` (`TYPE`, `COLLATION`): a new one takes its name, every column moves over to
+/// it, and the old one goes.
+pub fn remake(context: &Context, word: &str, old: &Object, create: Statement) -> Vec<Statement> {
+    let aside = move_aside(old.id.base());
+    let rename = Statement::new(format!("ALTER {word} {} RENAME TO {}", old.id.sql(), ident(&aside)));
+    let mut statements = vec![rename, create];
+    statements.extend(retype_users(context, &old.id, false));
+    statements.push(Statement::new(format!("DROP {word} {}", qualified(&[old.id.first(), &aside]))));
+    statements
+}
+
 /// Moves every column that uses the type or collation `id` over to the one that has taken its name, or to text.
 pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement> {
     let mut statements = Vec::new();
@@ -98,6 +109,11 @@ pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement>
     statements
 }
 
+/// Whether it is a partitioned table.
+pub fn is_partitioned(catalog: &Catalog, table: &Id) -> bool {
+    catalog.get(table).is_some_and(|t| t.definition.contains_key("partition_key"))
+}
+
 /// Whether a table is dropped and made again, for no statement changes how it is partitioned.
 pub fn table_made_anew(context: &Context, table: &Id) -> bool {
     let key = |c: &Catalog| c.get(table).map(|t| ["partition_key", "partition_key_types"].map(|f| t.definition.get(f).cloned()));
@@ -112,7 +128,7 @@ pub fn made_anew(context: &Context, member: &Object) -> bool {
 /// Whether a member's table comes to another parent table, or to its own again; then their members do not change as one.
 pub fn parted(context: &Context, member: &Object) -> bool {
     let Some(table) = &member.parent else { return false };
-    let partition = Id::new("partition", table.name().iter().cloned());
+    let partition = table.as_class("partition");
     let inherits = |c: &Catalog| c.get(table).and_then(|t| t.definition.get("inherits").cloned());
     let bound = |c: &Catalog| c.get(&partition).map(|p| p.definition.clone());
     let parent = context.live.uses(&partition).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
@@ -126,10 +142,10 @@ pub fn has_clustered(context: &Context, table: Option<&Id>) -> bool {
     table.is_some_and(|t| context.desired.children(t).any(|c| c.flag("clustered")))
 }
 
-/// Whether a column or attribute type names an enum of this catalog: enums cast to nothing but text.
-pub fn is_enum(context: &Context, data_type: &str) -> bool {
-    let bare = data_type.trim_end_matches("[]");
-    [context.live, context.desired].iter().any(|c| c.objects().any(|o| o.id.class() == "enum" && o.id.sql() == bare))
+/// Whether a column's type is an enum or an array of one: enums cast to nothing but text.
+pub fn is_enum(catalog: &Catalog, column: &Object) -> bool {
+    let bare = column.text("type").trim_end_matches("[]");
+    catalog.uses(&column.id).iter().any(|(used, _)| used.class() == "enum" && used.sql() == bare)
 }
 
 /// The storage parameters of a definition.

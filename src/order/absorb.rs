@@ -60,8 +60,8 @@ fn from_parent_table(graph: &Graph, node: &Node) -> Option<Node> {
 /// Whether the table of a member comes to another parent table in this plan, or is parted from the one that it has.
 fn parted(graph: &Graph, id: &Id) -> bool {
     parent(graph, id).is_some_and(|table| {
-        let partition = Id::new("partition", table.name().iter().cloned());
-        [Op::Create, Op::Drop].iter().any(|op| graph.node(*op, &partition).is_some()) || graph.alters(&table, "inherits")
+        let partition = table.as_class("partition");
+        [Op::Create, Op::Drop].iter().any(|op| graph.node(*op, &partition).is_some()) || graph.changes.alters(&table, "inherits")
     })
 }
 
@@ -80,10 +80,11 @@ fn referenced(graph: &Graph, partition: &Id) -> bool {
     let mut next = above(partition).filter(|parent| graph.desired.contains(parent));
     while let Some(table) = next {
         let name = table.sql();
-        if graph.live.objects().any(|o| o.id.class() == "foreign key" && o.text("referenced") == name) {
+        let refers = |id: &Id| id.class() == "foreign key" && graph.live.get(id).is_some_and(|o| o.text("referenced") == name);
+        if graph.live.children(&table).any(|c| graph.live.used_by(&c.id).iter().any(|(user, _)| refers(user))) {
             return true;
         }
-        next = above(&Id::new("partition", table.name().iter().cloned()));
+        next = above(&table.as_class("partition"));
     }
     false
 }

@@ -6,7 +6,6 @@ use super::family::family;
 use super::graph::{Edge, Graph, Node, Op};
 use super::rows;
 use crate::catalog::{Dependency, Id, Object};
-use crate::change::Action;
 use crate::kind::{self, Space};
 
 /// Fills `graph.edges`.
@@ -62,7 +61,7 @@ fn build(graph: &Graph, list: &mut Vec<Edge>) {
 /// Whether the table of a member becomes a partition in this plan: the two sides are made apart and meet when it is attached.
 fn attached_later(graph: &Graph, id: &Id) -> bool {
     let table = graph.desired.get(id).and_then(|o| o.parent.as_ref());
-    table.is_some_and(|t| graph.node(Op::Create, &Id::new("partition", t.name().iter().cloned())).is_some())
+    table.is_some_and(|t| graph.node(Op::Create, &t.as_class("partition")).is_some())
 }
 
 /// What uses something goes, or lets go of it, before it goes: the live catalog's dependencies.
@@ -133,15 +132,13 @@ fn names(graph: &Graph, list: &mut Vec<Edge>) {
     }
     for node in graph.nodes.iter().filter(|n| n.op == Op::Create) {
         let sentence = |old: &Id| format!("{} takes the name of {old}", node.id);
-        for old in
-            graph.desired.get(&node.id).map(kind::names).unwrap_or_default().iter().filter_map(|n| given_up.get(n)).flatten()
-        {
-            push(list, graph.node(Op::Alter, old), Some(node.clone()), false, || sentence(old));
-        }
         push(list, graph.node(Op::Drop, &node.id), Some(node.clone()), false, || sentence(&node.id));
-        for old in graph.desired.get(&node.id).map(kind::names).unwrap_or_default().iter().filter_map(|n| taken.get(n)).flatten()
-        {
-            push(list, graph.node(Op::Drop, old), Some(node.clone()), false, || sentence(old));
+        for name in graph.desired.get(&node.id).map(kind::names).unwrap_or_default() {
+            for (op, olds) in [(Op::Alter, &given_up), (Op::Drop, &taken)] {
+                for old in olds.get(&name).into_iter().flatten() {
+                    push(list, graph.node(op, old), Some(node.clone()), false, || sentence(old));
+                }
+            }
         }
     }
 }
@@ -192,12 +189,8 @@ fn defaults_last(graph: &Graph, list: &mut Vec<Edge>) {
 
 /// A logged table may not refer to an unlogged one: what is referenced is logged first and unlogged last.
 fn persistence(graph: &Graph, list: &mut Vec<Edge>) {
-    let alters = |id: &Id| {
-        let change = graph.changes.list.get(id)?;
-        let Action::Alter(fields) = &change.action else { return None };
-        let unlogged = change.new.as_ref()?.flag("unlogged");
-        fields.iter().any(|f| f == "unlogged").then_some(unlogged)
-    };
+    let alters =
+        |id: &Id| graph.changes.alters(id, "unlogged").then(|| graph.desired.get(id).is_some_and(|t| t.flag("unlogged")));
     let drops = graph.live.objects().filter(|o| graph.node(Op::Drop, &o.id).is_some()).map(|o| (graph.live, o, Op::Drop));
     let makes =
         graph.desired.objects().filter(|o| graph.node(Op::Create, &o.id).is_some()).map(|o| (graph.desired, o, Op::Create));

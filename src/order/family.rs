@@ -1,4 +1,4 @@
-//! A part of pass 3: a table that is parted from its parent table changes on its own after that, and one that comes to a parent
+//! A part of pass 4: a table that is parted from its parent table changes on its own after that, and one that comes to a parent
 //! has to look like it before.
 
 use super::edges::push;
@@ -10,13 +10,13 @@ const ALL: [Op; 3] = [Op::Create, Op::Alter, Op::Drop];
 /// Edges around DETACH, ATTACH, NO INHERIT and INHERIT.
 pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
     for node in &graph.nodes {
-        let table = Id::new("table", node.id.name().iter().cloned());
+        let table = node.id.as_class("table");
         match node.id.class() {
             "partition" if node.op == Op::Drop => parted(graph, list, node, &table),
             "table" if node.op == Op::Drop => left(graph, list, node, &table),
             "table" if node.op == Op::Create => born(graph, list, node, &table),
             "partition" if node.op == Op::Create => joined(graph, list, node, &table, &ALL),
-            "table" if node.op == Op::Alter && graph.alters(&table, "inherits") => {
+            "table" if node.op == Op::Alter && graph.changes.alters(&table, "inherits") => {
                 let parents = |c: &Catalog| c.get(&table).and_then(|t| t.definition.get("inherits").cloned());
                 if parents(graph.live).is_some() {
                     parted(graph, list, node, &table);

@@ -69,12 +69,6 @@ impl<'a> Graph<'a> {
         self.nodes.contains(&node).then_some(node)
     }
 
-    /// Whether this field of it is changed in place.
-    pub fn alters(&self, id: &Id, field: &str) -> bool {
-        let action = self.changes.list.get(id).map(|c| &c.action);
-        matches!(action, Some(Action::Alter(fields)) if fields.iter().any(|f| f == field))
-    }
-
     /// The node that stands for `node` in the end.
     pub fn standing(&self, node: &Node) -> Node {
         let mut standing = node;
