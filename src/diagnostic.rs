@@ -189,7 +189,7 @@ pub fn shadow(error: &ShadowError) -> Report {
 
 /// An order that does not exist, in sentences.
 pub fn cycle(cycle: &Cycle) -> Report {
-    let sentences: String = cycle.0.iter().map(|s| format!("\n- {s}")).collect();
+    let sentences: String = cycle.sentences.iter().map(|s| format!("\n- {s}")).collect();
     let help =
         "this is a bug of plumb: please report it with these sentences. Until then, make one of the changes in a plan of its own";
     general("order::cycle", format!("the steps have no order that works:{sentences}"), Some(help.to_owned()))

@@ -86,7 +86,7 @@ pub fn compare(live: &Catalog, desired: &Catalog, whole: &Catalog) -> Changes {
             Some(new) if kind::of(&object.id).made_with_whole && object.parent != new.parent => {
                 Some(Change { action: Action::Replace, old: Some(object.clone()), ..created(new) })
             }
-            Some(new) => altered(object, new),
+            Some(new) => altered(object, new, live),
         };
         changes.list.extend(change.map(|c| (c.id.clone(), c)));
     }
@@ -96,6 +96,22 @@ pub fn compare(live: &Catalog, desired: &Catalog, whole: &Catalog) -> Changes {
     rebuild(&mut changes, desired, whole);
     satellites(&mut changes, live, desired);
     changes
+}
+
+/// Turns changes in place into drop and create, for those of `ids` that lose nothing by it. Whether there was one.
+pub fn replace(changes: &mut Changes, ids: &[Id], live: &Catalog, desired: &Catalog, whole: &Catalog) -> bool {
+    let mut any = false;
+    for id in ids.iter().filter(|id| kind::of(id).only_definition) {
+        if let Some(change) = changes.list.get_mut(id) {
+            change.action = Action::Replace;
+            any = true;
+        }
+    }
+    if any {
+        rebuild(changes, desired, whole);
+        satellites(changes, live, desired);
+    }
+    any
 }
 
 /// It goes and comes back, for the sake of something else.
@@ -128,7 +144,7 @@ fn created(object: &Object) -> Change {
     }
 }
 
-fn altered(old: &Object, new: &Object) -> Option<Change> {
+fn altered(old: &Object, new: &Object, live: &Catalog) -> Option<Change> {
     let fields = old.changed_fields(new);
     if fields.is_empty() {
         return None;
@@ -140,8 +156,13 @@ fn altered(old: &Object, new: &Object) -> Option<Change> {
         Some(Cost::AlterOrReplace(can_alter)) => !can_alter(old, new),
         _ => false,
     });
-    let retype = fields.iter().any(|f| matches!(cost(f), Some(Cost::Retype)));
-    let remade = !replace && fields.iter().any(|f| matches!(cost(f), Some(Cost::Remake(must)) if must(old, new)));
+    let retype = fields.iter().any(|f| matches!(cost(f), Some(Cost::Retype | Cost::RetypeOrRemake(_))));
+    let remake = |f: &String| match cost(f) {
+        Some(Cost::Remake(must)) => must(old, new),
+        Some(Cost::RetypeOrRemake(must)) => must(old, new) && kind::is_held(live, &old.id),
+        _ => false,
+    };
+    let remade = !replace && fields.iter().any(remake);
     Some(Change {
         id: new.id.clone(),
         reason: format!("{} differs", fields.join(", ").replace('_', " ")),
@@ -172,7 +193,7 @@ fn satellites(changes: &mut Changes, live: &Catalog, desired: &Catalog) {
                 (None, None) => None,
                 (None, Some(new)) => Some(created(new)),
                 (Some(old), None) => Some(dropped(&old)),
-                (Some(old), Some(new)) => altered(&old, new),
+                (Some(old), Some(new)) => altered(&old, new, live),
             };
             match change {
                 Some(change) => changes.list.insert(id, change),

@@ -4,5 +4,5 @@ mod compare;
 mod rebuild;
 mod scope;
 
-pub use compare::{Action, Blocked, Change, Changes, compare};
+pub use compare::{Action, Blocked, Change, Changes, compare, replace};
 pub use scope::Scope;

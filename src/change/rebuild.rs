@@ -17,6 +17,12 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
             match verdict(changes, desired, whole, &id, &dependent, dependency) {
                 Verdict::Stays => {}
                 Verdict::Blocked => changes.blocked.push(Blocked { change: id.clone(), by: dependent.to_string() }),
+                Verdict::Carried => {
+                    for user in unseen(whole, &id, &dependent) {
+                        let verdict = under_retype(changes, desired, &user, Dependency::Normal, true);
+                        apply(changes, desired, whole, &id, user, verdict, &mut todo);
+                    }
+                }
                 Verdict::Retyped => {
                     if !retyped_only.iter().any(|(c, _)| *c == dependent) {
                         retyped_only.push((dependent.clone(), id.clone()));
@@ -47,6 +53,15 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
     changes.blocked.dedup();
 }
 
+/// What rests on a key or an index that is made anew with a column's new type, and not on the column: the server does not see it
+/// (a foreign key, where the key only includes the column).
+fn unseen(whole: &Catalog, column: &Id, key: &Id) -> Vec<Id> {
+    let sees = |user: &Id| whole.uses(user).iter().any(|(used, _)| used == column);
+    let part = |user: &Id| whole.get(user).is_some_and(|o| o.parent.as_ref() == Some(key));
+    let users = whole.used_by(key).iter().filter(|(_, d)| *d == Dependency::Normal).map(|(user, _)| user);
+    users.filter(|user| !sees(user) && !part(user)).cloned().collect()
+}
+
 /// No statement takes an index away from the index of the partitioned table: that one is made anew.
 fn part_indexes(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
     let parted = changes.list.values().filter(|c| c.id.class() == "index partition" && c.action != Action::Create);
@@ -71,6 +86,7 @@ fn part_indexes(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
 #[derive(Clone, Copy, PartialEq)]
 enum Verdict {
     Stays,
+    Carried,
     Rebuilt,
     Retyped,
     Blocked,
@@ -109,7 +125,7 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
             (Some(old), Some(new)) => whole.get(dependent).is_some_and(|d| kind::carries(d, old, new)),
             _ => false,
         };
-        return if carried { Verdict::Stays } else { under_retype(changes, desired, dependent, dependency, true) };
+        return if carried { Verdict::Carried } else { under_retype(changes, desired, dependent, dependency, true) };
     }
     // Where the parent table itself goes, the two are parted before, and the child's columns stay with its rows.
     if dependency == Dependency::Inherited && dependent.class() == "column" && with_its_whole(changes, whole, id) {

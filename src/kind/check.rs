@@ -51,8 +51,9 @@ fn by_inheritance(context: &Context, object: &Object) -> bool {
 fn from_parent(context: &Context, object: &Object) -> bool {
     let new = |id: &Id| !context.live.contains(id);
     let from_new_parent = context.desired.uses(&object.id).iter().any(|(id, d)| *d == Dependency::Inherited && new(id));
+    let with_parent = from_new_parent || context.absorbed.contains(&object.id);
     let table_is_new = object.parent.as_ref().is_some_and(new) || made_anew(context, object) || parted(context, object);
-    object.flag("inherited") && (by_inheritance(context, object) || from_new_parent && !table_is_new)
+    object.flag("inherited") && (by_inheritance(context, object) || with_parent && !table_is_new)
 }
 
 /// The kind.

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-use super::{BASE, Cost, Kind, Query, Space, field, reads_as};
+use super::relation::remake;
+use super::{BASE, Context, Cost, Kind, Query, Space, field, is_held, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
@@ -28,16 +29,24 @@ fn element(name: &str, a: &Attribute) -> String {
     format!("{} {}{collation}", ident(name), a.data_type)
 }
 
-fn create(object: &Object) -> Statement {
-    let order: Vec<String> = object.detail.get("order").and_then(|o| serde_json::from_value(o.clone()).ok()).unwrap_or_default();
+/// The type with those of its attributes that `wanted` names, or all, in the order that they have in `order`.
+fn create(object: &Object, order: &Object, wanted: impl Fn(&str) -> bool) -> Statement {
+    let order: Vec<String> = order.detail.get("order").and_then(|o| serde_json::from_value(o.clone()).ok()).unwrap_or_default();
     let composite: Composite = object.read();
-    let mut attributes: Vec<_> = composite.attributes.iter().collect();
+    let mut attributes: Vec<_> = composite.attributes.iter().filter(|(name, _)| wanted(name)).collect();
     attributes.sort_by_key(|(name, _)| order.iter().position(|o| o == *name));
     let list: Vec<String> = attributes.into_iter().map(|(n, a)| element(n, a)).collect();
     Statement::new(format!("CREATE TYPE {} AS ({})", object.id.sql(), list.join(", ")))
 }
 
-fn alter(old: &Object, new: &Object) -> Vec<Statement> {
+/// Whether an attribute that stays changes its type or collation: the server refuses that while columns hold values.
+fn retypes(old: &Object, new: &Object) -> bool {
+    let after = new.read::<Composite>().attributes;
+    old.read::<Composite>().attributes.iter().any(|(name, a)| after.get(name).is_some_and(|b| a != b))
+}
+
+fn alter(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
+    let remade = is_held(context.live, &old.id) && retypes(old, new);
     let name = new.id.sql();
     let (before, after) = (old.read::<Composite>().attributes, new.read::<Composite>().attributes);
     let change =
@@ -47,10 +56,14 @@ fn alter(old: &Object, new: &Object) -> Vec<Statement> {
         let loss = Loss::Values(format!("{name}.{}", ident(attribute)));
         statements.push(change(format!("DROP ATTRIBUTE {}", ident(attribute))).loses(loss));
     }
+    if remade {
+        // Values move as text, attribute by attribute in their order: what both have.
+        statements.extend(remake(context, "TYPE", old, create(new, old, |name| before.contains_key(name))));
+    }
     for (attribute, a) in &after {
         match before.get(attribute) {
             None => statements.push(change(format!("ADD ATTRIBUTE {}", element(attribute, a)))),
-            Some(b) if b != a => {
+            Some(b) if b != a && !remade => {
                 let collation = a.collation.as_ref().map_or(String::new(), |c| format!(" COLLATE {c}"));
                 statements.push(change(format!("ALTER ATTRIBUTE {} TYPE {}{collation}", ident(attribute), a.data_type)));
             }
@@ -83,9 +96,9 @@ pub static KIND: Kind = Kind {
         .detail("'order', coalesce(x.names, '[]')")
     }),
     check: reads_as::<Composite>,
-    fields: &[field("attributes", Cost::Retype)],
-    create: |_, o| vec![create(o)],
-    alter: |_, old, new, _| alter(old, new),
+    fields: &[field("attributes", Cost::RetypeOrRemake(retypes))],
+    create: |_, o| vec![create(o, o, |_| true)],
+    alter: |context, old, new, _| alter(context, old, new),
     drop: |_, o| vec![Statement::new(format!("DROP TYPE {}", o.id.sql()))],
     spaces: &[Space::Type, Space::Relation],
     comment: |id| format!("TYPE {}", id.sql()),

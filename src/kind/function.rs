@@ -75,5 +75,6 @@ pub static KIND: Kind = Kind {
     alter: |_, _, new, _| create(new),
     drop: |_, o| vec![Statement::new(format!("DROP FUNCTION {}", o.id.sql()))],
     spaces: &[Space::Routine],
+    only_definition: true,
     ..BASE
 };

@@ -129,6 +129,8 @@ pub enum Cost {
     /// Where the function says so, `alter` makes a type anew under its name and moves the columns over to it, with what rests
     /// on them taken down before and built up after; else in place.
     Remake(fn(old: &Object, new: &Object) -> bool),
+    /// Like `Retype`; like `Remake` where the function says so and columns of tables hold values of the type.
+    RetypeOrRemake(fn(old: &Object, new: &Object) -> bool),
 }
 
 /// A field of a kind's definition.
@@ -233,6 +235,8 @@ pub struct Kind {
     pub carried: Carried,
     /// Whether it holds rows: it is never dropped as a mere part of something else.
     pub holds_rows: bool,
+    /// Whether it holds nothing but its definition and gives no name to rows: it may be dropped and made again.
+    pub only_definition: bool,
     /// For a satellite: what a new object has of it before anybody says so (its creator owns it).
     pub state: Option<fn(live: &Catalog, target: &Object) -> Option<Object>>,
     /// Whether the object that it is part of goes away together with what this one uses (a sequence with the column that owns it).
@@ -272,6 +276,7 @@ pub const BASE: Kind = Kind {
     spaces: &[],
     carried: Carried::Never,
     holds_rows: false,
+    only_definition: false,
     state: None,
     ties_parent: false,
     made_by_parent: false,
@@ -330,6 +335,12 @@ fn reads_as<T: DeserializeOwned>(object: &Object) -> Result<(), String> {
     serde_json::from_value::<T>(Value::Object(object.definition.clone()))
         .map(drop)
         .map_err(|e| format!("definition of {} cannot be read: {e}", object.id))
+}
+
+/// Whether columns of tables hold values of this type.
+pub fn is_held(catalog: &Catalog, id: &Id) -> bool {
+    let column = |user: &Id| user.class() == "column" && catalog.get(user).is_some_and(|c| is_of_type(c, id));
+    catalog.used_by(id).iter().any(|(user, _)| column(user))
 }
 
 /// Whether a column's values are of this type, or arrays of it, or sorted by this collation.

@@ -101,5 +101,6 @@ pub static KIND: Kind = Kind {
         vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
     },
     comment: |id| on_table("POLICY", id),
+    only_definition: true,
     ..BASE
 };

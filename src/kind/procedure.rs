@@ -14,5 +14,6 @@ pub static KIND: Kind = Kind {
     alter: |_, _, new, _| create(new),
     drop: |_, o| vec![Statement::new(format!("DROP PROCEDURE {}", o.id.sql()))],
     spaces: &[Space::Routine],
+    only_definition: true,
     ..BASE
 };

@@ -54,5 +54,6 @@ pub static KIND: Kind = Kind {
         vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
     },
     comment: |id| on_table("RULE", id),
+    only_definition: true,
     ..BASE
 };

@@ -94,5 +94,6 @@ pub static KIND: Kind = Kind {
     },
     made_by_parent: true,
     comment: |id| on_table("TRIGGER", id),
+    only_definition: true,
     ..BASE
 };

@@ -74,5 +74,6 @@ pub static KIND: Kind = Kind {
         vec![Statement::new(format!("DROP VIEW {name}")).lock(name, LockMode::AccessExclusive)]
     },
     spaces: &[Space::Relation, Space::Type],
+    only_definition: true,
     ..BASE
 };

@@ -78,14 +78,16 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
             // Columns of a retyped type change with it: what rests on them goes first and comes back after.
         }
     }
-    for change in graph.changes.list.values().filter(|c| c.retype && c.id.class() != "column") {
+    for change in graph.changes.list.values().filter(|c| c.retype) {
         let altered = graph.node(Op::Alter, &change.id);
-        for (column, _) in graph.live.used_by(&change.id).iter().filter(|(c, _)| c.class() == "column") {
-            let sentence = || format!("{column} changes its type with {}", change.id);
-            for (user, _) in graph.live.used_by(column) {
+        // The columns of a type, the keys and indexes of a column.
+        let carried = |id: &Id| change.id.class() == "column" || id.class() == "column";
+        for (carried, _) in graph.live.used_by(&change.id).iter().filter(|(id, _)| carried(id)) {
+            let sentence = || format!("{carried} changes with {}", change.id);
+            for (user, _) in graph.live.used_by(carried) {
                 push(list, graph.node(Op::Drop, user), altered.clone(), false, sentence);
             }
-            for (user, _) in graph.desired.used_by(column) {
+            for (user, _) in graph.desired.used_by(carried) {
                 push(list, altered.clone(), graph.node(Op::Create, user), false, sentence);
             }
         }

@@ -7,10 +7,16 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use super::absorb::absorb;
 use super::graph::{Edge, Graph, Node, Op};
+use crate::catalog::Id;
 
-/// No order exists: the sentences of one cycle, each "a before b, because ...".
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cycle(pub Vec<String>);
+/// No order exists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cycle {
+    /// The sentences of one cycle, each "a before b, because ...".
+    pub sentences: Vec<String>,
+    /// What is changed in place on that cycle.
+    pub altered: Vec<Id>,
+}
 
 /// Standing nodes in order, and for each the standing nodes that must come before it with the reason.
 pub type Sorted = Vec<(Node, BTreeMap<Node, String>)>;
@@ -109,18 +115,20 @@ fn absorbed_parts(graph: &Graph, knot: &BTreeSet<Node>) -> Vec<Node> {
     if others.is_empty() { columns } else { others }
 }
 
-/// One cycle of the knot in sentences.
+/// One cycle of the knot.
 fn cycle(graph: &Graph, knot: &BTreeSet<Node>, given_up: &HashSet<usize>) -> Cycle {
     let edges: Vec<_> =
         standing_edges(graph, given_up).into_iter().filter(|(a, b, _)| knot.contains(a) && knot.contains(b)).collect();
-    let Some(mut at) = knot.first().cloned() else { return Cycle(Vec::new()) };
+    let Some(mut at) = knot.first().cloned() else { return Cycle::default() };
     let mut path: Vec<(Node, String)> = Vec::new();
     loop {
-        let Some((_, next, edge)) = edges.iter().find(|(a, _, _)| *a == at) else { return Cycle(Vec::new()) };
+        let Some((_, next, edge)) = edges.iter().find(|(a, _, _)| *a == at) else { return Cycle::default() };
         let sentence = format!("{} comes before {}: {}", words(&at), words(next), edge.sentence);
         path.push((at.clone(), sentence));
         if let Some(start) = path.iter().position(|(n, _)| n == next) {
-            return Cycle(path.split_off(start).into_iter().map(|(_, s)| s).collect());
+            let path = path.split_off(start);
+            let altered = path.iter().filter(|(n, _)| n.op == Op::Alter).map(|(n, _)| n.id.clone()).collect();
+            return Cycle { sentences: path.into_iter().map(|(_, s)| s).collect(), altered };
         }
         at = next.clone();
     }

@@ -3,14 +3,14 @@
 use super::build::{Context, build};
 use super::document::{Plan, Source};
 use crate::catalog::{Catalog, Id};
-use crate::change::{Blocked, Changes, Scope, compare};
+use crate::change::{Blocked, Changes, Scope, compare, replace};
 use crate::order::{Cycle, Step, order};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
 pub enum MakeError {
     /// No order exists.
-    #[error("the steps have no order that works:\n{}", .0.0.join("\n"))]
+    #[error("the steps have no order that works:\n{}", .0.sentences.join("\n"))]
     Cycle(Cycle),
     /// Something outside the scope stands in the way.
     #[error("{}", blocked(.0))]
@@ -67,11 +67,18 @@ pub struct Made {
 /// # Errors
 /// When no order exists, or something outside the scope stands in the way.
 pub fn make(sides: &Sides, source: &dyn Fn(&Id) -> Option<Source>, warnings: Vec<String>) -> Result<Made, MakeError> {
-    let changes = sides.changes();
-    if !changes.blocked.is_empty() {
-        return Err(MakeError::Blocked(changes.blocked));
-    }
-    let steps = order(&sides.live, &sides.desired, &changes).map_err(MakeError::Cycle)?;
+    let mut changes = sides.changes();
+    let steps = loop {
+        if !changes.blocked.is_empty() {
+            return Err(MakeError::Blocked(changes.blocked));
+        }
+        match order(&sides.live, &sides.desired, &changes) {
+            Ok(steps) => break steps,
+            // What holds nothing but its definition can go before and come back after, where it cannot change in between.
+            Err(cycle) if replace(&mut changes, &cycle.altered, &sides.live, &sides.desired, &sides.whole) => {}
+            Err(cycle) => return Err(MakeError::Cycle(cycle)),
+        }
+    };
     let context = Context {
         whole: &sides.whole,
         live: &sides.live,

@@ -47,7 +47,7 @@ fn over_retyped(left: &Catalog, right: &Catalog) -> BTreeSet<Id> {
     let retypes = |o: &&Object| {
         let fields = right.get(&o.id).map(|r| o.changed_fields(r)).unwrap_or_default();
         let cost = |f: &String| kind::of(&o.id).fields.iter().find(|k| k.name == f).map(|k| k.cost);
-        fields.iter().any(|f| matches!(cost(f), Some(Cost::Retype | Cost::Remake(_))))
+        fields.iter().any(|f| matches!(cost(f), Some(Cost::Retype | Cost::Remake(_) | Cost::RetypeOrRemake(_))))
     };
     let mut todo: Vec<Id> = left.objects().filter(retypes).map(|o| o.id.clone()).collect();
     let mut found = BTreeSet::new();
