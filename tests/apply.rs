@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 use support::command::finish;
-use support::desk::{Desk, desk, until, waits};
+use support::desk::{Desk, desk, signal, until, waits};
 
 const USERS: &str = "CREATE TABLE users (id bigint PRIMARY KEY)";
 const WIDER: &str = "CREATE TABLE aaa (id int);\nCREATE TABLE users (id bigint PRIMARY KEY, name text);\n";
@@ -118,8 +118,7 @@ fn an_interrupted_apply_says_what_stays() {
         d.sql("BEGIN; LOCK TABLE t IN ACCESS SHARE MODE").await;
         let apply = d.start("apply plan.json --db $DB --lock-timeout 1s");
         waits(d).await;
-        let status = std::process::Command::new("kill").args(["-INT", &apply.id().to_string()]).status().unwrap();
-        assert!(status.success());
+        signal(apply.id(), rustix::process::Signal::INT);
         let apply = finish(apply);
         assert!(apply.exit == 4 && apply.stderr.contains("steps up to 1 are applied and stay"), "{apply:?}");
         d.sql("COMMIT").await;

@@ -4,10 +4,11 @@
 mod support;
 
 use plumb::pg::lock;
+use rustix::process::Signal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::command::{finish, url};
-use support::desk::{TABLE, desk, until, waits};
+use support::desk::{TABLE, desk, signal, until, waits};
 use support::random::Random;
 
 #[test]
@@ -16,24 +17,19 @@ fn interrupted_applies() {
         d.sql("CREATE TABLE users (id bigint PRIMARY KEY)").await;
         d.place.write("schema/users.sql", "CREATE TABLE aaa (id int);\nCREATE TABLE users (id bigint PRIMARY KEY, name text);\n");
         d.exits(2, "plan --db $DB --out plan.json");
-        for name in ["INT", "TERM", "KILL"] {
+        for name in [Signal::INT, Signal::TERM, Signal::KILL] {
             d.sql("BEGIN; LOCK TABLE users IN ACCESS SHARE MODE").await;
             let apply = d.start("apply plan.json --db $DB --lock-timeout 3s");
             waits(d).await;
             signal(apply.id(), name);
             let apply = finish(apply);
-            assert_eq!(apply.exit, if name == "KILL" { -1 } else { 130 }, "{name}: {apply:?}");
+            assert_eq!(apply.exit, if name == Signal::KILL { -1 } else { 130 }, "{name:?}: {apply:?}");
             d.sql("COMMIT").await;
             until("its session ends", async || lock::holder(&d.session.client).await.unwrap().is_none()).await;
-            assert_eq!(d.number("SELECT count(*) FROM pg_class WHERE relname = 'aaa'").await, 0, "{name}");
+            assert_eq!(d.number("SELECT count(*) FROM pg_class WHERE relname = 'aaa'").await, 0, "{name:?}");
         }
         d.exits(0, "apply plan.json --db $DB");
     });
-}
-
-fn signal(pid: u32, name: &str) {
-    let status = std::process::Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
-    assert!(status.success());
 }
 
 /// Directories of a shadow that process `pid` made, and processes that mention `place`.
@@ -82,7 +78,7 @@ fn no_shadow_is_left_behind() {
             finish(child);
             assert_nothing_left(d.place.path(), pid, line);
         }
-        for name in ["INT", "TERM", "KILL"] {
+        for name in [Signal::INT, Signal::TERM, Signal::KILL] {
             for moment in MOMENTS {
                 let child =
                     d.place.command(&["plan", "--out", "-", "--db", &d.db]).env("TMPDIR", d.place.path()).spawn().unwrap();
@@ -90,9 +86,9 @@ fn no_shadow_is_left_behind() {
                 std::thread::sleep(Duration::from_millis(*moment));
                 signal(pid, name);
                 let done = finish(child);
-                assert!(*moment < 30 || [130, 2, -1].contains(&done.exit), "{name} at {moment} ms: {done:?}");
-                assert!(name == "KILL" || *moment < 30 || done.exit != -1, "{name} at {moment} ms is not handled");
-                assert_nothing_left(d.place.path(), pid, &format!("{name} at {moment} ms"));
+                assert!(*moment < 30 || [130, 2, -1].contains(&done.exit), "{name:?} at {moment} ms: {done:?}");
+                assert!(name == Signal::KILL || *moment < 30 || done.exit != -1, "{name:?} at {moment} ms is not handled");
+                assert_nothing_left(d.place.path(), pid, &format!("{name:?} at {moment} ms"));
             }
         }
     });
@@ -108,7 +104,7 @@ fn a_kill_at_any_moment_leaves_nothing() {
             let child = d.place.command(&["check"]).env("TMPDIR", d.place.path()).spawn().unwrap();
             let (pid, moment) = (child.id(), random.below(400_000));
             std::thread::sleep(Duration::from_micros(moment as u64));
-            signal(pid, "KILL");
+            signal(pid, Signal::KILL);
             finish(child);
             assert_nothing_left(d.place.path(), pid, &format!("KILL after {moment} microseconds"));
         }
@@ -127,13 +123,13 @@ fn nothing_is_left_on_the_target() {
             assert_eq!(d.number(query).await, 0, "{shadow}: after its end");
             d.exits(1, &format!("plan --db $DB --schema broken --shadow {shadow}"));
             assert_eq!(d.number(query).await, 0, "{shadow}: after an error");
-            for name in ["INT", "TERM"] {
+            for name in [Signal::INT, Signal::TERM] {
                 for moment in MOMENTS {
                     let child = d.start(&format!("plan --db $DB --out - --shadow {shadow}"));
                     std::thread::sleep(Duration::from_millis(*moment));
                     signal(child.id(), name);
                     let done = finish(child);
-                    let what = format!("{shadow}: {name} at {moment} ms: {done:?}");
+                    let what = format!("{shadow}: {name:?} at {moment} ms: {done:?}");
                     until(&what, async || d.number(query).await == 0).await;
                 }
             }
@@ -153,7 +149,7 @@ fn the_next_plumb_removes_what_a_killed_one_left() {
             for moment in MOMENTS {
                 let child = d.start(&format!("plan --db $DB --out - --shadow {shadow}"));
                 std::thread::sleep(Duration::from_millis(*moment));
-                signal(child.id(), "KILL");
+                signal(child.id(), Signal::KILL);
                 finish(child);
                 // The server finishes the statement that it was at.
                 let sessions = format!(

@@ -3,6 +3,7 @@
 use super::command::{Done, Place, finish, url};
 use super::{Bench, server};
 use plumb::pg::Session;
+use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};
 
 pub const TABLE: &str = "CREATE TABLE users (\n    id bigint PRIMARY KEY,\n    name text NOT NULL\n);\n";
@@ -66,4 +67,10 @@ pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
         assert!(Instant::now() < limit, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Sends a signal; machines without the package procps have no program for that.
+pub fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process");
+    kill_process(pid, signal).expect("the process runs");
 }
