@@ -231,7 +231,7 @@ pub fn introspect(error: &IntrospectError) -> Report {
 /// The server refused a query on its catalog.
 fn refused(what: &str, code: &str, message: &str) -> Report {
     if code == "42501" {
-        let message = format!("plumb may not read {what}: {message}");
+        let message = format!("plumb may not read the catalog ({what}): {message}");
         return general("introspect::permission", message.clone(), Some(missing_right(&message)));
     }
     let help = if code.starts_with("57") {

@@ -1,5 +1,9 @@
 //! plumb: your PostgreSQL schema, true to its source.
 
+/// Catalogs are many small maps and strings.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Parse trees are as deep as the longest chain of operators in a file; memory is taken only as far as it is used.
 const STACK: usize = 1 << 30;
 

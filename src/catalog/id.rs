@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -88,6 +88,9 @@ impl Hasher for Known {
 
 /// A map by address.
 pub type IdMap<V> = HashMap<Id, V, BuildHasherDefault<Known>>;
+
+/// A set of addresses.
+pub type IdSet = HashSet<Id, BuildHasherDefault<Known>>;
 
 impl Id {
     /// An object of `class` named by `name`, outermost part first (`["public", "users", "email"]` for a column).

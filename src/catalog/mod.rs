@@ -12,7 +12,7 @@ mod store;
 
 pub use edge::{Dependency, Edge};
 pub use fingerprint::{digest, fingerprint, fingerprint_of, fingerprints};
-pub use id::{Id, IdMap};
+pub use id::{Id, IdMap, IdSet};
 pub use object::Object;
 pub use snapshot::{FORMAT as SNAPSHOT_FORMAT, SnapshotError, read_snapshot, write_snapshot};
-pub use store::{Catalog, Unmanaged};
+pub use store::{Catalog, Entry, Unmanaged};

@@ -50,15 +50,17 @@ pub struct Catalog {
     used_by: Lists<(Id, Dependency)>,
 }
 
-/// An object, shared by all catalogs that were cut from one another, with its fingerprint once somebody has asked for it.
+/// An object as catalogs hold and share it, with its fingerprint once that was asked for.
 #[derive(Debug)]
-struct Entry {
-    object: Object,
+pub struct Entry {
+    /// The object.
+    pub object: Object,
     print: OnceLock<Print>,
 }
 
 impl Entry {
-    fn new(object: Object) -> Arc<Entry> {
+    /// One that no other catalog has.
+    pub fn new(object: Object) -> Arc<Entry> {
         Arc::new(Entry { object, print: OnceLock::new() })
     }
 }
@@ -98,7 +100,12 @@ impl<T> Lists<T> {
 impl Catalog {
     /// A catalog of these objects and edges; edges to objects that are not in it are left out.
     pub fn new(objects: Vec<Object>, edges: impl IntoIterator<Item = Edge>) -> Catalog {
-        let mut catalog = Catalog::of(objects.into_iter().map(Entry::new).collect());
+        Catalog::of_entries(objects.into_iter().map(Entry::new).collect(), edges)
+    }
+
+    /// The same of objects that other catalogs may hold too.
+    pub fn of_entries(objects: Vec<Arc<Entry>>, edges: impl IntoIterator<Item = Edge>) -> Catalog {
+        let mut catalog = Catalog::of(objects);
         let place = |id: &Id| catalog.places.get(id).copied();
         let places = edges.into_iter().filter_map(|e| Some((place(&e.dependent)?, place(&e.referenced)?, e.dependency)));
         let mut edges: Vec<_> = places.filter(|(a, b, _)| a != b).collect();

@@ -15,7 +15,7 @@ use super::{Outcome, side};
 use crate::apply::run::Settings;
 use crate::catalog::{Catalog, fingerprint};
 use crate::exit_code::{DONE, IN_PART, REFUSED};
-use crate::introspect::introspect;
+use crate::introspect::{Seen, introspect_beside};
 use crate::pg::{Session, lock};
 use crate::plan::text::time;
 use crate::plan::{Plan, Proof};
@@ -139,7 +139,7 @@ fn fresh(plan: &Plan, live: &Side, now: &Catalog, scope: &str) -> Result<(), Fai
 
 async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOptions, workspace: &Workspace) -> Outcome {
     // Read again under the lock: what was read before may have changed.
-    let now = introspect(session).await?;
+    let now = introspect_beside(session, &workspace.seen).await?;
     let scope = fingerprint(&plan.scope.of(&now));
     fresh(plan, live, &now, &scope)?;
     if scope == plan.to {
@@ -158,7 +158,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     let settings = Settings { lock_timeout: Some(lock_timeout) };
     let begun = Instant::now();
     Run { plan, session, settings, wait: options.wait, workspace }.all().await?;
-    verify(plan, session, begun.elapsed()).await
+    verify(plan, session, &workspace.seen, begun.elapsed()).await
 }
 
 /// Asks on a terminal; elsewhere the plan itself is the approval.
@@ -174,8 +174,8 @@ fn asked() -> Result<bool, Failure> {
 }
 
 /// The live database is where the plan said it would be.
-async fn verify(plan: &Plan, session: &Session, took: Duration) -> Outcome {
-    let after = introspect(session).await?;
+async fn verify(plan: &Plan, session: &Session, seen: &Seen, took: Duration) -> Outcome {
+    let after = introspect_beside(session, seen).await?;
     let found = fingerprint(&plan.scope.of(&after));
     if found == plan.to {
         let steps = plan.steps().count();

@@ -7,7 +7,7 @@ use super::arguments::{Database, Wanted};
 use super::failure::Failure;
 use super::workspace::Workspace;
 use crate::catalog::{Catalog, Id, read_snapshot};
-use crate::introspect::introspect;
+use crate::introspect::introspect_beside;
 use crate::kind;
 use crate::pg::{self, Session, Target};
 use crate::plan::{Sides, Source, thousands};
@@ -81,7 +81,7 @@ async fn database(workspace: &Workspace, target: Target) -> Result<Side, Failure
     }
     let session = pg::connect(&target).await?;
     let properties = Properties::read(&session).await.map_err(|e| Failure::from_server("connect::other", &e))?;
-    let catalog = introspect(&session).await?;
+    let catalog = introspect_beside(&session, &workspace.seen).await?;
     Ok(Side {
         catalog,
         name: target.to_string(),
@@ -151,7 +151,7 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
         workspace.progress.line(&format!("note: {notice}"));
     }
     workspace.progress.stage("reading the wanted catalog");
-    let catalog = introspect(&scratch.session).await?;
+    let catalog = introspect_beside(&scratch.session, &workspace.seen).await?;
     let line_ends = files.0.iter().map(|f| f.text.match_indices('\n').map(|(i, _)| i).collect()).collect();
     Ok(Side {
         catalog,

@@ -8,6 +8,7 @@ use super::arguments::{Arguments, Database, Wanted};
 use super::failure::Failure;
 use super::progress::Progress;
 use crate::config::{self, Config, Environment};
+use crate::introspect::Seen;
 use crate::pg::{self, Target};
 use crate::shadow::{Choice, Properties, Scratch, Shadow};
 
@@ -21,6 +22,8 @@ pub struct Workspace {
     pub color: bool,
     /// The last step that is committed in the live database; 0 while there is none.
     pub applied: Rc<Cell<u32>>,
+    /// What has been read of any database.
+    pub seen: Seen,
     shadow: Option<Shadow>,
 }
 
@@ -38,6 +41,7 @@ impl Workspace {
             progress: Progress::new(arguments.verbose, arguments.quiet),
             color: arguments.color(),
             applied: Rc::default(),
+            seen: Seen::default(),
             shadow: None,
         })
     }

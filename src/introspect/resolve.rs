@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Oids, Reading};
-use crate::catalog::{Dependency, Edge, Id, Unmanaged};
+use super::Oids;
+use super::reading::Reading;
+use crate::catalog::{Dependency, Edge, Id, IdMap, Unmanaged};
 
 /// Dependencies by which the server says that something is a part of something: internal, and of partitions.
 const PART: [char; 3] = ['i', 'P', 'S'];
@@ -17,8 +18,8 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    pub(super) fn new(reading: &Reading) -> Resolver {
-        let ids = reading.objects.iter().map(|(oids, _, o)| (*oids, o.id.clone())).collect();
+    pub(super) fn new(reading: &mut Reading) -> Resolver {
+        let ids = std::mem::take(&mut reading.ids);
         let mut through = HashMap::new();
         let mut members = HashMap::new();
         for (dependent, referenced, letter) in &reading.depends {
@@ -57,12 +58,7 @@ impl Resolver {
         None
     }
 
-    pub(super) fn edges(
-        &self,
-        depends: &[(Oids, Oids, char)],
-        inherited: &[(Oids, Oids)],
-        parents: &HashMap<Id, Id>,
-    ) -> Vec<Edge> {
+    pub(super) fn edges(&self, depends: &[(Oids, Oids, char)], inherited: &[(Oids, Oids)], parents: &IdMap<Id>) -> Vec<Edge> {
         let within = |inner: &Id, outer: &Id| std::iter::successors(parents.get(inner), |p| parents.get(*p)).any(|p| p == outer);
         let mut edges = Vec::with_capacity(depends.len());
         for (dependent, referenced, letter) in depends {
@@ -155,7 +151,7 @@ impl Resolver {
     }
 
     /// A partition is attached after its own members stand, and to a parent that stands.
-    fn partition_edges(&self, edges: &[Edge], parents: &HashMap<Id, Id>) -> Vec<Edge> {
+    fn partition_edges(&self, edges: &[Edge], parents: &IdMap<Id>) -> Vec<Edge> {
         let partitions: HashMap<&Id, &Id> =
             self.ids.values().filter(|id| id.class() == "partition").filter_map(|p| Some((parents.get(p)?, p))).collect();
         let normal = |a: &Id, b: &Id| Edge { dependent: a.clone(), referenced: b.clone(), dependency: Dependency::Normal };

@@ -332,9 +332,7 @@ pub fn check(object: &Object) -> Result<(), String> {
 
 /// A `check` for a kind whose definition is the struct `T`.
 fn reads_as<T: DeserializeOwned>(object: &Object) -> Result<(), String> {
-    serde_json::from_value::<T>(Value::Object(object.definition.clone()))
-        .map(drop)
-        .map_err(|e| format!("definition of {} cannot be read: {e}", object.id))
+    T::deserialize(&object.definition).map(drop).map_err(|e| format!("definition of {} cannot be read: {e}", object.id))
 }
 
 /// Whether columns of tables hold values of this type.

@@ -7,7 +7,7 @@ use super::settle::{candidates, settle};
 use crate::apply::run::StepFailed;
 use crate::catalog::{Catalog, Id, fingerprint};
 use crate::change::compare;
-use crate::introspect::{IntrospectError, introspect};
+use crate::introspect::{IntrospectError, Seen, introspect_beside};
 use crate::pg;
 use crate::plan::{Made, Proof, Sides};
 use crate::shadow::Scratch;
@@ -35,7 +35,8 @@ pub async fn prove(scratch: &Scratch, sides: &Sides, made: &Made) -> Result<Outc
     if let Err(e) = copy(scratch, &sides.whole).await? {
         return Ok(unproven(format!("no copy of the live schema could be made: {e}")));
     }
-    let before = introspect(&scratch.session).await?;
+    let seen = Seen::default();
+    let before = introspect_beside(&scratch.session, &seen).await?;
     if let Some(text) = differences(scratch, &before, &sides.whole).await? {
         return Ok(unproven(format!("the copy of the live schema differs from it: {text}")));
     }
@@ -45,7 +46,7 @@ pub async fn prove(scratch: &Scratch, sides: &Sides, made: &Made) -> Result<Outc
             return Ok(unproven(refused(&failed)));
         }
     }
-    let after = sides.scope.of(&introspect(&scratch.session).await?);
+    let after = sides.scope.of(&introspect_beside(&scratch.session, &seen).await?);
     if let Some(text) = differences(scratch, &after, &sides.desired).await? {
         return Ok(unproven(format!("run on a copy, the plan does not end in the wanted schema: {text}")));
     }

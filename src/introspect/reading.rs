@@ -1,0 +1,235 @@
+//! The rows of one reading -> objects, joined by address.
+
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use tokio_postgres::Row;
+
+use super::resolve::Resolver;
+use super::seen::Seen;
+use super::{IntrospectError, Oids, unmanaged};
+use crate::catalog::{Catalog, Entry, Id, IdMap, IdSet, Object, Unmanaged};
+use crate::kind::{self, KINDS, privileges};
+
+/// An object with an acl: its owner, the acl, and what the owner has by default.
+type Given = (Id, Option<String>, Vec<String>, Vec<String>);
+
+/// Rows as they come, before addresses are known.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub(super) ids: HashMap<Oids, Id>,
+    objects: Vec<(Oids, Option<Oids>, Arc<Entry>)>,
+    owners: Vec<(Id, String)>,
+    grants: Vec<Given>,
+    pub(super) depends: Vec<(Oids, Oids, char)>,
+    inherited: Vec<(Oids, Oids)>,
+    comments: Vec<(Oids, String)>,
+    unmanaged: Vec<(Oids, Unmanaged)>,
+    /// Catalog and OID of what is part of something without an address of its own.
+    parts: HashSet<(u32, u32)>,
+    /// The row about the database itself.
+    head: Option<Row>,
+}
+
+/// What rows give.
+pub(super) struct Joined {
+    pub(super) catalog: Catalog,
+    /// What has a comment and is no object of any kind.
+    pub(super) strange: Vec<Oids>,
+    /// Objects of kinds that are part of something that is not managed.
+    pub(super) lost: Vec<Oids>,
+    /// What plumb has never heard of.
+    pub(super) unknown: Vec<Oids>,
+}
+
+const HEAD: &str = "SELECT datname::text, current_user::text, pg_get_userbyid(datdba)::text, \
+     ARRAY(SELECT rolname::text FROM pg_roles) FROM pg_database WHERE datname = current_database()";
+
+const DEPENDS: &str =
+    "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384";
+
+/// A kind's query without the temporary objects of whatever session: nobody plans those, and their owner may drop them before
+/// they are deparsed. Kinds of many rows leave them out by themselves, which costs less.
+fn lasting(sql: String) -> String {
+    if sql.contains("relpersistence <> 't'") {
+        return sql;
+    }
+    format!(
+        "SELECT * FROM ({sql}) q(c, o, s, n, a, pc, po, ps, w, acl, acld, d, x) WHERE NOT (n[1] LIKE 'pg\\_temp\\_%' AND n[2] IS NOT NULL)"
+    )
+}
+
+/// Comments of user objects; on an extension, only one that differs from its control file's.
+const COMMENTS: &str = "SELECT classoid, objoid, objsubid, description FROM pg_description \
+     WHERE (objoid >= 16384 OR classoid = 'pg_namespace'::regclass AND objoid = 2200) \
+     AND (classoid <> 'pg_extension'::regclass OR NOT EXISTS (SELECT FROM pg_extension e JOIN pg_available_extensions a ON a.name = e.extname \
+     WHERE e.oid = objoid AND a.comment = description))";
+
+/// Members that a child table has from its parent, of any kind.
+const INHERITED: &str = "inherited members";
+
+/// Every query of a reading with what it reads: what is part of something comes after that.
+pub(super) fn queries(version: u32) -> Vec<(&'static str, Cow<'static, str>)> {
+    let mut queries: Vec<(&str, Cow<str>)> = Vec::new();
+    for kind in KINDS {
+        queries.extend(kind.query.map(|query| (kind.class, lasting(query(version).sql()).into())));
+        queries.extend(kind.inherited.map(|sql| (INHERITED, sql.into())));
+    }
+    queries.extend([("dependencies", DEPENDS.into()), ("comments", COMMENTS.into())]);
+    queries.extend([("objects that are not managed", unmanaged::sql(version).into())]);
+    queries.extend([("parts of objects", unmanaged::parts::sql(version).into()), ("the database", HEAD.into())]);
+    queries
+}
+
+/// Takes answers as they come, in the order of [`queries`]; nothing when they break off.
+pub(super) fn gather(
+    answers: &Receiver<(&'static str, Vec<Row>)>,
+    expected: usize,
+    version: u32,
+    seen: &Seen,
+) -> Result<Option<Joined>, IntrospectError> {
+    let mut reading = Reading::default();
+    for _ in 0..expected {
+        let Ok((what, rows)) = answers.recv() else { return Ok(None) };
+        reading.take(what, rows, seen)?;
+    }
+    reading.join(version).map(Some)
+}
+
+fn foreign(row: &Row) -> (Oids, Unmanaged) {
+    let (class, identity, schema, digest) = (row.get(0), row.get(1), row.get(2), row.get(3));
+    ((row.get(4), row.get(5), 0), Unmanaged { class, identity, schema, digest, uses: Vec::new() })
+}
+
+pub(super) fn oids(row: &Row, at: usize) -> Oids {
+    (row.get(at), row.get(at + 1), row.get(at + 2))
+}
+
+/// A definition without its nulls; the server takes longer to strip them.
+pub(super) fn map(value: Option<Value>) -> Map<String, Value> {
+    match value {
+        Some(Value::Object(map)) => stripped(map),
+        _ => Map::new(),
+    }
+}
+
+fn stripped(map: Map<String, Value>) -> Map<String, Value> {
+    let inner = |value| if let Value::Object(map) = value { Value::Object(stripped(map)) } else { value };
+    map.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, inner(v))).collect()
+}
+
+impl Reading {
+    fn take(&mut self, what: &'static str, rows: Vec<Row>, seen: &Seen) -> Result<(), IntrospectError> {
+        match what {
+            INHERITED => self.inherited.extend(rows.iter().map(|r| (oids(r, 0), oids(r, 3)))),
+            "dependencies" => self.depends.extend(rows.iter().map(|r| (oids(r, 0), oids(r, 3), r.get::<_, i8>(6) as u8 as char))),
+            "comments" => self.comments.extend(rows.iter().map(|r| (oids(r, 0), r.get(3)))),
+            "objects that are not managed" => {
+                self.unmanaged.extend(rows.iter().map(foreign).filter(|(_, o)| !o.schema.starts_with("pg_temp_")))
+            }
+            "parts of objects" => self.parts = rows.iter().map(|row| (row.get(0), row.get(1))).collect(),
+            "the database" => self.head = rows.into_iter().next(),
+            class => {
+                let mut known = seen.of(class);
+                self.objects.reserve(rows.len());
+                self.ids.reserve(rows.len());
+                for row in &rows {
+                    let parent = row.get::<_, Option<u32>>(5).map(|catalog| (catalog, row.get(6), row.get(7)));
+                    let above = parent.and_then(|p| self.ids.get(&p)).cloned();
+                    let entry = known.entry(row, above, |above| object(class, row, above))?;
+                    self.object(row, parent, entry);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one row of a kind's query, whose form `kind::Query` fixes.
+    fn object(&mut self, row: &Row, parent: Option<Oids>, entry: Arc<Entry>) {
+        let id = &entry.object.id;
+        let owner: Option<String> = row.get(8);
+        if let Some(acl) = row.get::<_, Option<Vec<String>>>(9) {
+            self.grants.push((id.clone(), owner.clone(), acl, row.get::<_, Option<Vec<String>>>(10).unwrap_or_default()));
+        }
+        if let Some(owner) = owner {
+            self.owners.push((id.clone(), owner));
+        }
+        self.ids.insert(oids(row, 0), id.clone());
+        self.objects.push((oids(row, 0), parent, entry));
+    }
+
+    /// Joins addresses, drops what belongs to extensions, and makes satellites and edges.
+    fn join(mut self, version: u32) -> Result<Joined, IntrospectError> {
+        let resolver = Resolver::new(&mut self);
+        let mut objects: Vec<Arc<Entry>> = Vec::with_capacity(self.objects.len() * 2);
+        let mut kept = IdSet::with_capacity_and_hasher(self.objects.len(), <_>::default());
+        let mut lost: Vec<Oids> = Vec::new();
+        let unmanaged: HashSet<(u32, u32)> = self.unmanaged.iter().map(|(o, _)| (o.0, o.1)).collect();
+        for (oids, parent, mut entry) in self.objects {
+            if resolver.is_member(oids) || parent.is_some_and(|p| resolver.is_member(p)) {
+                continue;
+            }
+            if let Some(parent) = parent {
+                let Some(parent) = resolver.exact(parent) else {
+                    // A trigger of a foreign table, and the like.
+                    lost.extend(Some(oids).filter(|_| unmanaged.contains(&(parent.0, parent.1))));
+                    continue;
+                };
+                if entry.object.parent.as_ref() != Some(parent) {
+                    entry = Entry::new(Object { parent: Some(parent.clone()), ..entry.object.clone() });
+                }
+            }
+            kept.insert(entry.object.id.clone());
+            objects.push(entry);
+        }
+        let mut owner_of: IdMap<String> = IdMap::default();
+        for (id, role) in self.owners.into_iter().filter(|(id, _)| kept.contains(id)) {
+            if kind::of(&id).has_owner {
+                objects.push(Entry::new(kind::owner_object(&id, &role)));
+            }
+            owner_of.insert(id, role);
+        }
+        let parent = |o: &Object| Some((o.id.clone(), o.parent.clone()?));
+        let parents: IdMap<Id> = objects.iter().filter_map(|e| parent(&e.object)).collect();
+        for (id, owner, acl, default) in self.grants.into_iter().filter(|(id, ..)| kept.contains(id)) {
+            let owner = owner.or_else(|| owner_of.get(parents.get(&id)?).cloned());
+            let (given, base) = (privileges::parse(&acl, owner.as_deref()), privileges::parse(&default, owner.as_deref()));
+            if given != base {
+                objects.push(Entry::new(kind::grant_object(&id, &given, &base)));
+            }
+        }
+        let mut strange = Vec::new();
+        for (oids, text) in &self.comments {
+            match resolver.exact(*oids) {
+                Some(id) if kept.contains(id) => objects.push(Entry::new(kind::comment_object(id, text))),
+                Some(_) => {}
+                None if resolver.is_member(*oids) => {}
+                None => strange.push(*oids),
+            }
+        }
+        let unknown = resolver.unknown(&self.depends, &self.unmanaged, &self.parts);
+        let edges = resolver.edges(&self.depends, &self.inherited, &parents);
+        let mut catalog = Catalog::of_entries(objects, edges);
+        catalog.unmanaged = resolver.unmanaged(self.unmanaged, &self.depends);
+        catalog.server = version;
+        if let Some(row) = self.head {
+            (catalog.database, catalog.role, catalog.owner) = (row.get(0), row.get(1), row.get(2));
+            catalog.roles = row.get::<_, Vec<String>>(3).into_iter().collect();
+        }
+        Ok(Joined { catalog, strange, lost, unknown })
+    }
+}
+
+/// The object of one row of a kind's query.
+fn object(class: &str, row: &Row, parent: Option<Id>) -> Result<Object, IntrospectError> {
+    let id = Id::with_args(class, row.get::<_, Vec<String>>(3), row.get::<_, Option<Vec<String>>>(4));
+    let mut detail = map(row.get(12));
+    if let (Some(owner), Some(default)) = (row.get::<_, Option<String>>(8), row.get::<_, Option<Vec<String>>>(10)) {
+        detail.insert("acl_default".to_owned(), json!(privileges::parse(&default, Some(&owner))));
+    }
+    let object = Object { id, parent, definition: map(row.get(11)), detail };
+    kind::check(&object).map_err(IntrospectError::Unreadable)?;
+    Ok(object)
+}
