@@ -2,9 +2,11 @@
 
 use serde::Deserialize;
 
-use super::{Absorbed, BASE, Carried, Cost, Kind, Query, expression, reads_as};
+use super::relation::made_anew;
+use super::sequence::Sequence;
+use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Query, expression, reads_as};
 use crate::catalog::Object;
-use crate::sql::ident;
+use crate::sql::{ident, literal};
 use crate::statement::{LockMode, Statement};
 
 #[derive(Deserialize)]
@@ -17,6 +19,25 @@ fn on_column(object: &Object, action: &str) -> Vec<Statement> {
     let table = object.id.table_sql();
     let sql = format!("ALTER TABLE ONLY {table} ALTER COLUMN {} {action}", ident(object.id.base()));
     vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
+}
+
+fn set(context: &Context, object: &Object) -> Vec<Statement> {
+    let set = on_column(object, &format!("SET DEFAULT {}", object.read::<Default>().expression));
+    set.into_iter().chain(after_rows(context, object)).collect()
+}
+
+/// A new sequence that from now on numbers the rows of a table that stands.
+fn after_rows(context: &Context, object: &Object) -> Option<Statement> {
+    let column =
+        context.desired.get(object.parent.as_ref()?).filter(|c| ["smallint", "integer", "bigint"].contains(&c.text("type")))?;
+    let stands = context.live.contains(&column.id) && !made_anew(context, column);
+    let used = context.desired.uses(&object.id).iter().map(|(id, _)| id);
+    let sequence =
+        used.filter(|id| id.class() == "sequence" && !context.live.contains(id)).find_map(|id| context.desired.get(id))?;
+    let (name, table) = (sequence.id.sql(), column.id.table_sql());
+    let position = format!("(SELECT last_value FROM {name})");
+    let numbered = || sequence.read::<Sequence>().after_rows(&literal(&name), &position, &table, &ident(column.id.base()));
+    stands.then(numbered)
 }
 
 /// The kind.
@@ -38,8 +59,8 @@ pub static KIND: Kind = Kind {
     }),
     check: reads_as::<Default>,
     fields: &[expression("expression", Cost::Alter)],
-    create: |_, o| on_column(o, &format!("SET DEFAULT {}", o.read::<Default>().expression)),
-    alter: |_, _, o, _| on_column(o, &format!("SET DEFAULT {}", o.read::<Default>().expression)),
+    create: set,
+    alter: |context, _, o, _| set(context, o),
     drop: |_, o| on_column(o, "DROP DEFAULT"),
     // The default of a view's column is always a statement of its own.
     element: Some(|_, o| o.parent.as_ref().is_some_and(|p| p.class() == "column").then(String::new)),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::column::on_column;
 use super::sequence::{PAIRS, Sequence};
 use crate::catalog::Object;
-use crate::sql::{ident, qualified};
+use crate::sql::{ident, literal, qualified};
 use crate::statement::{LockMode, Statement};
 
 /// `GENERATED ... AS IDENTITY`.
@@ -43,9 +43,13 @@ impl Identity {
     }
 }
 
+/// The parts of the name of the column's sequence.
+fn name(column: &Object) -> Option<Vec<String>> {
+    serde_json::from_value(column.detail.get("sequence")?.clone()).ok()
+}
+
 /// The sequence takes the name that is wanted.
 fn rename(old: &Object, new: &Object) -> Option<Statement> {
-    let name = |o: &Object| serde_json::from_value::<Vec<String>>(o.detail.get("sequence")?.clone()).ok();
     let (before, after) = (name(old)?, name(new)?);
     let sequence = qualified(&before);
     let sql = format!("ALTER SEQUENCE {sequence} RENAME TO {}", ident(after.last()?));
@@ -56,10 +60,21 @@ fn of(column: &Object) -> Option<Identity> {
     serde_json::from_value(column.definition.get("identity")?.clone()).ok()
 }
 
+/// The sequence of a new identity goes on after the numbers that the rows have.
+pub fn after_rows(column: &Object) -> Option<Statement> {
+    let table = column.id.table_sql();
+    let sequence = format!("pg_catalog.pg_get_serial_sequence({}, {})", literal(&table), literal(column.id.base()));
+    let identity = of(column)?.sequence;
+    Some(identity.after_rows(&sequence, &identity.start.to_string(), &table, &ident(column.id.base())))
+}
+
 /// From one column's identity to another's.
 pub fn alter(old: &Object, new: &Object) -> Vec<Statement> {
     match (of(old), of(new)) {
-        (None, Some(identity)) => vec![on_column(new, &format!("ADD {}", identity.clause()))],
+        (None, Some(identity)) => {
+            let added = on_column(new, &format!("ADD {}", identity.clause()));
+            std::iter::once(added).chain(after_rows(new)).collect()
+        }
         (Some(_), None) => vec![on_column(new, "DROP IDENTITY")],
         (Some(before), Some(after)) => {
             let renamed = if before.name == after.name { None } else { rename(old, new) };
@@ -67,7 +82,10 @@ pub fn alter(old: &Object, new: &Object) -> Vec<Statement> {
                 if before.always == after.always { String::new() } else { format!("SET GENERATED {} ", after.words()) };
             action += after.sequence.changes(&before.sequence, "SET ").replace("SET ", " SET ").trim_start();
             let changed = Some(action.trim()).filter(|a| !a.is_empty()).map(|a| on_column(new, a));
-            renamed.into_iter().chain(changed).collect()
+            let sequence = name(new).map_or(String::new(), |name| qualified(&name));
+            let alter = format!("ALTER SEQUENCE {sequence}");
+            let within = after.sequence.within(&before.sequence, &sequence, &alter, " ");
+            renamed.into_iter().chain(within).chain(changed).collect()
         }
         (None, None) => Vec::new(),
     }

@@ -1,9 +1,9 @@
 //! The rows of a table that is made anew: put aside before, given back after.
 
-use super::Context;
 use super::relation::name_beside;
+use super::{Context, identity};
 use crate::catalog::{Id, Object};
-use crate::sql::{ident, literal, qualified};
+use crate::sql::{ident, qualified};
 use crate::statement::{LockMode, Loss, Statement};
 
 /// The statements that carry rows over.
@@ -41,7 +41,7 @@ pub fn keep(context: &Context, table: &Id, from: &[Id]) -> Option<Kept> {
     let values = values.collect::<Vec<_>>().join(", ");
     let sql = format!("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {holder}", table.sql(), names.join(", "));
     let mut restore = vec![Statement::new(sql).rewrite(table.sql()), Statement::new(format!("DROP TABLE {holder}"))];
-    restore.extend(columns.iter().filter(|c| c.definition.contains_key("identity")).map(|c| position(table, c)));
+    restore.extend(columns.iter().filter_map(|c| identity::after_rows(c)));
     Some(Kept { save, restore })
 }
 
@@ -64,13 +64,4 @@ fn save(holder: &str, names: &[String], from: &[Id]) -> Vec<Statement> {
         copy = copy.scan(relation);
     }
     vec![lock, copy]
-}
-
-/// The sequence of a new identity column goes on after the highest value.
-fn position(table: &Id, column: &Object) -> Statement {
-    let (name, table) = (ident(column.id.base()), table.sql());
-    let sequence = format!("pg_catalog.pg_get_serial_sequence({}, {})", literal(&table), literal(column.id.base()));
-    let descends = column.definition.get("identity").and_then(|i| i.get("increment")).and_then(|i| i.as_i64()).unwrap_or(1) < 0;
-    let last = if descends { "min" } else { "max" };
-    Statement::new(format!("SELECT pg_catalog.setval({sequence}, {last}({name})) FROM {table} HAVING {last}({name}) IS NOT NULL"))
 }

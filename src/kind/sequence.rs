@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::{BASE, Cost, Kind, Query, Space, field, reads_as};
 use crate::catalog::Object;
+use crate::sql::literal;
 use crate::statement::{LockMode, Loss, Statement};
 
 /// The numbers of a sequence; also of an identity column's.
@@ -12,7 +13,7 @@ use crate::statement::{LockMode, Loss, Statement};
 pub struct Sequence {
     #[serde(rename = "type")]
     data_type: String,
-    start: i64,
+    pub(super) start: i64,
     increment: i64,
     min: i64,
     max: i64,
@@ -67,10 +68,39 @@ impl Sequence {
             (self.cache != old.cache, format!("CACHE {}", self.cache)),
             (self.cycle != old.cycle, if self.cycle { "CYCLE" } else { "NO CYCLE" }.to_owned()),
         ];
-        let changed = pairs.into_iter().filter(|(differs, _)| *differs).map(|(_, o)| format!("{before}{o}"));
-        // A sequence that starts outside of its new bounds has to start again.
-        let restart = (old.start < self.min || old.start > self.max).then(|| " RESTART".to_owned());
-        changed.chain(restart).collect()
+        pairs.into_iter().filter(|(differs, _)| *differs).map(|(_, o)| format!("{before}{o}")).collect()
+    }
+
+    /// A new sequence for the rows that stand goes on after their last number, if that lies ahead. `sequence` and `position` are
+    /// expressions: the sequence, and where it stands.
+    pub fn after_rows(&self, sequence: &str, position: &str, table: &str, column: &str) -> Statement {
+        let (last, from, to) = match self.increment < 0 {
+            true => ("min", self.min.to_string(), position.to_owned()),
+            false => ("max", position.to_owned(), self.max.to_string()),
+        };
+        Statement::new(format!(
+            "SELECT pg_catalog.setval({sequence}, {last}({column})) FROM {table} HAVING {last}({column}) BETWEEN {from} AND {to}"
+        ))
+    }
+
+    /// What brings the position of `old`, the sequence `name`, within the bounds of `self` where it may lie outside: one that is
+    /// within them goes on from where it is. `alter` is what bounds can be given to, each with `before` before it.
+    pub fn within(&self, old: &Sequence, name: &str, alter: &str, before: &str) -> Vec<Statement> {
+        if (self.min..=self.max).contains(&old.start) {
+            return Vec::new();
+        }
+        let (min, max) = (old.min.min(self.min), old.max.max(self.max));
+        let wider = if old.data_type == self.data_type { "" } else { " AS bigint" };
+        let widened = format!("{alter}{wider}{before}MINVALUE {min}{before}MAXVALUE {max}");
+        let moved = format!(
+            "SELECT pg_catalog.setval({}, {}, false) FROM {name} WHERE last_value NOT BETWEEN {} AND {}",
+            literal(name),
+            self.start,
+            self.min,
+            self.max
+        );
+        let lock = |sql| Statement::new(sql).lock(name.to_owned(), LockMode::ShareRowExclusive);
+        vec![lock(widened), Statement::new(moved).lock(name.to_owned(), LockMode::RowExclusive)]
     }
 }
 
@@ -86,7 +116,7 @@ fn alter(old: &Object, new: &Object) -> Vec<Statement> {
     let name = new.id.sql();
     let mut changes = if before.data_type == after.data_type { String::new() } else { format!(" AS {}", after.data_type) };
     changes += &after.changes(&before, " ");
-    let mut statements = Vec::new();
+    let mut statements = after.within(&before, &name, &format!("ALTER SEQUENCE {name}"), " ");
     if !changes.is_empty() {
         statements
             .push(Statement::new(format!("ALTER SEQUENCE {name}{changes}")).lock(name.clone(), LockMode::ShareRowExclusive));

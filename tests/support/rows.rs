@@ -1,7 +1,7 @@
 //! Whether rows survive: count and content of every table, over the columns that exist on both sides. Where a column has another
 //! type afterwards, the old text is read as a value of that type first (`10.0.0.1` is `10.0.0.1/32` as inet); where the server
 //! knows no such reading, only what was NULL has to be NULL still. Generated columns are left out, and so are partitioned tables:
-//! a table's rows are its own, wherever it is attached.
+//! a table's rows are its own, wherever it is attached. Sequences go on from where they were.
 
 use super::server::{message, session};
 use plumb::pg::Session;
@@ -23,8 +23,8 @@ const TABLES: &str = "SELECT n.nspname::text, c.relname::text, \
      coalesce(array_agg(a.attname::text ORDER BY a.attname) FILTER (WHERE a.attname IS NOT NULL), '{}'), \
      coalesce(array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY a.attname) FILTER (WHERE a.attname IS NOT NULL), '{}') \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' \
-     WHERE c.relkind = 'r' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'plumb') \
+     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND (c.relkind = 'r' OR a.attname <> 'log_cnt') \
+     WHERE c.relkind IN ('r', 'S') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', 'plumb') \
      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e') \
      GROUP BY 1, 2";
 
