@@ -16,6 +16,7 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
             "table" if node.op == Op::Drop => left(graph, list, node, &table),
             "table" if node.op == Op::Create => born(graph, list, node, &table),
             "partition" if node.op == Op::Create => joined(graph, list, node, &table, &ALL),
+            "foreign key" if node.op == Op::Create => refers(graph, list, node),
             "table" if node.op == Op::Alter && graph.changes.alters(&table, "inherits") => {
                 let parents = |c: &Catalog| c.get(&table).and_then(|t| t.definition.get("inherits").cloned());
                 if parents(graph.live).is_some() {
@@ -60,6 +61,21 @@ fn parted(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
             for id in &theirs {
                 push(list, Some(node.clone()), graph.node(op, id), false, sentence);
             }
+        }
+    }
+}
+
+/// A foreign key looks into every partition of the table that it refers to, and DROP TABLE is refused for those: what is no
+/// partition any more goes before it comes.
+fn refers(graph: &Graph, list: &mut Vec<Edge>, node: &Node) {
+    let referenced = graph.desired.get(&node.id).map(|key| key.text("referenced")).unwrap_or_default();
+    let used = graph.desired.uses(&node.id).iter().filter_map(|(used, _)| graph.desired.get(used)?.parent.clone());
+    let mut todo: Vec<Id> = used.filter(|table| table.sql() == referenced).collect();
+    while let Some(table) = todo.pop() {
+        for partition in graph.live.used_by(&table).iter().map(|(id, _)| id).filter(|id| id.class() == "partition") {
+            let sentence = || format!("{} would look into {partition} too", node.id);
+            push(list, graph.node(Op::Drop, partition), Some(node.clone()), false, sentence);
+            todo.extend(graph.live.get(partition).and_then(|p| p.parent.clone()).filter(|t| *t != table));
         }
     }
 }
