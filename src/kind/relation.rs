@@ -130,11 +130,14 @@ pub fn parted(context: &Context, member: &Object) -> bool {
     let Some(table) = &member.parent else { return false };
     let partition = table.as_class("partition");
     let inherits = |c: &Catalog| c.get(table).and_then(|t| t.definition.get("inherits").cloned());
-    let bound = |c: &Catalog| c.get(&partition).map(|p| p.definition.clone());
-    let parent = context.live.uses(&partition).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
-    inherits(context.live) != inherits(context.desired)
-        || bound(context.live) != bound(context.desired)
-        || parent.into_iter().any(|p| table_made_anew(context, p))
+    inherits(context.live) != inherits(context.desired) || attached_anew(context, &partition)
+}
+
+/// Whether a partition is not the same part of the same table before and after.
+pub fn attached_anew(context: &Context, partition: &Id) -> bool {
+    let bound = |c: &Catalog| c.get(partition).map(|p| p.definition.clone());
+    let mut parents = context.live.uses(partition).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
+    bound(context.live) != bound(context.desired) || parents.any(|p| table_made_anew(context, p))
 }
 
 /// Whether some index of the table is wanted as the one to CLUSTER ON: marking it takes the mark off the others.
