@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::family::family;
 use super::graph::{Edge, Graph, Node, Op};
+use super::owned::owned;
 use super::rows;
 use crate::catalog::{Dependency, Id, Object};
 use crate::kind::{self, Space};
@@ -22,6 +23,7 @@ pub fn edges(graph: &mut Graph) {
     alone(graph, &mut list);
     rows::edges(graph, &mut list);
     family(graph, &mut list);
+    owned(graph, &mut list);
     graph.edges = list;
 }
 
