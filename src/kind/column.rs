@@ -54,7 +54,13 @@ fn compression_word(letter: &str) -> &'static str {
 }
 
 /// `name type COLLATE ... DEFAULT ... NOT NULL`.
-fn words(context: &Context, object: &Object, nested: bool) -> String {
+fn words(context: &Context, object: &Object) -> String {
+    let identity = object.read::<Column>().identity.map_or(String::new(), |i| format!(" {}", i.clause()));
+    words_with(context, object, &(identity + &default_words(context, object)))
+}
+
+/// The same with these words in the place of identity and default.
+pub(super) fn words_with(context: &Context, object: &Object, value: &str) -> String {
     let c: Column = object.read();
     let mut text = format!("{} {}", ident(object.id.base()), c.data_type);
     text += &c.compression.as_ref().map_or(String::new(), |m| format!(" COMPRESSION {}", compression_word(m)));
@@ -62,11 +68,7 @@ fn words(context: &Context, object: &Object, nested: bool) -> String {
     if let Some(generated) = &c.generated {
         text += &format!(" GENERATED ALWAYS AS ({generated}) {}", if c.generated_virtual { "VIRTUAL" } else { "STORED" });
     }
-    text += &c.identity.as_ref().map_or(String::new(), |i| format!(" {}", i.clause()));
-    if nested {
-        text += &default_words(context, object);
-    }
-    text + &not_null::words(context, object)
+    text + value + &not_null::words(context, object)
 }
 
 /// ` DEFAULT ...`, where the default is made together with the column.
@@ -105,8 +107,10 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
     let mut statements = Vec::new();
     // A table that comes to its parent later has to have the parent's columns then.
     let comes = object.parent.as_ref().is_some_and(|t| context.live.contains(t)) && parted(context, object);
-    if !c.inherited || comes {
-        let sql = format!("ALTER TABLE {table} ADD COLUMN {}", words(context, object, true));
+    if c.identity.is_some() && identity::has_heirs(context, object) {
+        statements.extend(identity::add_with_heirs(context, object));
+    } else if !c.inherited || comes {
+        let sql = format!("ALTER TABLE {table} ADD COLUMN {}", words(context, object));
         let mut add = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive);
         if c.identity.is_some() || c.generated.is_some() && !c.generated_virtual {
             add = add.rewrite(table);
@@ -347,7 +351,7 @@ pub static KIND: Kind = Kind {
             return Some(of_type(context, o));
         }
         let from_inheritance = o.flag("inherited") && table.definition.contains_key("inherits");
-        (!from_inheritance).then(|| words(context, o, true))
+        (!from_inheritance).then(|| words(context, o))
     }),
     beyond_element: extras,
     absorbed: Absorbed::Inside,

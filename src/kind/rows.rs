@@ -67,7 +67,7 @@ fn save(holder: &str, names: &[String], from: &[Id]) -> Vec<Statement> {
 }
 
 /// The sequence of a new identity column goes on after the highest value.
-fn position(table: &Id, column: &Object) -> Statement {
+pub fn position(table: &Id, column: &Object) -> Statement {
     let (name, table) = (ident(column.id.base()), table.sql());
     let sequence = format!("pg_catalog.pg_get_serial_sequence({}, {})", literal(&table), literal(column.id.base()));
     let descends = column.definition.get("identity").and_then(|i| i.get("increment")).and_then(|i| i.as_i64()).unwrap_or(1) < 0;
