@@ -17,6 +17,7 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
             match verdict(changes, desired, whole, &id, &dependent, dependency) {
                 Verdict::Stays => {}
                 Verdict::Blocked => changes.blocked.push(Blocked { change: id.clone(), by: dependent.to_string() }),
+                Verdict::Remade => remade(changes, desired, whole, &id, &dependent, &mut todo),
                 Verdict::Carried => {
                     for user in unseen(whole, &id, &dependent) {
                         let verdict = under_retype(changes, desired, &user, Dependency::Normal, true);
@@ -51,6 +52,17 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
     }
     changes.blocked.sort_by(|a, b| (&a.change, &a.by).cmp(&(&b.change, &b.by)));
     changes.blocked.dedup();
+}
+
+/// A type is made anew under its name with what it is made of, whether or not anything else of it changes.
+fn remade(changes: &mut Changes, desired: &Catalog, whole: &Catalog, because: &Id, id: &Id, todo: &mut Vec<Id>) {
+    let (Some(old), Some(new)) = (whole.get(id), desired.get(id)) else { return };
+    let alone = Change { action: Action::Alter(Vec::new()), ..rebuilt(old, new, because) };
+    let change = changes.list.entry(id.clone()).or_insert(alone);
+    if !change.remade {
+        (change.retype, change.remade) = (true, true);
+        todo.push(id.clone());
+    }
 }
 
 /// What rests on a key or an index that is made anew with a column's new type, and not on the column: the server does not see it
@@ -89,6 +101,7 @@ enum Verdict {
     Carried,
     Rebuilt,
     Retyped,
+    Remade,
     Blocked,
 }
 
@@ -117,6 +130,15 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
     }
     let Some(change) = changes.list.get(id) else { return Verdict::Stays };
     if change.retype {
+        if change.remade && kind::held_over(whole, id).contains(dependent) {
+            // Where it is not made of that type any more, its own change lets go of it before.
+            let still = desired.uses(dependent).iter().any(|(used, _)| used == id);
+            return if still { Verdict::Remade } else { Verdict::Stays };
+        }
+        // A type whose attributes change in place changes with what is made of it.
+        if !change.remade && kind::is_made_of_types(id) && kind::is_made_of_types(dependent) {
+            return Verdict::Stays;
+        }
         if id.class() != "column" {
             let column = whole.get(dependent).is_some_and(|d| kind::is_of_type(d, id));
             return if column { Verdict::Retyped } else { under_retype(changes, desired, dependent, dependency, true) };

@@ -74,12 +74,18 @@ pub fn waits_as_text(id: &Id) -> bool {
 }
 
 /// No statement changes the type or collation `old` (`TYPE`, `COLLATION`): a new one takes its name, every column moves over to
-/// it, and the old one goes.
+/// it, then what is made of it, and the old one goes.
 pub fn remake(context: &Context, word: &str, old: &Object, create: Statement) -> Vec<Statement> {
     let aside = move_aside(old.id.base());
     let rename = Statement::new(format!("ALTER {word} {} RENAME TO {}", old.id.sql(), ident(&aside)));
     let mut statements = vec![rename, create];
     statements.extend(retype_users(context, &old.id, false));
+    // What is made of the old one is the same over the new one; its own changes come after.
+    for id in super::held_over(context.live, &old.id) {
+        if let (Some(over), Some(wanted)) = (context.live.get(&id), context.desired.get(&id)) {
+            statements.extend((super::of(&id).remake)(context, over, wanted));
+        }
+    }
     statements.push(Statement::new(format!("DROP {word} {}", qualified(&[old.id.first(), &aside]))));
     statements
 }

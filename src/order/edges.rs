@@ -93,6 +93,24 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
                 push(list, altered.clone(), graph.node(Op::Create, user), false, sentence);
             }
         }
+        if change.remade {
+            over_remade(graph, list, &change.id);
+        }
+    }
+}
+
+/// Types that are made of one that is made anew are so in the same step: what rests on them goes before.
+fn over_remade(graph: &Graph, list: &mut Vec<Edge>, id: &Id) {
+    let mut todo = kind::held_over(graph.live, id);
+    while let Some(over) = todo.pop() {
+        let columns = graph.live.used_by(&over).iter().map(|(user, _)| user).filter(|user| user.class() == "column");
+        let bases = columns.chain([&over]);
+        let users = bases.flat_map(|base| graph.live.used_by(base)).map(|(user, _)| user);
+        for user in users.chain(graph.live.children(&over).map(|c| &c.id)) {
+            let sentence = || format!("{over} is made anew with {id}");
+            push(list, graph.node(Op::Drop, user), graph.node(Op::Alter, id), false, sentence);
+        }
+        todo.extend(kind::held_over(graph.live, &over));
     }
 }
 
