@@ -28,7 +28,10 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
                     if !retyped_only.iter().any(|(c, _)| *c == dependent) {
                         retyped_only.push((dependent.clone(), id.clone()));
                         for (user, dependency) in whole.used_by(&dependent).to_vec() {
-                            let verdict = under_retype(changes, desired, &user, dependency, kind::waits_as_text(&id));
+                            // One side of a foreign key has the new type before the other one has.
+                            let apart = kind::of(&user).carried == kind::Carried::WithinFamily && id.class() != "collation";
+                            let direct = apart || kind::waits_as_text(&id);
+                            let verdict = under_retype(changes, desired, &user, dependency, direct);
                             apply(changes, desired, whole, &dependent, user, verdict, &mut todo);
                         }
                     }
