@@ -82,10 +82,13 @@ fn other_errors_read_well() {
     let reports = [
         connect(&ConnectError::WrongPassword { place, given: true }),
         refused("policies", "42501", "permission denied for table pg_statistic_ext_data"),
-        cycle(&Cycle(vec![
-            "creating view public.a comes before creating view public.b: view public.b uses view public.a".into(),
-            "creating view public.b comes before creating view public.a: view public.a uses view public.b".into(),
-        ])),
+        cycle(&Cycle {
+            sentences: vec![
+                "creating view public.a comes before creating view public.b: view public.b uses view public.a".into(),
+                "creating view public.b comes before creating view public.a: view public.a uses view public.b".into(),
+            ],
+            altered: Vec::new(),
+        }),
         plan(&PlanError::Tampered { stated: "7f3a9c1e".into(), found: "11c0ffee".into() }),
     ];
     insta::assert_snapshot!(all(&reports));
