@@ -74,8 +74,10 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
             push(list, Some(node.clone()), graph.node(Op::Drop, used), false, sentence);
             let retyped = graph.changes.list.get(used).is_some_and(|c| c.retype);
             let lets_go = node.op == Op::Drop || retyped && !graph.desired.uses(&node.id).iter().any(|(u, _)| u == used);
+            // A key holds on to its columns' NOT NULL.
+            let nulls = node.op == Op::Drop && graph.changes.alters(used, "not_null");
             if lets_go {
-                push(list, Some(node.clone()), graph.node(Op::Alter, used), !retyped, sentence);
+                push(list, Some(node.clone()), graph.node(Op::Alter, used), !(retyped || nulls), sentence);
             }
             // Columns of a retyped type change with it: what rests on them goes first and comes back after.
         }
