@@ -13,6 +13,10 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
     let mut todo: Vec<Id> = changes.list.values().filter(torn).map(|c| c.id.clone()).collect();
     let mut retyped_only: Vec<(Id, Id)> = Vec::new();
     while let Some(id) = todo.pop() {
+        // A part that its whole makes is known while something is attached to it, and stands without that too.
+        if kind::of(&id).made_with_whole && !with_its_whole(changes, whole, &id) {
+            continue;
+        }
         for (dependent, dependency) in whole.used_by(&id).to_vec() {
             match verdict(changes, desired, whole, &id, &dependent, dependency) {
                 Verdict::Stays => {}
@@ -74,7 +78,8 @@ fn unseen(whole: &Catalog, column: &Id, key: &Id) -> Vec<Id> {
     let sees = |user: &Id| whole.uses(user).iter().any(|(used, _)| used == column);
     let part = |user: &Id| whole.get(user).is_some_and(|o| o.parent.as_ref() == Some(key));
     let users = whole.used_by(key).iter().filter(|(_, d)| *d == Dependency::Normal).map(|(user, _)| user);
-    users.filter(|user| !sees(user) && !part(user)).cloned().collect()
+    let carried = |user: &Id| kind::of(user).carried == kind::Carried::Always;
+    users.filter(|user| !sees(user) && !part(user) && !carried(user)).cloned().collect()
 }
 
 /// No statement takes an index away from the index of the partitioned table: that one is made anew.
@@ -189,7 +194,8 @@ fn with_its_whole(changes: &Changes, whole: &Catalog, id: &Id) -> bool {
 fn under_retype(changes: &Changes, desired: &Catalog, user: &Id, dependency: Dependency, direct: bool) -> Verdict {
     let kind = kind::of(user);
     let inherited = dependency == Dependency::Inherited && kind.made_by_parent;
-    if changes.goes(user) || kind.holds_rows || inherited || user.of().is_some() {
+    let elsewhere = !kind.rests_on.is_empty() && !kind.rests_on.contains(&"column");
+    if changes.goes(user) || kind.holds_rows || inherited || elsewhere || user.of().is_some() {
         return Verdict::Stays;
     }
     if !direct && kind.carried != kind::Carried::Never {
