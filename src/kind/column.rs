@@ -157,6 +157,17 @@ fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     vec![statement]
 }
 
+/// A column that changes its type or collation, by itself or with its parent table's, forgets how its values are stored. What
+/// differs is changed by itself.
+pub(super) fn after_retype(old: &Object, new: &Object) -> Vec<Statement> {
+    let (before, after): (Column, Column) = (old.read(), new.read());
+    let storage = after.storage.filter(|s| before.storage.as_ref() == Some(s));
+    let compression = after.compression.filter(|c| before.compression.as_ref() == Some(c));
+    let storage = storage.map(|s| format!("SET STORAGE {}", storage_word(&s)));
+    let compression = compression.map(|c| format!("SET COMPRESSION {}", compression_word(&c)));
+    storage.into_iter().chain(compression).map(|action| on_column(new, &action)).collect()
+}
+
 fn length(data_type: &str) -> Option<i64> {
     data_type.split_once('(').and_then(|(_, rest)| rest.split([',', ')']).next()?.parse().ok())
 }
@@ -197,8 +208,9 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
     let (before, after): (Column, Column) = (old.read(), new.read());
     let one = |action: String| vec![on_column(new, &action)];
     match name {
-        "type" | "collation" | "generated" if before.inherited && after.inherited && !parted(context, new) => Vec::new(),
-        "type" | "collation" => retype(context, old, new),
+        "generated" if before.inherited && after.inherited && !parted(context, new) => Vec::new(),
+        "type" | "collation" if before.inherited && after.inherited && !parted(context, new) => after_retype(old, new),
+        "type" | "collation" => retype(context, old, new).into_iter().chain(after_retype(old, new)).collect(),
         "not_null" if after.not_null => vec![not_null::add(new, comes_from_parent(context, new))],
         "not_null" => vec![not_null::remove(new)],
         "not_null_constraint" if before.not_null && after.not_null => not_null::alter(old, new),

@@ -1,6 +1,7 @@
 //! What tables, indexes, views and types share: storage parameters, and moving columns from one type to another.
 
 use super::Context;
+use super::column::after_retype;
 use crate::catalog::{Catalog, Id, Object};
 use crate::sql::{ident, literal, qualified};
 use crate::statement::{LockMode, Statement};
@@ -92,10 +93,16 @@ pub fn remake(context: &Context, word: &str, old: &Object, create: Statement) ->
 
 /// Moves every column that uses the type or collation `id` over to the one that has taken its name, or to text.
 pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement> {
-    let mut statements = Vec::new();
+    let (mut statements, mut kept) = (Vec::new(), Vec::new());
     for (user, _) in context.live.used_by(id) {
         let Some(column) = context.desired.get(user).filter(|c| c.id.class() == "column") else { continue };
-        if column.flag("inherited") || !super::is_of_type(column, id) || made_anew(context, column) {
+        if !super::is_of_type(column, id) || made_anew(context, column) {
+            continue;
+        }
+        if !to_text && let Some(old) = context.live.get(&column.id) {
+            kept.extend(after_retype(old, column));
+        }
+        if changes_with_parent(context, column) {
             continue;
         }
         let (name, table) = (ident(column.id.base()), column.id.table_sql());
@@ -112,7 +119,14 @@ pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement>
         };
         statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).rewrite(table));
     }
+    statements.extend(kept);
     statements
+}
+
+/// Whether a statement on the parent table's column changes this one too: it came from there, and the two tables stay together.
+fn changes_with_parent(context: &Context, column: &Object) -> bool {
+    let before = context.live.get(&column.id).is_some_and(|old| old.flag("inherited"));
+    before && column.flag("inherited") && !parted(context, column)
 }
 
 /// Whether it is a partitioned table.
