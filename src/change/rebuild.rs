@@ -13,10 +13,15 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
     let mut todo: Vec<Id> = changes.list.values().filter(torn).map(|c| c.id.clone()).collect();
     let mut retyped_only: Vec<(Id, Id)> = Vec::new();
     while let Some(id) = todo.pop() {
+        // A part that its whole makes is known while something is attached to it, and stands without that too.
+        if kind::of(&id).made_with_whole && !with_its_whole(changes, whole, &id) {
+            continue;
+        }
         for (dependent, dependency) in whole.used_by(&id).to_vec() {
             match verdict(changes, desired, whole, &id, &dependent, dependency) {
                 Verdict::Stays => {}
                 Verdict::Blocked => changes.blocked.push(Blocked { change: id.clone(), by: dependent.to_string() }),
+                Verdict::Remade => remade(changes, desired, whole, &id, &dependent, &mut todo),
                 Verdict::Carried => {
                     for user in unseen(whole, &id, &dependent) {
                         let verdict = under_retype(changes, desired, &user, Dependency::Normal, true);
@@ -27,7 +32,10 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
                     if !retyped_only.iter().any(|(c, _)| *c == dependent) {
                         retyped_only.push((dependent.clone(), id.clone()));
                         for (user, dependency) in whole.used_by(&dependent).to_vec() {
-                            let verdict = under_retype(changes, desired, &user, dependency, kind::waits_as_text(&id));
+                            // One side of a foreign key has the new type before the other one has.
+                            let apart = kind::of(&user).carried == kind::Carried::WithinFamily && id.class() != "collation";
+                            let direct = apart || kind::waits_as_text(&id);
+                            let verdict = under_retype(changes, desired, &user, dependency, direct);
                             apply(changes, desired, whole, &dependent, user, verdict, &mut todo);
                         }
                     }
@@ -53,13 +61,25 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
     changes.blocked.dedup();
 }
 
+/// A type is made anew under its name with what it is made of, whether or not anything else of it changes.
+fn remade(changes: &mut Changes, desired: &Catalog, whole: &Catalog, because: &Id, id: &Id, todo: &mut Vec<Id>) {
+    let (Some(old), Some(new)) = (whole.get(id), desired.get(id)) else { return };
+    let alone = Change { action: Action::Alter(Vec::new()), ..rebuilt(old, new, because) };
+    let change = changes.list.entry(id.clone()).or_insert(alone);
+    if !change.remade {
+        (change.retype, change.remade) = (true, true);
+        todo.push(id.clone());
+    }
+}
+
 /// What rests on a key or an index that is made anew with a column's new type, and not on the column: the server does not see it
 /// (a foreign key, where the key only includes the column).
 fn unseen(whole: &Catalog, column: &Id, key: &Id) -> Vec<Id> {
     let sees = |user: &Id| whole.uses(user).iter().any(|(used, _)| used == column);
     let part = |user: &Id| whole.get(user).is_some_and(|o| o.parent.as_ref() == Some(key));
     let users = whole.used_by(key).iter().filter(|(_, d)| *d == Dependency::Normal).map(|(user, _)| user);
-    users.filter(|user| !sees(user) && !part(user)).cloned().collect()
+    let carried = |user: &Id| kind::of(user).carried == kind::Carried::Always;
+    users.filter(|user| !sees(user) && !part(user) && !carried(user)).cloned().collect()
 }
 
 /// No statement takes an index away from the index of the partitioned table: that one is made anew.
@@ -89,6 +109,7 @@ enum Verdict {
     Carried,
     Rebuilt,
     Retyped,
+    Remade,
     Blocked,
 }
 
@@ -117,6 +138,15 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
     }
     let Some(change) = changes.list.get(id) else { return Verdict::Stays };
     if change.retype {
+        if change.remade && kind::held_over(whole, id).contains(dependent) {
+            // Where it is not made of that type any more, its own change lets go of it before.
+            let still = desired.uses(dependent).iter().any(|(used, _)| used == id);
+            return if still { Verdict::Remade } else { Verdict::Stays };
+        }
+        // A type whose attributes change in place changes with what is made of it.
+        if !change.remade && kind::is_made_of_types(id) && kind::is_made_of_types(dependent) {
+            return Verdict::Stays;
+        }
         if id.class() != "column" {
             let column = whole.get(dependent).is_some_and(|d| kind::is_of_type(d, id));
             return if column { Verdict::Retyped } else { under_retype(changes, desired, dependent, dependency, true) };
@@ -164,7 +194,8 @@ fn with_its_whole(changes: &Changes, whole: &Catalog, id: &Id) -> bool {
 fn under_retype(changes: &Changes, desired: &Catalog, user: &Id, dependency: Dependency, direct: bool) -> Verdict {
     let kind = kind::of(user);
     let inherited = dependency == Dependency::Inherited && kind.made_by_parent;
-    if changes.goes(user) || kind.holds_rows || inherited || user.of().is_some() {
+    let elsewhere = !kind.rests_on.is_empty() && !kind.rests_on.contains(&"column");
+    if changes.goes(user) || kind.holds_rows || inherited || elsewhere || user.of().is_some() {
         return Verdict::Stays;
     }
     if !direct && kind.carried != kind::Carried::Never {

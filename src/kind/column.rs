@@ -54,7 +54,13 @@ fn compression_word(letter: &str) -> &'static str {
 }
 
 /// `name type COLLATE ... DEFAULT ... NOT NULL`.
-fn words(context: &Context, object: &Object, nested: bool) -> String {
+fn words(context: &Context, object: &Object) -> String {
+    let identity = object.read::<Column>().identity.map_or(String::new(), |i| format!(" {}", i.clause()));
+    words_with(context, object, &(identity + &default_words(context, object)))
+}
+
+/// The same with these words in the place of identity and default.
+pub(super) fn words_with(context: &Context, object: &Object, value: &str) -> String {
     let c: Column = object.read();
     let mut text = format!("{} {}", ident(object.id.base()), c.data_type);
     text += &c.compression.as_ref().map_or(String::new(), |m| format!(" COMPRESSION {}", compression_word(m)));
@@ -62,11 +68,7 @@ fn words(context: &Context, object: &Object, nested: bool) -> String {
     if let Some(generated) = &c.generated {
         text += &format!(" GENERATED ALWAYS AS ({generated}) {}", if c.generated_virtual { "VIRTUAL" } else { "STORED" });
     }
-    text += &c.identity.as_ref().map_or(String::new(), |i| format!(" {}", i.clause()));
-    if nested {
-        text += &default_words(context, object);
-    }
-    text + &not_null::words(context, object)
+    text + value + &not_null::words(context, object)
 }
 
 /// ` DEFAULT ...`, where the default is made together with the column.
@@ -105,8 +107,10 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
     let mut statements = Vec::new();
     // A table that comes to its parent later has to have the parent's columns then.
     let comes = object.parent.as_ref().is_some_and(|t| context.live.contains(t)) && parted(context, object);
-    if !c.inherited || comes {
-        let sql = format!("ALTER TABLE {table} ADD COLUMN {}", words(context, object, true));
+    if c.identity.is_some() && identity::has_heirs(context, object) {
+        statements.extend(identity::add_with_heirs(context, object));
+    } else if !c.inherited || comes {
+        let sql = format!("ALTER TABLE {table} ADD COLUMN {}", words(context, object));
         let mut add = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive);
         if c.identity.is_some() || c.generated.is_some() && !c.generated_virtual {
             add = add.rewrite(table);
@@ -153,6 +157,17 @@ fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     vec![statement]
 }
 
+/// A column that changes its type or collation, by itself or with its parent table's, forgets how its values are stored. What
+/// differs is changed by itself.
+pub(super) fn after_retype(old: &Object, new: &Object) -> Vec<Statement> {
+    let (before, after): (Column, Column) = (old.read(), new.read());
+    let storage = after.storage.filter(|s| before.storage.as_ref() == Some(s));
+    let compression = after.compression.filter(|c| before.compression.as_ref() == Some(c));
+    let storage = storage.map(|s| format!("SET STORAGE {}", storage_word(&s)));
+    let compression = compression.map(|c| format!("SET COMPRESSION {}", compression_word(&c)));
+    storage.into_iter().chain(compression).map(|action| on_column(new, &action)).collect()
+}
+
 fn length(data_type: &str) -> Option<i64> {
     data_type.split_once('(').and_then(|(_, rest)| rest.split([',', ')']).next()?.parse().ok())
 }
@@ -193,8 +208,9 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
     let (before, after): (Column, Column) = (old.read(), new.read());
     let one = |action: String| vec![on_column(new, &action)];
     match name {
-        "type" | "collation" | "generated" if before.inherited && after.inherited && !parted(context, new) => Vec::new(),
-        "type" | "collation" => retype(context, old, new),
+        "generated" if before.inherited && after.inherited && !parted(context, new) => Vec::new(),
+        "type" | "collation" if before.inherited && after.inherited && !parted(context, new) => after_retype(old, new),
+        "type" | "collation" => retype(context, old, new).into_iter().chain(after_retype(old, new)).collect(),
         "not_null" if after.not_null => vec![not_null::add(new, comes_from_parent(context, new))],
         "not_null" => vec![not_null::remove(new)],
         "not_null_constraint" if before.not_null && after.not_null => not_null::alter(old, new),
@@ -347,7 +363,7 @@ pub static KIND: Kind = Kind {
             return Some(of_type(context, o));
         }
         let from_inheritance = o.flag("inherited") && table.definition.contains_key("inherits");
-        (!from_inheritance).then(|| words(context, o, true))
+        (!from_inheritance).then(|| words(context, o))
     }),
     beyond_element: extras,
     absorbed: Absorbed::Inside,

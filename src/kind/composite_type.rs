@@ -99,6 +99,7 @@ pub static KIND: Kind = Kind {
     fields: &[field("attributes", Cost::RetypeOrRemake(retypes))],
     create: |_, o| vec![create(o, o, |_| true)],
     alter: |context, old, new, _| alter(context, old, new),
+    remake: |context, old, _| remake(context, "TYPE", old, create(old, old, |_| true)),
     drop: |_, o| vec![Statement::new(format!("DROP TYPE {}", o.id.sql()))],
     spaces: &[Space::Type, Space::Relation],
     comment: |id| format!("TYPE {}", id.sql()),

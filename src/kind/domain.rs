@@ -92,6 +92,7 @@ pub static KIND: Kind = Kind {
     ],
     create: |context, o| vec![create(context, o)],
     alter: |context, old, new, changed| alter(context, old, new, changed),
+    remake: |context, _, new| rebuild(context, new),
     drop: |_, o| vec![Statement::new(format!("DROP DOMAIN {}", o.id.sql()))],
     spaces: &[Space::Type],
     ..BASE

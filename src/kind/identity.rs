@@ -2,9 +2,11 @@
 
 use serde::Deserialize;
 
-use super::column::on_column;
+use super::Context;
+use super::column::{on_column, words_with};
+use super::relation::{is_partitioned, name_beside};
 use super::sequence::{PAIRS, Sequence};
-use crate::catalog::Object;
+use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::sql::{ident, literal, qualified};
 use crate::statement::{LockMode, Statement};
 
@@ -89,4 +91,39 @@ pub fn alter(old: &Object, new: &Object) -> Vec<Statement> {
         }
         (None, None) => Vec::new(),
     }
+}
+
+/// Whether tables stand that get the column from this one and no identity with it (before 17 also partitions): then ADD COLUMN
+/// refuses the identity.
+pub fn has_heirs(context: &Context, column: &Object) -> bool {
+    let Some(table) = &column.parent else { return false };
+    let heirs = context.desired.used_by(&column.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
+    let heirs = heirs.filter_map(|(c, _)| context.desired.get(c)?.parent.as_ref());
+    let from_table = |c: &Catalog, id: &Id| c.uses(id).iter().any(|(used, _)| used == table);
+    // A new heir may stand before the column comes; a new partition is attached after.
+    let stands = |heir: &Id| match context.live.contains(heir) {
+        true => from_table(context.live, heir) || from_table(context.live, &heir.as_class("partition")),
+        false => from_table(context.desired, heir),
+    };
+    let refused = context.live.server < 170_000 || !is_partitioned(context.desired, table);
+    refused && heirs.into_iter().any(stands)
+}
+
+/// A new column for the rows that stand here and in the tables that inherit it, numbered as the identity would: another sequence
+/// does that, and the identity goes on after it.
+pub fn add_with_heirs(context: &Context, column: &Object) -> Vec<Statement> {
+    let (Some(identity), Some(parent)) = (of(column), &column.parent) else { return Vec::new() };
+    let (name, table) = (ident(column.id.base()), parent.sql());
+    let numbers = qualified(&[parent.first(), &name_beside(column.id.base(), "__plumb_fill")]);
+    let default = format!(" DEFAULT pg_catalog.nextval({})", literal(&numbers));
+    let on_table =
+        |action: String| Statement::new(format!("ALTER TABLE {table} {action}")).lock(&table, LockMode::AccessExclusive);
+    let steps = vec![
+        Statement::new(format!("CREATE SEQUENCE {numbers} AS {}{}", column.text("type"), identity.sequence.options())),
+        on_table(format!("ADD COLUMN {}", words_with(context, column, &default))).rewrite(&table),
+        on_table(format!("ALTER COLUMN {name} DROP DEFAULT")),
+        Statement::new(format!("DROP SEQUENCE {numbers}")),
+        on_column(column, &format!("ADD {}", identity.clause())),
+    ];
+    steps.into_iter().chain(after_rows(column)).collect()
 }

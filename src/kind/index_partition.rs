@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 
+use super::relation::{attached_anew, table_made_anew};
 use super::{BASE, Carried, Context, Cost, Kind, Query, field, reads_as};
 use crate::catalog::{Dependency, Id, Object};
 use crate::sql::qualified;
@@ -17,11 +18,15 @@ struct IndexPartition {
     parent: String,
 }
 
-/// Whether the server joins the two by itself: the partition is attached, or the parent's index made, after this index stands.
+/// Whether the server joins the two by itself: the partition is attached (for the first time, or again since it is made anew or
+/// its place changes), or the parent's index made, after this index stands.
 fn joined_by_server(context: &Context, object: &Object) -> bool {
     let Some(index) = object.parent.as_ref() else { return false };
     let table = context.desired.get(index).and_then(|i| i.parent.clone());
-    let attached = |t: &Id| context.live.contains(&t.as_class("partition"));
+    let attached = |t: &Id| {
+        let place = t.as_class("partition");
+        context.live.contains(&place) && !table_made_anew(context, t) && !attached_anew(context, &place)
+    };
     let parents = context.desired.uses(index).iter().filter(|(_, d)| *d == Dependency::Inherited);
     let parents: Vec<&Object> = parents.filter_map(|(p, _)| context.desired.get(p)).collect();
     if parents.iter().any(|p| p.flag("invalid")) {

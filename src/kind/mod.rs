@@ -221,6 +221,8 @@ pub struct Kind {
     pub create: fn(&Context, &Object) -> Vec<Statement>,
     /// Statements that change the named fields in place.
     pub alter: fn(&Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement>,
+    /// For a type that is made of others: statements that make it anew under its name, since one of those is.
+    pub remake: fn(&Context, old: &Object, new: &Object) -> Vec<Statement>,
     /// Statements that remove the object.
     pub drop: fn(&Context, &Object) -> Vec<Statement>,
     /// The object as an element of its parent's CREATE.
@@ -269,6 +271,7 @@ pub const BASE: Kind = Kind {
     fields: &[],
     create: |_, _| Vec::new(),
     alter: |_, _, _, _| Vec::new(),
+    remake: |_, _, _| Vec::new(),
     drop: |_, _| Vec::new(),
     element: None,
     beyond_element: |_| Vec::new(),
@@ -335,10 +338,22 @@ fn reads_as<T: DeserializeOwned>(object: &Object) -> Result<(), String> {
     T::deserialize(&object.definition).map(drop).map_err(|e| format!("definition of {} cannot be read: {e}", object.id))
 }
 
-/// Whether columns of tables hold values of this type.
+/// Whether columns of tables hold values of this type, or of one that is made of it.
 pub fn is_held(catalog: &Catalog, id: &Id) -> bool {
     let column = |user: &Id| user.class() == "column" && catalog.get(user).is_some_and(|c| is_of_type(c, id));
-    catalog.used_by(id).iter().any(|(user, _)| column(user))
+    catalog.used_by(id).iter().any(|(user, _)| column(user)) || !held_over(catalog, id).is_empty()
+}
+
+/// The types that are made of this type or collation and whose values columns hold: they are made anew with it.
+pub fn held_over(catalog: &Catalog, id: &Id) -> Vec<Id> {
+    // A range type leaves nothing behind that its successor could be made beside.
+    let users = catalog.used_by(id).iter().map(|(user, _)| user).filter(|user| !waits_as_text(id) && is_made_of_types(user));
+    users.filter(|user| is_held(catalog, user)).cloned().collect()
+}
+
+/// Whether it is a type that can be made of others.
+pub fn is_made_of_types(id: &Id) -> bool {
+    ["composite type", "domain"].contains(&id.class())
 }
 
 /// Whether a column's values are of this type, or arrays of it, or sorted by this collation.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Absorbed, BASE, Carried, Cost, Kind, field, reads_as};
 use crate::catalog::{Id, Object};
+use crate::kind::sequence_owner::stays_owned;
 use crate::sql::ident;
 use crate::statement::{LockMode, Statement};
 
@@ -31,6 +32,13 @@ fn word(class: &str) -> String {
 /// Classes whose owner is a lock on a relation.
 const RELATIONS: &[&str] = &["table", "view", "materialized view", "sequence"];
 
+/// `ALTER ... OWNER TO`, to the one that `owner` names.
+pub fn change_owner(target: &Id, owner: &Object) -> Statement {
+    let sql = format!("ALTER {} {} OWNER TO {}", word(target.class()), target.sql(), ident(&owner.read::<Owner>().role));
+    let statement = Statement::new(sql);
+    if RELATIONS.contains(&target.class()) { statement.lock(target.sql(), LockMode::AccessExclusive) } else { statement }
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "owner",
@@ -39,17 +47,8 @@ pub static KIND: Kind = Kind {
     alter: |context, _, new, _| {
         let Some(target) = new.id.of() else { return Vec::new() };
         // A sequence that belongs to a column follows the table.
-        let linked = target.as_class("owned by");
-        if target.class() == "sequence" && context.live.contains(&linked) && context.desired.contains(&linked) {
-            return Vec::new();
-        }
-        let sql = format!("ALTER {} {} OWNER TO {}", word(target.class()), target.sql(), ident(&new.read::<Owner>().role));
-        let statement = Statement::new(sql);
-        vec![if RELATIONS.contains(&target.class()) {
-            statement.lock(target.sql(), LockMode::AccessExclusive)
-        } else {
-            statement
-        }]
+        let follows = target.class() == "sequence" && stays_owned(context, target).is_some();
+        if follows { Vec::new() } else { vec![change_owner(target, new)] }
     },
     absorbed: Absorbed::After,
     carried: Carried::Always,

@@ -1,6 +1,7 @@
 //! What tables, indexes, views and types share: storage parameters, and moving columns from one type to another.
 
 use super::Context;
+use super::column::after_retype;
 use crate::catalog::{Catalog, Id, Object};
 use crate::sql::{ident, literal, qualified};
 use crate::statement::{LockMode, Statement};
@@ -74,22 +75,34 @@ pub fn waits_as_text(id: &Id) -> bool {
 }
 
 /// No statement changes the type or collation `old` (`TYPE`, `COLLATION`): a new one takes its name, every column moves over to
-/// it, and the old one goes.
+/// it, then what is made of it, and the old one goes.
 pub fn remake(context: &Context, word: &str, old: &Object, create: Statement) -> Vec<Statement> {
     let aside = move_aside(old.id.base());
     let rename = Statement::new(format!("ALTER {word} {} RENAME TO {}", old.id.sql(), ident(&aside)));
     let mut statements = vec![rename, create];
     statements.extend(retype_users(context, &old.id, false));
+    // What is made of the old one is the same over the new one; its own changes come after.
+    for id in super::held_over(context.live, &old.id) {
+        if let (Some(over), Some(wanted)) = (context.live.get(&id), context.desired.get(&id)) {
+            statements.extend((super::of(&id).remake)(context, over, wanted));
+        }
+    }
     statements.push(Statement::new(format!("DROP {word} {}", qualified(&[old.id.first(), &aside]))));
     statements
 }
 
 /// Moves every column that uses the type or collation `id` over to the one that has taken its name, or to text.
 pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement> {
-    let mut statements = Vec::new();
+    let (mut statements, mut kept) = (Vec::new(), Vec::new());
     for (user, _) in context.live.used_by(id) {
         let Some(column) = context.desired.get(user).filter(|c| c.id.class() == "column") else { continue };
-        if column.flag("inherited") || !super::is_of_type(column, id) || made_anew(context, column) {
+        if !super::is_of_type(column, id) || made_anew(context, column) {
+            continue;
+        }
+        if !to_text && let Some(old) = context.live.get(&column.id) {
+            kept.extend(after_retype(old, column));
+        }
+        if changes_with_parent(context, column) {
             continue;
         }
         let (name, table) = (ident(column.id.base()), column.id.table_sql());
@@ -106,7 +119,14 @@ pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement>
         };
         statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).rewrite(table));
     }
+    statements.extend(kept);
     statements
+}
+
+/// Whether a statement on the parent table's column changes this one too: it came from there, and the two tables stay together.
+fn changes_with_parent(context: &Context, column: &Object) -> bool {
+    let before = context.live.get(&column.id).is_some_and(|old| old.flag("inherited"));
+    before && column.flag("inherited") && !parted(context, column)
 }
 
 /// Whether it is a partitioned table.
@@ -130,11 +150,14 @@ pub fn parted(context: &Context, member: &Object) -> bool {
     let Some(table) = &member.parent else { return false };
     let partition = table.as_class("partition");
     let inherits = |c: &Catalog| c.get(table).and_then(|t| t.definition.get("inherits").cloned());
-    let bound = |c: &Catalog| c.get(&partition).map(|p| p.definition.clone());
-    let parent = context.live.uses(&partition).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
-    inherits(context.live) != inherits(context.desired)
-        || bound(context.live) != bound(context.desired)
-        || parent.into_iter().any(|p| table_made_anew(context, p))
+    inherits(context.live) != inherits(context.desired) || attached_anew(context, &partition)
+}
+
+/// Whether a partition is not the same part of the same table before and after.
+pub fn attached_anew(context: &Context, partition: &Id) -> bool {
+    let bound = |c: &Catalog| c.get(partition).map(|p| p.definition.clone());
+    let mut parents = context.live.uses(partition).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
+    bound(context.live) != bound(context.desired) || parents.any(|p| table_made_anew(context, p))
 }
 
 /// Whether some index of the table is wanted as the one to CLUSTER ON: marking it takes the mark off the others.

@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Cost, Kind, Query, Space, field, reads_as};
-use crate::catalog::Object;
+use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
+use crate::catalog::{Id, Object};
+use crate::kind::sequence_owner::stays_owned;
 use crate::sql::literal;
 use crate::statement::{LockMode, Loss, Statement};
 
@@ -111,7 +112,7 @@ fn create(object: &Object) -> Statement {
     Statement::new(format!("CREATE {unlogged}SEQUENCE {}{data_type}{}", object.id.sql(), s.options()))
 }
 
-fn alter(old: &Object, new: &Object) -> Vec<Statement> {
+fn alter(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     let (before, after): (Sequence, Sequence) = (old.read(), new.read());
     let name = new.id.sql();
     let mut changes = if before.data_type == after.data_type { String::new() } else { format!(" AS {}", after.data_type) };
@@ -121,11 +122,22 @@ fn alter(old: &Object, new: &Object) -> Vec<Statement> {
         statements
             .push(Statement::new(format!("ALTER SEQUENCE {name}{changes}")).lock(name.clone(), LockMode::ShareRowExclusive));
     }
-    if before.unlogged != after.unlogged {
-        let logged = if after.unlogged { "UNLOGGED" } else { "LOGGED" };
-        statements.push(Statement::new(format!("ALTER SEQUENCE {name} SET {logged}")).lock(name, LockMode::AccessExclusive));
+    if before.unlogged != after.unlogged && !persists_with_table(context, new) {
+        statements.push(set_persistence(&new.id, after.unlogged));
     }
     statements
+}
+
+/// ALTER SEQUENCE ... SET LOGGED and its opposite.
+pub fn set_persistence(sequence: &Id, unlogged: bool) -> Statement {
+    let (name, logged) = (sequence.sql(), if unlogged { "UNLOGGED" } else { "LOGGED" });
+    Statement::new(format!("ALTER SEQUENCE {name} SET {logged}")).lock(name, LockMode::AccessExclusive)
+}
+
+/// Whether a table that becomes logged or unlogged takes the sequence along (15), since it owns that before and after.
+pub fn persists_with_table(context: &Context, sequence: &Object) -> bool {
+    let Some((old, new)) = stays_owned(context, &sequence.id).filter(|_| context.live.server >= 150_000) else { return false };
+    old.id == new.id && old.flag("unlogged") != new.flag("unlogged")
 }
 
 /// The kind.
@@ -155,7 +167,7 @@ pub static KIND: Kind = Kind {
         field("unlogged", Cost::Alter),
     ],
     create: |_, o| vec![create(o)],
-    alter: |_, old, new, _| alter(old, new),
+    alter: |context, old, new, _| alter(context, old, new),
     drop: |_, o| {
         let name = o.id.sql();
         vec![

@@ -2,8 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Carried, Cost, Kind, Query, field, reads_as};
-use crate::catalog::Object;
+use super::owner::change_owner;
+use super::relation::table_made_anew;
+use super::{BASE, Carried, Context, Cost, Kind, Query, field, reads_as};
+use crate::catalog::{Catalog, Id, Object};
 use crate::statement::{LockMode, Statement};
 
 #[derive(Deserialize)]
@@ -12,9 +14,39 @@ struct OwnedBy {
     column: String,
 }
 
-fn owned_by(object: &Object, column: &str) -> Vec<Statement> {
+fn owned_by(object: &Object, column: &str) -> Statement {
     let sequence = crate::sql::qualified(&object.id.name()[..2]);
-    vec![Statement::new(format!("ALTER SEQUENCE {sequence} OWNED BY {column}")).lock(sequence, LockMode::ShareRowExclusive)]
+    Statement::new(format!("ALTER SEQUENCE {sequence} OWNED BY {column}")).lock(sequence, LockMode::ShareRowExclusive)
+}
+
+/// The tables that own a sequence that is never without one in between: before and after.
+pub fn stays_owned<'c>(context: &Context<'c>, sequence: &Id) -> Option<(&'c Object, &'c Object)> {
+    let owned_by = sequence.as_class("owned by");
+    let column =
+        |c: &'c Catalog| c.uses(&owned_by).iter().find(|(used, _)| used.class() == "column").and_then(|(id, _)| c.get(id));
+    let table = |c: &'c Catalog, column: &Object| column.parent.as_ref().and_then(|t| c.get(t));
+    let (old, new) = (column(context.live)?, column(context.desired)?);
+    let (from, to) = (table(context.live, old)?, table(context.desired, new)?);
+    // A column that is made anew lets go of it.
+    let anew = old.id == new.id && (table_made_anew(context, &from.id) || generated(old) != generated(new));
+    (!anew).then_some((from, to))
+}
+
+fn generated(column: &Object) -> Option<&serde_json::Value> {
+    column.definition.get("generated")
+}
+
+/// The sequence passes to another column. It has to be of one owner with the table all the time: it is free while that changes.
+fn pass(context: &Context, object: &Object) -> Vec<Statement> {
+    let sequence = Id::new("sequence", object.id.name().iter().cloned());
+    let owner = Id::satellite("owner", &sequence);
+    let role = |c: &Catalog| c.get(&owner).map(|o| o.text("role").to_owned());
+    let passed = owned_by(object, &object.read::<OwnedBy>().column);
+    let table_changes = stays_owned(context, &sequence).is_none_or(|(from, to)| from.id != to.id);
+    match context.desired.get(&owner).filter(|_| table_changes && role(context.live) != role(context.desired)) {
+        Some(new) => vec![owned_by(object, "NONE"), change_owner(&sequence, new), passed],
+        None => vec![passed],
+    }
 }
 
 /// The kind.
@@ -35,9 +67,9 @@ pub static KIND: Kind = Kind {
     }),
     check: reads_as::<OwnedBy>,
     fields: &[field("column", Cost::Alter)],
-    create: |_, o| owned_by(o, &o.read::<OwnedBy>().column),
-    alter: |_, _, o, _| owned_by(o, &o.read::<OwnedBy>().column),
-    drop: |_, o| owned_by(o, "NONE"),
+    create: |_, o| vec![owned_by(o, &o.read::<OwnedBy>().column)],
+    alter: |context, _, o, _| pass(context, o),
+    drop: |_, o| vec![owned_by(o, "NONE")],
     carried: Carried::Always,
     ties_parent: true,
     ..BASE

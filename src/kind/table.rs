@@ -6,6 +6,7 @@ use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
 use crate::catalog::Object;
 use crate::kind::relation::{TOAST_OPTIONS, TOAST_SORTED_OPTIONS, change_options, given_options, with_options};
 use crate::kind::rows::keep;
+use crate::kind::sequence::{persists_with_table, set_persistence};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
 
@@ -87,7 +88,7 @@ fn change(object: &Object, action: &str) -> Option<Statement> {
     Some(Statement::new(format!("ALTER TABLE {name} {action}")).lock(name, LockMode::AccessExclusive))
 }
 
-fn alter_field(old: &Table, new: &Table, object: &Object, name: &str) -> Vec<Statement> {
+fn alter_field(context: &Context, old: &Table, new: &Table, object: &Object, name: &str) -> Vec<Statement> {
     let one = |action: &str| change(object, action).into_iter().collect::<Vec<_>>();
     match name {
         "row_security" if new.row_security => one("ENABLE ROW LEVEL SECURITY"),
@@ -98,7 +99,8 @@ fn alter_field(old: &Table, new: &Table, object: &Object, name: &str) -> Vec<Sta
         "replica_identity" => one(replica_identity(new).unwrap_or("REPLICA IDENTITY DEFAULT")),
         "unlogged" => {
             let action = if new.unlogged { "SET UNLOGGED" } else { "SET LOGGED" };
-            one(action).into_iter().map(|s| s.rewrite(object.id.sql())).collect()
+            let altered = one(action).into_iter().map(|s| s.rewrite(object.id.sql()));
+            altered.chain(sequences_stay(context, object, new.unlogged)).collect()
         }
         // A partitioned table has only what its partitions are made with (17), and no rows of its own.
         "access_method" if new.partition_key.is_some() => {
@@ -119,6 +121,15 @@ fn alter_field(old: &Table, new: &Table, object: &Object, name: &str) -> Vec<Sta
             .map(|sql| Statement::new(sql).lock(object.id.sql(), LockMode::ShareUpdateExclusive))
             .collect(),
     }
+}
+
+/// The sequences of a table's columns become logged or unlogged together with it (15): those that are wanted otherwise go back.
+fn sequences_stay(context: &Context, table: &Object, unlogged: bool) -> Vec<Statement> {
+    let columns = context.live.children(&table.id).filter(|c| c.id.class() == "column");
+    let owned = columns.flat_map(|c| context.live.used_by(&c.id)).map(|(user, _)| user).filter(|u| u.class() == "owned by");
+    let sequences = owned.filter_map(|o| context.desired.get(&o.as_class("sequence")));
+    let other = sequences.filter(|s| s.flag("unlogged") != unlogged && persists_with_table(context, s));
+    other.map(|s| set_persistence(&s.id, s.flag("unlogged"))).collect()
 }
 
 /// The kind.
@@ -166,9 +177,9 @@ pub static KIND: Kind = Kind {
         field("of_type", Cost::Alter),
     ],
     create,
-    alter: |_, old, new, changed| {
+    alter: |context, old, new, changed| {
         let (before, after): (Table, Table) = (old.read(), new.read());
-        changed.iter().flat_map(|f| alter_field(&before, &after, new, f)).collect()
+        changed.iter().flat_map(|f| alter_field(context, &before, &after, new, f)).collect()
     },
     drop: |_, o| {
         let name = o.id.sql();

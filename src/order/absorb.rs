@@ -27,6 +27,7 @@ pub fn absorb(graph: &mut Graph, apart: &BTreeSet<Node>) {
     graph.within = within;
 }
 
+/// What it is part of; of two wholes the one that it is wanted in.
 fn parent(graph: &Graph, id: &Id) -> Option<Id> {
     graph.desired.get(id).or_else(|| graph.live.get(id)).and_then(|o| o.parent.clone()).or_else(|| id.of().cloned())
 }
@@ -89,19 +90,24 @@ fn referenced(graph: &Graph, partition: &Id) -> bool {
     false
 }
 
+/// What it goes with: what it is part of now, not what has a part of its name later.
+fn parent_now(graph: &Graph, id: &Id) -> Option<Id> {
+    graph.live.get(id).and_then(|o| o.parent.clone()).or_else(|| parent(graph, id))
+}
+
 /// The drop that takes this one along: of what it is part of, or of what it cannot be without (automatic dependencies).
 fn gone_with(graph: &Graph, node: &Node) -> Option<Node> {
     if node.id.class() == "partition" && referenced(graph, &node.id) {
         return None;
     }
-    let whole = parent(graph, &node.id).filter(|p| kind::of(p).made_with_whole);
-    if let Some(view) = whole.and_then(|p| parent(graph, &p)) {
+    let whole = parent_now(graph, &node.id).filter(|p| kind::of(p).made_with_whole);
+    if let Some(view) = whole.and_then(|p| parent_now(graph, &p)) {
         return graph.node(Op::Drop, &view);
     }
     if let Some(of) = node.id.of() {
         return graph.node(Op::Drop, of).filter(|_| graph.node(Op::Create, of).is_none()).or_else(|| graph.node(Op::Create, of));
     }
-    if let Some(outer) = parent(graph, &node.id).and_then(|p| graph.node(Op::Drop, &p)) {
+    if let Some(outer) = parent_now(graph, &node.id).and_then(|p| graph.node(Op::Drop, &p)) {
         return Some(outer);
     }
     // What ties a sequence to its column is undone by itself where the sequence stays.

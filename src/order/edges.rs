@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::family::family;
 use super::graph::{Edge, Graph, Node, Op};
+use super::owned::owned;
 use super::rows;
 use crate::catalog::{Dependency, Id, Object};
 use crate::kind::{self, Space};
@@ -22,6 +23,7 @@ pub fn edges(graph: &mut Graph) {
     alone(graph, &mut list);
     rows::edges(graph, &mut list);
     family(graph, &mut list);
+    owned(graph, &mut list);
     graph.edges = list;
 }
 
@@ -72,8 +74,10 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
             push(list, Some(node.clone()), graph.node(Op::Drop, used), false, sentence);
             let retyped = graph.changes.list.get(used).is_some_and(|c| c.retype);
             let lets_go = node.op == Op::Drop || retyped && !graph.desired.uses(&node.id).iter().any(|(u, _)| u == used);
+            // A key holds on to its columns' NOT NULL.
+            let nulls = node.op == Op::Drop && graph.changes.alters(used, "not_null");
             if lets_go {
-                push(list, Some(node.clone()), graph.node(Op::Alter, used), !retyped, sentence);
+                push(list, Some(node.clone()), graph.node(Op::Alter, used), !(retyped || nulls), sentence);
             }
             // Columns of a retyped type change with it: what rests on them goes first and comes back after.
         }
@@ -91,6 +95,24 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
                 push(list, altered.clone(), graph.node(Op::Create, user), false, sentence);
             }
         }
+        if change.remade {
+            over_remade(graph, list, &change.id);
+        }
+    }
+}
+
+/// Types that are made of one that is made anew are so in the same step: what rests on them goes before.
+fn over_remade(graph: &Graph, list: &mut Vec<Edge>, id: &Id) {
+    let mut todo = kind::held_over(graph.live, id);
+    while let Some(over) = todo.pop() {
+        let columns = graph.live.used_by(&over).iter().map(|(user, _)| user).filter(|user| user.class() == "column");
+        let bases = columns.chain([&over]);
+        let users = bases.flat_map(|base| graph.live.used_by(base)).map(|(user, _)| user);
+        for user in users.chain(graph.live.children(&over).map(|c| &c.id)) {
+            let sentence = || format!("{over} is made anew with {id}");
+            push(list, graph.node(Op::Drop, user), graph.node(Op::Alter, id), false, sentence);
+        }
+        todo.extend(kind::held_over(graph.live, &over));
     }
 }
 

@@ -16,6 +16,7 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
             "table" if node.op == Op::Drop => left(graph, list, node, &table),
             "table" if node.op == Op::Create => born(graph, list, node, &table),
             "partition" if node.op == Op::Create => joined(graph, list, node, &table, &ALL),
+            "foreign key" if node.op == Op::Create => refers(graph, list, node),
             "table" if node.op == Op::Alter && graph.changes.alters(&table, "inherits") => {
                 let parents = |c: &Catalog| c.get(&table).and_then(|t| t.definition.get("inherits").cloned());
                 if parents(graph.live).is_some() {
@@ -48,6 +49,10 @@ fn parted(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
         let sentence = || format!("{heir} cannot inherit from a partition");
         push(list, Some(node.clone()), graph.node(Op::Create, heir), false, sentence);
     }
+    for (column, of_type) in retyped(graph, graph.live, table) {
+        let sentence = || format!("{column} changes with {} by itself after {}", of_type.id, node.id);
+        push(list, Some(node.clone()), Some(of_type.clone()), true, sentence);
+    }
     for member in graph.live.children(table).map(|c| &c.id) {
         let theirs = graph.live.uses(member).iter().filter(|(_, d)| *d == Dependency::Inherited);
         let theirs: Vec<&Id> = theirs.map(|(id, _)| id).collect();
@@ -60,6 +65,29 @@ fn parted(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
             for id in &theirs {
                 push(list, Some(node.clone()), graph.node(op, id), false, sentence);
             }
+        }
+    }
+}
+
+/// The columns of a table whose types are made anew under their names, and the nodes that do it.
+fn retyped<'c>(graph: &Graph, catalog: &'c Catalog, table: &Id) -> Vec<(&'c Id, Node)> {
+    let columns = catalog.children(table).map(|c| &c.id).filter(|id| id.class() == "column");
+    let types = columns.flat_map(|column| catalog.uses(column).iter().map(move |(used, _)| (column, used)));
+    let remade = types.filter(|(_, used)| graph.changes.list.get(used).is_some_and(|c| c.remade));
+    remade.filter_map(|(column, used)| Some((column, graph.node(Op::Alter, used)?))).collect()
+}
+
+/// A foreign key looks into every partition of the table that it refers to, and DROP TABLE is refused for those: what is no
+/// partition any more goes before it comes.
+fn refers(graph: &Graph, list: &mut Vec<Edge>, node: &Node) {
+    let referenced = graph.desired.get(&node.id).map(|key| key.text("referenced")).unwrap_or_default();
+    let used = graph.desired.uses(&node.id).iter().filter_map(|(used, _)| graph.desired.get(used)?.parent.clone());
+    let mut todo: Vec<Id> = used.filter(|table| table.sql() == referenced).collect();
+    while let Some(table) = todo.pop() {
+        for partition in graph.live.used_by(&table).iter().map(|(id, _)| id).filter(|id| id.class() == "partition") {
+            let sentence = || format!("{} would look into {partition} too", node.id);
+            push(list, graph.node(Op::Drop, partition), Some(node.clone()), false, sentence);
+            todo.extend(graph.live.get(partition).and_then(|p| p.parent.clone()).filter(|t| *t != table));
         }
     }
 }
@@ -89,6 +117,10 @@ fn left(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
 
 /// Columns and checks are those of the parent table when the table comes to it, and what neither keeps is gone.
 fn joined(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id, ops: &[Op]) {
+    for (column, of_type) in retyped(graph, graph.desired, table) {
+        let sentence = || format!("{column} changes with {} by itself before {}", of_type.id, node.id);
+        push(list, Some(of_type.clone()), Some(node.clone()), true, sentence);
+    }
     let parents = graph.desired.uses(&node.id).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
     for side in parents.chain([table]) {
         let members = graph.live.children(side).chain(graph.desired.children(side)).map(|c| &c.id);

@@ -11,6 +11,7 @@ mod absorb;
 mod edges;
 mod family;
 mod graph;
+mod owned;
 mod rows;
 mod sort;
 mod steps;

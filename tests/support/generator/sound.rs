@@ -90,7 +90,8 @@ impl Model {
             What::Table(own) => self.bend_table(key, own),
             What::Column(column) => table.is_some_and(|t| t.of.is_none()) && self.bend_column(key, column, &inside),
             What::Unique { columns, primary, deferrable, include } => {
-                columns.dedup();
+                let mut seen = BTreeSet::new();
+                columns.retain(|k| seen.insert(*k));
                 include.retain(|k| here(k) && !columns.contains(k));
                 let target = |w: &What| matches!(w, What::ForeignKey { target, .. } if *target == key);
                 *deferrable &= self.keys(target).is_empty();
