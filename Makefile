@@ -43,7 +43,7 @@ bless: ## Write the golden plan of a case that converges: make bless CASE=table/
 	@tools/setup.sh test
 	@$(WITH) PLUMB_BLESS=1 PLUMB_CASE="$(CASE)" cargo test --locked --test cases -- --nocapture
 
-bench: ## plumb plan beside pg_dump on 100, 1,000 and 5,000 tables; TABLES="100" for others
+bench: ## plumb plan beside pg_dump on 100, 1,000 and 10,000 tables; TABLES="100" for others
 	@tools/setup.sh demo
 	@echo "== build plumb, optimized (a few minutes the first time)"
 	@$(WITH) cargo build --locked --release --bin plumb

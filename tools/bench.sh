@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Whole-process bench: `plumb plan` between two live databases, unproven, beside `pg_dump --schema-only` of one of them.
+# Whole-process bench: `plumb plan` between two live databases, unproven, beside `pg_dump --schema-only` of one of them; and the
+# reading of one catalog, connection included, as `plumb snapshot -v` times it.
 #
-#   tools/bench.sh [TABLES...]     default: 100 1000 5000; `make bench` builds and runs it
+#   tools/bench.sh [TABLES...]     default: 100 1000 10000; `make bench` builds and runs it
 #
-# Both programs are run in turn on a throwaway PostgreSQL, RUNS times each (default 7), so that what else the machine does meets
-# both alike. PLUMB is the binary (default: the release build), PLUMB_TEST_PG the folder with PostgreSQL's programs, GENERATOR
+# The programs are run in turn on a throwaway PostgreSQL, RUNS times each (default 7), so that what else the machine does meets
+# them alike. PLUMB is the binary (default: the release build), PLUMB_TEST_PG the folder with PostgreSQL's programs, GENERATOR
 # a script that writes DIR/before.sql and DIR/after.sql (default: ../shared/workloads/generate.py where it is, else the tables
 # written here).
 set -euo pipefail
@@ -14,7 +15,7 @@ plumb=${PLUMB:-${CARGO_TARGET_DIR:-target}/release/plumb}
 bin=${PLUMB_TEST_PG:?run make bench, which finds PostgreSQL first}
 runs=${RUNS:-7}
 generator=${GENERATOR-../shared/workloads/generate.py}
-[ "$#" -gt 0 ] || set -- 100 1000 5000
+[ "$#" -gt 0 ] || set -- 100 1000 10000
 
 place=$(mktemp -d /tmp/plumb-bench.XXXXXX)
 as_server=()
@@ -87,15 +88,19 @@ timed() {
     [[ " $codes " == *" $code "* ]] || { cat "$place/said" >&2; echo "bench: $* ended with code $code" >&2; exit 1; }
     echo $(((ended - begun) / 1000))
 }
+# Milliseconds that `plumb snapshot` says it has read the catalog for.
+reading() {
+    "$plumb" snapshot --db "$1" --out "$place/snapshot.json" -v 2>&1 | sed -nE 's/^ *([0-9]+)\.[0-9]+ ms +reading the catalog of .*/\1/p'
+}
 sorted() { tr ' ' '\n' <<<"$1" | sed '/^$/d' | sort -n; }
 median() { sorted "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 least() { sorted "$1" | head -n 1; }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.1f", a / b }'; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 
 echo "PostgreSQL $("$bin/postgres" --version | grep -oE '[0-9]+(\.[0-9]+)?' | head -n 1), $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo unknown), $runs runs each, in turn"
 echo
-echo "| tables | pg_dump -s, median (least) | plumb plan, median (least) | ratio of medians (of least) |"
-echo "| ---: | ---: | ---: | ---: |"
+echo "| tables | pg_dump -s, median (least) | reading one catalog | ratio of medians (of least) | plumb plan of two | ratio of medians (of least) |"
+echo "| ---: | ---: | ---: | ---: | ---: | ---: |"
 for tables in "$@"; do
     written "$tables"
     for side in before after; do
@@ -108,13 +113,15 @@ for tables in "$@"; do
     plan=("$plumb" plan --db "$(url before)" --schema "$(url after)" --no-prove --out - -q)
     timed "0" "${dump[@]}" >/dev/null
     timed "2" "${plan[@]}" >/dev/null
-    dumps='' plans=''
+    dumps='' readings='' plans=''
     for _ in $(seq "$runs"); do
         dumps+=" $(timed 0 "${dump[@]}")"
+        readings+=" $(reading "$(url before)")"
         plans+=" $(timed 2 "${plan[@]}")"
     done
-    d=$(median "$dumps") p=$(median "$plans") dl=$(least "$dumps") pl=$(least "$plans")
-    echo "| $tables | $d ms ($dl ms) | $p ms ($pl ms) | $(ratio "$p" "$d") ($(ratio "$pl" "$dl")) |"
+    d=$(median "$dumps") r=$(median "$readings") p=$(median "$plans")
+    dl=$(least "$dumps") rl=$(least "$readings") pl=$(least "$plans")
+    echo "| $tables | $d ms ($dl ms) | $r ms ($rl ms) | $(ratio "$r" "$d") ($(ratio "$rl" "$dl")) | $p ms ($pl ms) | $(ratio "$p" "$d") ($(ratio "$pl" "$dl")) |"
     for side in before after; do "$bin/dropdb" "$side"; done
 done
 echo
