@@ -84,6 +84,13 @@ fn refers(graph: &Graph, list: &mut Vec<Edge>, node: &Node) {
     let used = graph.desired.uses(&node.id).iter().filter_map(|(used, _)| graph.desired.get(used)?.parent.clone());
     let mut todo: Vec<Id> = used.filter(|table| table.sql() == referenced).collect();
     while let Some(table) = todo.pop() {
+        // Of two equal keys the server takes the older one.
+        for key in
+            graph.live.children(&table).map(|c| &c.id).filter(|id| ["primary key", "unique", "index"].contains(&id.class()))
+        {
+            let sentence = || format!("{} would rest on {key}", node.id);
+            push(list, graph.node(Op::Drop, key), Some(node.clone()), false, sentence);
+        }
         for partition in graph.live.used_by(&table).iter().map(|(id, _)| id).filter(|id| id.class() == "partition") {
             let sentence = || format!("{} would look into {partition} too", node.id);
             push(list, graph.node(Op::Drop, partition), Some(node.clone()), false, sentence);
