@@ -148,7 +148,9 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
             return Verdict::Stays;
         }
         if id.class() != "column" {
-            let column = whole.get(dependent).is_some_and(|d| kind::is_of_type(d, id));
+            // One that is computed no more keeps its values.
+            let sides = [whole.get(dependent), desired.get(dependent)];
+            let column = sides.into_iter().flatten().any(|side| kind::is_of_type(side, id));
             return if column { Verdict::Retyped } else { under_retype(changes, desired, dependent, dependency, true) };
         }
         let carried = match (&change.old, &change.new) {

@@ -49,7 +49,12 @@ fn build(graph: &Graph, list: &mut Vec<Edge>) {
             for op in MAKE {
                 let other = graph.node(op, used);
                 let sentence = || format!("{} needs {used}, says pg_depend", node.id);
-                if child_first {
+                // A column that is computed no more has values of its own when its type is made anew.
+                let values = op == Op::Alter && node.op == Op::Alter && graph.changes.alters(&node.id, "generated");
+                if values && graph.changes.list.get(used).is_some_and(|c| c.remade) {
+                    let sentence = || format!("{} holds values of {used} from then on", node.id);
+                    push(list, Some(node.clone()), other, false, sentence);
+                } else if child_first {
                     let sentence = || format!("{used} takes up {}, which must stand before", node.id);
                     push(list, Some(node.clone()), other, false, sentence);
                 } else {
