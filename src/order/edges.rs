@@ -81,7 +81,9 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
             let lets_go = node.op == Op::Drop || retyped && !graph.desired.uses(&node.id).iter().any(|(u, _)| u == used);
             // A key holds on to its columns' NOT NULL.
             let nulls = node.op == Op::Drop && graph.changes.alters(used, "not_null");
-            if lets_go {
+            if node.op == Op::Alter && kind::passes_over(graph.live, graph.desired, &node.id, used) {
+                push(list, graph.node(Op::Alter, used), Some(node.clone()), false, sentence);
+            } else if lets_go {
                 push(list, Some(node.clone()), graph.node(Op::Alter, used), !(retyped || nulls), sentence);
             }
             // Columns of a retyped type change with it: what rests on them goes first and comes back after.

@@ -320,7 +320,8 @@ impl Model {
             (index.unique, index.descending) = (false, false);
         }
         // A condition that is nothing but a column is no expression.
-        let column = |e: &Expr| self.class(&self.type_of(e.column)) == Class::Bool && e.function.is_none() && e.form % 4 != 0;
+        let column =
+            |e: &Expr| self.class(&self.type_of(e.column)) == Class::Bool && e.function.is_none() && !e.form.is_multiple_of(4);
         index.statistics &= index.expr.as_ref().is_some_and(|e| !column(e));
         let all = index.columns.iter().chain(index.expr.iter().map(|e| &e.column)).all(here);
         let some = !index.columns.is_empty() || index.expr.is_some();
