@@ -34,7 +34,8 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
                         for (user, dependency) in whole.used_by(&dependent).to_vec() {
                             // One side of a foreign key has the new type before the other one has.
                             let apart = kind::of(&user).carried == kind::Carried::WithinFamily && id.class() != "collation";
-                            let direct = apart || kind::waits_as_text(&id);
+                            let forgets = whole.get(&user).is_some_and(kind::forgets);
+                            let direct = apart || forgets || kind::waits_as_text(&id);
                             let verdict = under_retype(changes, desired, &user, dependency, direct);
                             apply(changes, desired, whole, &dependent, user, verdict, &mut todo);
                         }

@@ -28,6 +28,11 @@ fn computes(object: &Object) -> bool {
     of(&object.id).fields.iter().any(|f| f.expression && calls(f))
 }
 
+/// Whether the server, when it rebuilds the object, forgets something of it: the statistics targets of an index.
+pub fn forgets(object: &Object) -> bool {
+    object.id.class() == "index" && object.definition.contains_key("statistics")
+}
+
 /// Whether `dependent` survives, as it is written, that a column changes from `old` to `new`.
 pub fn carries(dependent: &Object, old: &Object, new: &Object) -> bool {
     let base = |o: &Object| o.text("type").split('(').next().unwrap_or_default().to_owned();
@@ -35,7 +40,7 @@ pub fn carries(dependent: &Object, old: &Object, new: &Object) -> bool {
     let family = before == after || FAMILIES.iter().any(|f| f.contains(&before.as_str()) && f.contains(&after.as_str()));
     match of(&dependent.id).carried {
         Carried::Never => false,
-        Carried::Always => before == after || !computes(dependent),
+        Carried::Always => (before == after || !computes(dependent)) && !forgets(dependent),
         Carried::WithinFamily => family,
     }
 }
