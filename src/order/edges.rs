@@ -74,8 +74,13 @@ fn attached_later(graph: &Graph, id: &Id) -> bool {
 /// What uses something goes, or lets go of it, before it goes: the live catalog's dependencies.
 fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
     for node in graph.nodes.iter().filter(|n| matches!(n.op, Op::Alter | Op::Drop)) {
-        for (used, _) in graph.live.uses(&node.id) {
+        for (used, dependency) in graph.live.uses(&node.id) {
             let sentence = || format!("{} uses {used} now", node.id);
+            // A parent table that goes has lost its children before; what they have from it is their own then.
+            let whole = graph.live.get(used).and_then(|o| o.parent.as_ref()).and_then(|p| graph.node(Op::Drop, p));
+            if node.op == Op::Alter && *dependency == Dependency::Inherited && whole.is_some() {
+                continue;
+            }
             push(list, Some(node.clone()), graph.node(Op::Drop, used), false, sentence);
             let retyped = graph.changes.list.get(used).is_some_and(|c| c.retype);
             let lets_go = node.op == Op::Drop || retyped && !graph.desired.uses(&node.id).iter().any(|(u, _)| u == used);
