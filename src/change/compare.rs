@@ -149,20 +149,15 @@ fn altered(old: &Object, new: &Object, live: &Catalog) -> Option<Change> {
     if fields.is_empty() {
         return None;
     }
-    let kind = kind::of(&new.id);
-    let cost = |name: &str| kind.fields.iter().find(|f| f.name == name).map(|f| f.cost);
+    let fields_of = kind::of(&new.id).fields;
+    let cost = |name: &str| fields_of.iter().find(|f| f.name == name).map(|f| f.cost);
     let replace = fields.iter().any(|f| match cost(f) {
         Some(Cost::Replace) | None => true,
         Some(Cost::AlterOrReplace(can_alter)) => !can_alter(old, new),
         _ => false,
     });
     let retype = fields.iter().any(|f| matches!(cost(f), Some(Cost::Retype | Cost::RetypeOrRemake(_))));
-    let remake = |f: &String| match cost(f) {
-        Some(Cost::Remake(must)) => must(old, new),
-        Some(Cost::RetypeOrRemake(must)) => must(old, new) && kind::is_held(live, &old.id),
-        _ => false,
-    };
-    let remade = !replace && fields.iter().any(remake);
+    let remade = !replace && kind::is_remade(live, old, new);
     Some(Change {
         id: new.id.clone(),
         reason: format!("{} differs", fields.join(", ").replace('_', " ")),

@@ -34,7 +34,8 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
                         for (user, dependency) in whole.used_by(&dependent).to_vec() {
                             // One side of a foreign key has the new type before the other one has.
                             let apart = kind::of(&user).carried == kind::Carried::WithinFamily && id.class() != "collation";
-                            let direct = apart || kind::waits_as_text(&id);
+                            let forgets = whole.get(&user).is_some_and(kind::forgets);
+                            let direct = apart || forgets || kind::waits_as_text(&id);
                             let verdict = under_retype(changes, desired, &user, dependency, direct);
                             apply(changes, desired, whole, &dependent, user, verdict, &mut todo);
                         }
@@ -148,7 +149,9 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
             return Verdict::Stays;
         }
         if id.class() != "column" {
-            let column = whole.get(dependent).is_some_and(|d| kind::is_of_type(d, id));
+            // One that is computed no more keeps its values.
+            let sides = [whole.get(dependent), desired.get(dependent)];
+            let column = sides.into_iter().flatten().any(|side| kind::is_of_type(side, id));
             return if column { Verdict::Retyped } else { under_retype(changes, desired, dependent, dependency, true) };
         }
         let carried = match (&change.old, &change.new) {

@@ -1,7 +1,7 @@
 //! What becomes of an object when a column that it uses changes its type.
 
-use super::{Field, of};
-use crate::catalog::Object;
+use super::{Cost, Field, is_held, is_of_type, of};
+use crate::catalog::{Catalog, Id, Object};
 
 /// How an object takes a change of type of a column that it uses.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,11 @@ fn computes(object: &Object) -> bool {
     of(&object.id).fields.iter().any(|f| f.expression && calls(f))
 }
 
+/// Whether the server, when it rebuilds the object, forgets something of it: the statistics targets of an index.
+pub fn forgets(object: &Object) -> bool {
+    object.id.class() == "index" && object.definition.contains_key("statistics")
+}
+
 /// Whether `dependent` survives, as it is written, that a column changes from `old` to `new`.
 pub fn carries(dependent: &Object, old: &Object, new: &Object) -> bool {
     let base = |o: &Object| o.text("type").split('(').next().unwrap_or_default().to_owned();
@@ -35,7 +40,29 @@ pub fn carries(dependent: &Object, old: &Object, new: &Object) -> bool {
     let family = before == after || FAMILIES.iter().any(|f| f.contains(&before.as_str()) && f.contains(&after.as_str()));
     match of(&dependent.id).carried {
         Carried::Never => false,
-        Carried::Always => before == after || !computes(dependent),
+        Carried::Always => (before == after || !computes(dependent)) && !forgets(dependent),
         Carried::WithinFamily => family,
     }
+}
+
+/// Whether a type or collation is made anew under its name.
+pub fn is_remade(live: &Catalog, old: &Object, new: &Object) -> bool {
+    let cost = |name: &String| of(&old.id).fields.iter().find(|f| f.name == name).map(|f| f.cost);
+    old.changed_fields(new).iter().any(|field| match cost(field) {
+        Some(Cost::Remake(must)) => must(old, new),
+        Some(Cost::RetypeOrRemake(must)) => must(old, new) && is_held(live, &old.id),
+        _ => false,
+    })
+}
+
+/// Whether a column passes from the type `from` to another one while both are made anew: it waits as text, for neither is the
+/// first.
+pub fn passes_over(live: &Catalog, desired: &Catalog, column: &Id, from: &Id) -> bool {
+    let (Some(old), Some(new)) = (live.get(column), desired.get(column)) else { return false };
+    let remade = |id: &Id| match (live.get(id), desired.get(id)) {
+        (Some(old), Some(new)) => is_remade(live, old, new),
+        _ => false,
+    };
+    let leaves = column.class() == "column" && from.class() != "collation" && is_of_type(old, from) && !is_of_type(new, from);
+    leaves && remade(from) && desired.uses(column).iter().any(|(to, _)| is_of_type(new, to) && remade(to))
 }

@@ -212,8 +212,8 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
         "type" | "collation" if before.inherited && after.inherited && !parted(context, new) => after_retype(old, new),
         "type" | "collation" => retype(context, old, new).into_iter().chain(after_retype(old, new)).collect(),
         "not_null" if after.not_null => vec![not_null::add(new, comes_from_parent(context, new))],
-        "not_null" => vec![not_null::remove(new)],
-        "not_null_constraint" if before.not_null && after.not_null => not_null::alter(old, new),
+        "not_null" => vec![not_null::remove(context, new)],
+        "not_null_constraint" if before.not_null && after.not_null => not_null::alter(context, old, new),
         "identity" => identity::alter(old, new),
         // Child tables lose theirs in the same statement.
         "generated" | "generated_virtual" => {

@@ -62,7 +62,7 @@ mod unique;
 mod view;
 mod view_column;
 
-pub use carried::{Carried, carries};
+pub use carried::{Carried, carries, forgets, is_remade, passes_over};
 pub use comment::object as comment_object;
 pub use grant::object as grant_object;
 pub use owner::object as owner_object;

@@ -75,21 +75,25 @@ pub fn extra(object: &Object) -> Option<Statement> {
     of(object).not_valid.then(|| add(object, false))
 }
 
-/// Takes it away.
-pub fn remove(object: &Object) -> Statement {
+/// Takes it away; before 18 from tables that inherit the column too, but for those that keep it (by a primary key of theirs).
+pub fn remove(context: &Context, object: &Object) -> Statement {
     let table = object.id.table_sql();
-    let sql = format!("ALTER TABLE {table} ALTER COLUMN {} DROP NOT NULL", ident(object.id.base()));
+    let heirs = context.desired.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
+    let kept = heirs.filter_map(|(heir, _)| context.desired.get(heir)).any(|heir| heir.flag("not_null"));
+    let partitioned = object.parent.as_ref().is_some_and(|t| is_partitioned(context.live, t));
+    let only = if kept && !partitioned && context.live.server < 180_000 { "ONLY " } else { "" };
+    let sql = format!("ALTER TABLE {only}{table} ALTER COLUMN {} DROP NOT NULL", ident(object.id.base()));
     Statement::new(sql).lock(table, LockMode::AccessExclusive)
 }
 
 /// From one to another on a column that has it before and after; what is a parent's changes with the parent's.
-pub fn alter(old: &Object, new: &Object) -> Vec<Statement> {
+pub fn alter(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     let (before, after, table) = (of(old), of(new), new.id.table_sql());
     if old.flag("inherited") && new.flag("inherited") {
         return Vec::new();
     }
     if after.not_valid && !before.not_valid {
-        return vec![remove(old), add(new, false)];
+        return vec![remove(context, old), add(new, false)];
     }
     let change = |action: String, mode| Statement::new(format!("ALTER TABLE {table} {action}")).lock(table.clone(), mode);
     let mut statements = Vec::new();

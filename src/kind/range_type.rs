@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::relation::retype_users;
+use super::relation::{retype_users, wait_as_text};
 use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
 use crate::catalog::Object;
 use crate::statement::Statement;
@@ -21,7 +21,8 @@ struct Range {
 /// A range type cannot be changed, and the functions that make its ranges belong to the server's superuser, so that nothing can
 /// be put aside: every column waits as text.
 fn rebuild(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
-    let mut statements = retype_users(context, &old.id, true);
+    let mut statements = wait_as_text(context, &old.id);
+    statements.extend(retype_users(context, &old.id, true));
     statements.extend([drop(old), create(new)]);
     statements.extend(retype_users(context, &old.id, false));
     statements

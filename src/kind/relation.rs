@@ -79,7 +79,8 @@ pub fn waits_as_text(id: &Id) -> bool {
 pub fn remake(context: &Context, word: &str, old: &Object, create: Statement) -> Vec<Statement> {
     let aside = move_aside(old.id.base());
     let rename = Statement::new(format!("ALTER {word} {} RENAME TO {}", old.id.sql(), ident(&aside)));
-    let mut statements = vec![rename, create];
+    let mut statements = wait_as_text(context, &old.id);
+    statements.extend([rename, create]);
     statements.extend(retype_users(context, &old.id, false));
     // What is made of the old one is the same over the new one; its own changes come after.
     for id in super::held_over(context.live, &old.id) {
@@ -121,6 +122,22 @@ pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement>
     }
     statements.extend(kept);
     statements
+}
+
+/// Columns that pass from one type to another while both are made anew are text in between.
+pub fn wait_as_text(context: &Context, id: &Id) -> Vec<Statement> {
+    let passes = |user: &&Id| super::passes_over(context.live, context.desired, user, id);
+    let users = context.live.used_by(id).iter().map(|(user, _)| user).filter(passes);
+    let columns = users.filter_map(|user| context.live.get(user).zip(context.desired.get(user)));
+    let own = columns.filter(|(_, new)| !changes_with_parent(context, new) && !made_anew(context, new));
+    let text = own.map(|(old, _)| {
+        let (name, table) = (ident(old.id.base()), old.id.table_sql());
+        let through = if old.text("type").ends_with("[]") { "text[]" } else { "text" };
+        Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {through} USING {name}::{through}"))
+            .lock(table.clone(), LockMode::AccessExclusive)
+            .rewrite(table)
+    });
+    text.collect()
 }
 
 /// Whether a statement on the parent table's column changes this one too: it came from there, and the two tables stay together.

@@ -117,6 +117,8 @@ fn gone_with(graph: &Graph, node: &Node) -> Option<Node> {
     let ties = graph.live.children(&node.id).filter(|c| kind::of(&c.id).ties_parent).map(|c| &c.id);
     let tied = std::iter::once(&node.id).chain(ties).flat_map(|id| graph.live.uses(id));
     let apart = parted(graph, &node.id);
-    let mut automatic = tied.filter(|(_, d)| *d != Dependency::Normal && !(apart && *d == Dependency::Inherited));
-    automatic.find_map(|(id, _)| graph.node(Op::Drop, id))
+    let automatic = tied.filter(|(_, d)| *d != Dependency::Normal && !(apart && *d == Dependency::Inherited));
+    // What a parent table's member takes along goes with that and not by itself, wherever that one goes.
+    let (inherited, others): (Vec<_>, Vec<_>) = automatic.partition(|(_, d)| *d == Dependency::Inherited);
+    inherited.into_iter().chain(others).find_map(|(id, _)| graph.node(Op::Drop, id))
 }

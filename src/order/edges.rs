@@ -49,7 +49,12 @@ fn build(graph: &Graph, list: &mut Vec<Edge>) {
             for op in MAKE {
                 let other = graph.node(op, used);
                 let sentence = || format!("{} needs {used}, says pg_depend", node.id);
-                if child_first {
+                // A column that is computed no more has values of its own when its type is made anew.
+                let values = op == Op::Alter && node.op == Op::Alter && graph.changes.alters(&node.id, "generated");
+                if values && graph.changes.list.get(used).is_some_and(|c| c.remade) {
+                    let sentence = || format!("{} holds values of {used} from then on", node.id);
+                    push(list, Some(node.clone()), other, false, sentence);
+                } else if child_first {
                     let sentence = || format!("{used} takes up {}, which must stand before", node.id);
                     push(list, Some(node.clone()), other, false, sentence);
                 } else {
@@ -69,14 +74,21 @@ fn attached_later(graph: &Graph, id: &Id) -> bool {
 /// What uses something goes, or lets go of it, before it goes: the live catalog's dependencies.
 fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
     for node in graph.nodes.iter().filter(|n| matches!(n.op, Op::Alter | Op::Drop)) {
-        for (used, _) in graph.live.uses(&node.id) {
+        for (used, dependency) in graph.live.uses(&node.id) {
             let sentence = || format!("{} uses {used} now", node.id);
+            // A parent table that goes has lost its children before; what they have from it is their own then.
+            let whole = graph.live.get(used).and_then(|o| o.parent.as_ref()).and_then(|p| graph.node(Op::Drop, p));
+            if node.op == Op::Alter && *dependency == Dependency::Inherited && whole.is_some() {
+                continue;
+            }
             push(list, Some(node.clone()), graph.node(Op::Drop, used), false, sentence);
             let retyped = graph.changes.list.get(used).is_some_and(|c| c.retype);
             let lets_go = node.op == Op::Drop || retyped && !graph.desired.uses(&node.id).iter().any(|(u, _)| u == used);
             // A key holds on to its columns' NOT NULL.
             let nulls = node.op == Op::Drop && graph.changes.alters(used, "not_null");
-            if lets_go {
+            if node.op == Op::Alter && kind::passes_over(graph.live, graph.desired, &node.id, used) {
+                push(list, graph.node(Op::Alter, used), Some(node.clone()), false, sentence);
+            } else if lets_go {
                 push(list, Some(node.clone()), graph.node(Op::Alter, used), !(retyped || nulls), sentence);
             }
             // Columns of a retyped type change with it: what rests on them goes first and comes back after.

@@ -37,7 +37,7 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
 fn parted(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
     // No column can be added to a partition, what is added to its parent it would have too, and DETACH takes triggers away,
     // so that one of the same name can be made.
-    let own = |id: &&Id| ["column", "trigger", "check", "primary key", "unique", "index"].contains(&id.class());
+    let own = |id: &&Id| ["column", "trigger", "check", "primary key", "unique", "index", "foreign key"].contains(&id.class());
     let parents = graph.live.uses(&node.id).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
     for table in parents.chain([table]).filter(|_| node.op == Op::Drop) {
         for id in graph.desired.children(table).map(|c| &c.id).filter(own) {
@@ -84,6 +84,13 @@ fn refers(graph: &Graph, list: &mut Vec<Edge>, node: &Node) {
     let used = graph.desired.uses(&node.id).iter().filter_map(|(used, _)| graph.desired.get(used)?.parent.clone());
     let mut todo: Vec<Id> = used.filter(|table| table.sql() == referenced).collect();
     while let Some(table) = todo.pop() {
+        // Of two equal keys the server takes the older one.
+        let stays = graph.node(Op::Drop, &table).is_none();
+        let key = |id: &&Id| stays && ["primary key", "unique", "index"].contains(&id.class());
+        for key in graph.live.children(&table).map(|c| &c.id).filter(key) {
+            let sentence = || format!("{} would rest on {key}", node.id);
+            push(list, graph.node(Op::Drop, key), Some(node.clone()), false, sentence);
+        }
         for partition in graph.live.used_by(&table).iter().map(|(id, _)| id).filter(|id| id.class() == "partition") {
             let sentence = || format!("{} would look into {partition} too", node.id);
             push(list, graph.node(Op::Drop, partition), Some(node.clone()), false, sentence);
@@ -127,7 +134,7 @@ fn joined(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id, ops: &[O
         for member in members {
             let shared = ["column", "check"].contains(&member.class());
             // ATTACH makes what the partition does not have; then it could not be made again.
-            let own = side == table && ["primary key", "unique", "index"].contains(&member.class());
+            let own = side == table && ["primary key", "unique", "index", "foreign key"].contains(&member.class());
             let sentence = || format!("{member} has to be as both tables want it before {}", node.id);
             let before = |op: &&Op| shared || node.op == Op::Create && (**op == Op::Drop || **op == Op::Create && own);
             for op in ops.iter().filter(before) {

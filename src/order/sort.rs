@@ -102,7 +102,7 @@ fn absorbed_parts(graph: &Graph, knot: &BTreeSet<Node>) -> Vec<Node> {
         if a == b || !knot.contains(&a) || !knot.contains(&b) {
             continue;
         }
-        for node in [&edge.before, &edge.after] {
+        for node in [&edge.before, &edge.after].map(|n| with_parent(graph, n)) {
             // Owner, grants and comment go with their object; a part of a table that goes can go by itself before.
             let alone = node.id.of().is_none() && (node.op == Op::Create || node.id.class() != "column");
             if graph.within.contains_key(node) && alone {
@@ -113,6 +113,15 @@ fn absorbed_parts(graph: &Graph, knot: &BTreeSet<Node>) -> Vec<Node> {
     // Columns stay inside their table as long as anything else can be taken out.
     let (columns, others): (Vec<Node>, Vec<Node>) = parts.into_iter().partition(|n: &Node| n.id.class() == "column");
     if others.is_empty() { columns } else { others }
+}
+
+/// A member that goes with the parent table's goes nowhere without that: the one that takes it along.
+fn with_parent<'g>(graph: &'g Graph, node: &'g Node) -> &'g Node {
+    let mut part = node;
+    while let Some(outer) = graph.within.get(part).filter(|o| o.op == Op::Drop && o.id.class() == part.id.class()) {
+        part = outer;
+    }
+    part
 }
 
 /// One cycle of the knot.

@@ -41,13 +41,19 @@ pub fn candidates(left: &Catalog, right: &Catalog) -> Vec<Pair> {
         .collect()
 }
 
-/// Everything that rests, near or far, on something that changes its type: the same text means something else there, and it is
-/// rebuilt as it is wanted.
+/// Everything that rests, near or far, on something that changes its type or is replaced: the same text means something else there
+/// (a cast that a view's column needs now), and it is rebuilt as it is wanted.
 fn over_retyped(left: &Catalog, right: &Catalog) -> BTreeSet<Id> {
     let retypes = |o: &&Object| {
-        let fields = right.get(&o.id).map(|r| o.changed_fields(r)).unwrap_or_default();
-        let cost = |f: &String| kind::of(&o.id).fields.iter().find(|k| k.name == f).map(|k| k.cost);
-        fields.iter().any(|f| matches!(cost(f), Some(Cost::Retype | Cost::Remake(_) | Cost::RetypeOrRemake(_))))
+        let Some(wanted) = right.get(&o.id) else { return false };
+        let fields = o.changed_fields(wanted);
+        let changes = |f: &String| kind::of(&o.id).fields.iter().find(|k| k.name == f);
+        fields.iter().filter_map(changes).any(|field| match field.cost {
+            Cost::Retype | Cost::Remake(_) | Cost::RetypeOrRemake(_) => true,
+            Cost::Replace => !field.expression,
+            Cost::AlterOrReplace(can_alter) => !field.expression && !can_alter(o, wanted),
+            Cost::Alter => false,
+        })
     };
     let mut todo: Vec<Id> = left.objects().filter(retypes).map(|o| o.id.clone()).collect();
     let mut found = BTreeSet::new();

@@ -12,13 +12,24 @@ impl Pair {
         self.attributes();
         loop {
             let old = columns(&self.before);
-            let bad = columns(&self.after)
-                .into_iter()
-                .find_map(|(name, (key, form))| old.get(&name).filter(|(_, theirs)| !castable(theirs, &form)).map(|_| key));
+            let bad = columns(&self.after).into_iter().find_map(|(name, (key, form))| {
+                let differs = |(was, theirs): &&(Key, Form)| !castable(theirs, &form) || self.computed_far_down(*was, key);
+                old.get(&name).filter(differs).map(|_| key)
+            });
             let Some(key) = bad else { return };
             self.after.items.get_mut(&key).unwrap().name = format!("cast{key}");
             self.after.settle();
         }
+    }
+}
+
+impl Pair {
+    /// Whether a column is computed on one side only and its table has grandchildren: DROP EXPRESSION refuses those ("must be
+    /// applied to child tables too") however it is written.
+    fn computed_far_down(&self, was: Key, is: Key) -> bool {
+        let computed = |m: &Model, k: Key| m.column(k).is_some_and(|c| c.generated.is_some());
+        let far = |m: &Model, k: Key| m.items.get(&k).is_some_and(|i| m.levels(m.root(i.within)) > 2);
+        computed(&self.before, was) != computed(&self.after, is) && (far(&self.before, was) || far(&self.after, is))
     }
 }
 

@@ -247,6 +247,12 @@ impl Model {
         parent.filter(|p| *p != key).map_or(key, |p| self.root(p))
     }
 
+    /// How many tables stand above each other from this one down.
+    pub fn levels(&self, table: Key) -> usize {
+        let below = self.keys(|w| matches!(w, What::Table(t) if t.of.map(|o| o.0).or(t.inherits) == Some(table)));
+        1 + below.into_iter().filter(|k| *k != table).map(|k| self.levels(k)).max().unwrap_or(0)
+    }
+
     /// The columns of a table or view, those of its parents first.
     pub fn columns(&self, relation: Key) -> Vec<Key> {
         let parent = self.table(relation).and_then(|t| t.of.map(|o| o.0).or(t.inherits));

@@ -70,7 +70,10 @@ impl Model {
                 }
                 _ => item.within,
             };
-            if !seen.insert((scope, item.name.clone())) {
+            // Constraints have their table's name space too.
+            let second = matches!(item.what, What::Unique { .. } | What::Exclusion { .. }).then(|| self.root(item.within));
+            let taken = second.is_some_and(|table| !seen.insert((table, item.name.clone())));
+            if !seen.insert((scope, item.name.clone())) || taken {
                 let name = format!("n{key}");
                 seen.insert((scope, name.clone()));
                 self.items.get_mut(&key).unwrap().name = name;
@@ -123,7 +126,9 @@ impl Model {
                 // From a tree of partitions into one of its own tables: "being used by active queries", says the server.
                 let theirs = self.items.get(target).map_or(item.within, |t| t.within);
                 let inward = theirs != item.within && self.root(theirs) == self.root(item.within);
-                distinct && !inward && table.is_some() && columns.iter().all(here) && types == wanted
+                // "cannot determine element type", says the server.
+                let bounded = types.iter().any(|t| matches!(t, Type::Array(of) if **of == Type::Plain("varchar(20)")));
+                distinct && !inward && !bounded && table.is_some() && columns.iter().all(here) && types == wanted
             }
             What::Index(index) => self.bend_index(item.within, index, &inside),
             What::View(view) => {
@@ -222,7 +227,9 @@ impl Model {
     pub fn callable(&self, function: Key, column: Key, immutable: bool) -> bool {
         self.function(function).is_some_and(|f| {
             let first = f.args.first().is_some_and(|a| self.resolve(&a.1) == self.type_of(column));
-            first && f.returns == 0 && (!immutable || f.volatility == 0)
+            // Whoever owns the table of an index has to be allowed to call it.
+            let open = !immutable || self.items.get(&function).is_some_and(|i| !i.closed);
+            first && open && f.returns == 0 && (!immutable || f.volatility == 0)
         })
     }
 
@@ -312,7 +319,10 @@ impl Model {
             index.include.clear();
             (index.unique, index.descending) = (false, false);
         }
-        index.statistics &= index.expr.is_some();
+        // A condition that is nothing but a column is no expression.
+        let column =
+            |e: &Expr| self.class(&self.type_of(e.column)) == Class::Bool && e.function.is_none() && !e.form.is_multiple_of(4);
+        index.statistics &= index.expr.as_ref().is_some_and(|e| !column(e));
         let all = index.columns.iter().chain(index.expr.iter().map(|e| &e.column)).all(here);
         let some = !index.columns.is_empty() || index.expr.is_some();
         (table.is_some() || materialized) && all && some
