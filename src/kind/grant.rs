@@ -77,7 +77,15 @@ fn columns_again(context: &Context, object: &Object, old: &Privileges, new: &Pri
 
 fn between(context: &Context, object: &Object, old: &Privileges, new: &Privileges) -> Vec<Statement> {
     let Some(target) = target(context, object) else { return Vec::new() };
-    changes(&passed_on(old, &target.owner), new, &target).into_iter().map(Statement::new).collect()
+    let mut statements: Vec<Statement> =
+        changes(&passed_on(old, &target.owner), new, &target).into_iter().map(Statement::new).collect();
+    // Whoever is a member of a role that may pass the privileges on revokes in its name, and nothing was given in that.
+    let passes_on = old.iter().any(|(to, set)| to != OWNER && set.iter().any(|p| p.ends_with('*')));
+    if passes_on && target.owner != context.live.role && statements.iter().any(|s| s.sql.starts_with("REVOKE")) {
+        statements.insert(0, Statement::new(format!("SET LOCAL ROLE {}", ident(&target.owner))));
+        statements.push(Statement::new("RESET ROLE"));
+    }
+    statements
 }
 
 /// The old privileges under the new owner: with the object it takes over those of the old one, and keeps its own.
