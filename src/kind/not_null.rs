@@ -78,8 +78,13 @@ pub fn extra(object: &Object) -> Option<Statement> {
 /// Takes it away; before 18 from tables that inherit the column too, but for those that keep it (by a primary key of theirs).
 pub fn remove(context: &Context, object: &Object) -> Statement {
     let table = object.id.table_sql();
-    let heirs = context.desired.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
-    let kept = heirs.filter_map(|(heir, _)| context.desired.get(heir)).any(|heir| heir.flag("not_null"));
+    let mut kept = false;
+    let mut heirs = vec![&object.id];
+    while let Some(heir) = heirs.pop() {
+        let under = context.desired.used_by(heir).iter().filter(|(_, d)| *d == Dependency::Inherited).map(|(id, _)| id);
+        kept |= heir != &object.id && context.desired.get(heir).is_some_and(|c| c.flag("not_null"));
+        heirs.extend(under);
+    }
     let partitioned = object.parent.as_ref().is_some_and(|t| is_partitioned(context.live, t));
     let only = if kept && !partitioned && context.live.server < 180_000 { "ONLY " } else { "" };
     let sql = format!("ALTER TABLE {only}{table} ALTER COLUMN {} DROP NOT NULL", ident(object.id.base()));
