@@ -56,6 +56,13 @@ fn from_parent(context: &Context, object: &Object) -> bool {
     object.flag("inherited") && (by_inheritance(context, object) || with_parent && !table_is_new)
 }
 
+/// Whether the parent table's constraint, which is wanted NOT VALID, brings one along to a standing table that is wanted valid.
+fn arrives_not_valid(context: &Context, object: &Object) -> bool {
+    let parents = context.desired.uses(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
+    let not_valid = parents.filter_map(|(p, _)| context.desired.get(p)).any(|p| p.flag("not_valid"));
+    not_valid && !object.flag("not_valid") && object.parent.as_ref().is_some_and(|t| context.live.contains(t))
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "check",
@@ -82,7 +89,7 @@ pub static KIND: Kind = Kind {
     ],
     create: |context, o| {
         if from_parent(context, o) {
-            return Vec::new();
+            return if arrives_not_valid(context, o) { validate(o) } else { Vec::new() };
         }
         let mut added = add(o, &element(o));
         if o.flag("not_valid") {

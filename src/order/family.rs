@@ -106,7 +106,8 @@ fn born(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
             let sentence = || format!("{member} would pass on to {table}");
             push(list, graph.node(Op::Drop, member), Some(node.clone()), false, sentence);
         }
-        for column in graph.desired.children(parent).map(|c| &c.id).filter(|id| id.class() == "column") {
+        let stands = graph.node(Op::Create, parent).is_none();
+        for column in graph.desired.children(parent).map(|c| &c.id).filter(|id| stands && id.class() == "column") {
             let default = column.as_class("default");
             for op in [Op::Drop, Op::Alter, Op::Create] {
                 let sentence = || format!("{table} takes {default} over as it is then");
