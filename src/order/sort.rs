@@ -30,7 +30,7 @@ pub fn sort(graph: &mut Graph, key: impl Fn(&Node) -> (u8, usize)) -> Result<Sor
         match attempt(graph, &given_up, &key) {
             Ok(sorted) => return Ok(sorted),
             Err(knot) => {
-                let (weak, parts) = (weak_edges(graph, &knot, &given_up), absorbed_parts(graph, &knot));
+                let (weak, parts) = (weak_edges(graph, &knot, &given_up), absorbed_parts(graph, &knot, &given_up));
                 if !weak.is_empty() {
                     given_up.extend(weak);
                 } else if parts.is_empty() {
@@ -95,9 +95,9 @@ fn weak_edges(graph: &Graph, knot: &BTreeSet<Node>, given_up: &HashSet<usize>) -
 }
 
 /// Absorbed nodes of the knot that an edge of the knot starts or ends at, and that can stand alone.
-fn absorbed_parts(graph: &Graph, knot: &BTreeSet<Node>) -> Vec<Node> {
+fn absorbed_parts(graph: &Graph, knot: &BTreeSet<Node>, given_up: &HashSet<usize>) -> Vec<Node> {
     let mut parts = BTreeSet::new();
-    for edge in &graph.edges {
+    for edge in graph.edges.iter().enumerate().filter(|(i, _)| !given_up.contains(i)).map(|(_, edge)| edge) {
         let (a, b) = (graph.standing(&edge.before), graph.standing(&edge.after));
         if a == b || !knot.contains(&a) || !knot.contains(&b) {
             continue;
