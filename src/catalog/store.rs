@@ -59,6 +59,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Takes its fingerprint ahead of time.
+    pub fn imprint(&self) {
+        self.print.get_or_init(|| print(&self.object));
+    }
+
     /// One that no other catalog has.
     pub fn new(object: Object) -> Arc<Entry> {
         Arc::new(Entry { object, print: OnceLock::new() })

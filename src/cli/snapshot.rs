@@ -9,6 +9,7 @@ use crate::exit_code::DONE;
 /// The command.
 pub async fn run(options: &SnapshotOptions, workspace: &mut Workspace) -> Outcome {
     let live = side::live(workspace, &options.database).await?;
+    workspace.progress.stage("writing the snapshot");
     let text = write_snapshot(&live.catalog);
     workspace.progress.clear();
     match &options.out {

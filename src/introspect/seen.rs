@@ -46,6 +46,8 @@ impl Known<'_> {
             return Ok(entry.clone());
         }
         let entry = Entry::new(make(parent)?);
+        // The server is still at work; later there would be nothing else to do meanwhile.
+        entry.imprint();
         if let Some(entries) = &mut self.0 {
             entries.insert(key, entry.clone());
         }

@@ -56,11 +56,12 @@ fn from_parent(context: &Context, object: &Object) -> bool {
     object.flag("inherited") && (by_inheritance(context, object) || with_parent && !table_is_new)
 }
 
-/// Whether the parent table's constraint, which is wanted NOT VALID, brings one along to a standing table that is wanted valid.
+/// Whether the parent table's constraint, which is wanted NOT VALID, brings one along that is wanted valid; it is so already where
+/// the table is made after.
 fn arrives_not_valid(context: &Context, object: &Object) -> bool {
     let parents = context.desired.uses(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
     let not_valid = parents.filter_map(|(p, _)| context.desired.get(p)).any(|p| p.flag("not_valid"));
-    not_valid && !object.flag("not_valid") && object.parent.as_ref().is_some_and(|t| context.live.contains(t))
+    not_valid && !object.flag("not_valid")
 }
 
 /// The kind.

@@ -300,9 +300,16 @@ fn query(version: u32) -> Query {
     let statistics = if version >= 170_000 { "a.attstattarget" } else { "nullif(a.attstattarget, -1)" };
     let virtual_column = if version >= 180_000 { "CASE WHEN a.attgenerated = 'v' THEN true END" } else { "NULL::bool" };
     let (not_null, identity) = (not_null::pairs(version), identity::pairs());
+    // Nothing but a type, and where NOT NULL is no constraint of its own, that.
+    let not_null_says_all = if version >= 180_000 { "NOT a.attnotnull AND " } else { "" };
+    let plain = format!(
+        "{not_null_says_all}a.attcollation IN (0, t.typcollation) AND a.attidentity = '' AND a.attgenerated = '' AND a.attstorage = t.typstorage \
+         AND a.attcompression = '' AND {statistics} IS NULL AND a.attoptions IS NULL AND (a.attinhcount = 0 OR a.attislocal)"
+    );
     Query {
         sub: "a.attnum",
         acl: Some(("a.attacl", 'c')),
+        plain: Some((plain.into(), "'type', format_type(a.atttypid, a.atttypmod), 'not_null', CASE WHEN a.attnotnull THEN true END")),
         ..Query::over(
             "pg_class",
             "c.oid",

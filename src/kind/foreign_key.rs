@@ -167,7 +167,10 @@ pub static KIND: Kind = Kind {
         field("inherited", Cost::Alter),
     ],
     create: |_, o| vec![create(o)],
-    alter: |_, _, new, changed| alter(new, changed),
+    // A partition's is altered with the partitioned table's.
+    alter: |_, old, new, changed| {
+        if old.flag("inherited") && new.flag("inherited") { Vec::new() } else { alter(new, changed) }
+    },
     drop: |context, o| {
         let referenced = o.text("referenced").to_owned();
         remove(context, o)

@@ -79,9 +79,11 @@ fn between(context: &Context, object: &Object, old: &Privileges, new: &Privilege
     let Some(target) = target(context, object) else { return Vec::new() };
     let mut statements: Vec<Statement> =
         changes(&passed_on(old, &target.owner), new, &target).into_iter().map(Statement::new).collect();
-    // Whoever is a member of a role that may pass the privileges on revokes in its name, and nothing was given in that.
+    // Whoever is a member of a role that may pass the privileges on revokes in its name, and nothing was given in that. What lies
+    // in a schema the owner may not reach.
+    let schema = object.id.of().is_some_and(|of| of.class() == "schema");
     let passes_on = old.iter().any(|(to, set)| to != OWNER && set.iter().any(|p| p.ends_with('*')));
-    if passes_on && target.owner != context.live.role && statements.iter().any(|s| s.sql.starts_with("REVOKE")) {
+    if schema && passes_on && target.owner != context.live.role && statements.iter().any(|s| s.sql.starts_with("REVOKE")) {
         statements.insert(0, Statement::new(format!("SET LOCAL ROLE {}", ident(&target.owner))));
         statements.push(Statement::new("RESET ROLE"));
     }
