@@ -185,7 +185,8 @@ async fn read_all(session: &pg::Session, seen: &Seen) -> Result<Catalog, Introsp
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     };
     sent?;
-    let Some(joined) = joined? else { return Err(IntrospectError::Busy) };
+    let missing = || IntrospectError::Unreadable("an answer of the server is missing".to_owned());
+    let joined = joined?.ok_or_else(missing)?;
     let mut catalog = name_the_rest(&session.client, joined).await?;
     catalog.unmanaged.sort();
     Ok(catalog)

@@ -149,8 +149,8 @@ fn altered(old: &Object, new: &Object, live: &Catalog) -> Option<Change> {
     if fields.is_empty() {
         return None;
     }
-    let fields_of = kind::of(&new.id).fields;
-    let cost = |name: &str| fields_of.iter().find(|f| f.name == name).map(|f| f.cost);
+    let kind = kind::of(&new.id);
+    let cost = |name: &str| kind.field(name).map(|f| f.cost);
     let replace = fields.iter().any(|f| match cost(f) {
         Some(Cost::Replace) | None => true,
         Some(Cost::AlterOrReplace(can_alter)) => !can_alter(old, new),

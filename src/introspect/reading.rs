@@ -150,8 +150,10 @@ impl Reading {
     fn object(&mut self, row: &Row, parent: Option<Oids>, entry: Arc<Entry>) {
         let id = &entry.object.id;
         let owner: Option<String> = row.get(8);
-        if let Some(acl) = row.get::<_, Option<Vec<String>>>(9) {
-            self.grants.push((id.clone(), owner.clone(), acl, row.get::<_, Option<Vec<String>>>(10).unwrap_or_default()));
+        if let Some(acl) = row.get::<_, Option<Vec<String>>>(9)
+            && let Some(default) = row.get::<_, Option<Vec<String>>>(10)
+        {
+            self.grants.push((id.clone(), owner.clone(), acl, default));
         }
         if let Some(owner) = owner {
             self.owners.push((id.clone(), owner));

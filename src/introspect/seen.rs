@@ -24,16 +24,16 @@ impl Default for Seen {
 
 impl Seen {
     /// Those of one class. Another reading waits meanwhile, and finds them all.
-    pub(super) fn of(&self, class: &str) -> Known<'_> {
+    pub(super) fn of(&self, class: &str) -> ClassSeen<'_> {
         let entries = self.0.iter().find(|(c, _)| *c == class);
-        Known(entries.map(|(_, e)| e.lock().unwrap_or_else(PoisonError::into_inner)))
+        ClassSeen(entries.map(|(_, e)| e.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
 /// The objects of one class that were read before.
-pub(super) struct Known<'a>(Option<MutexGuard<'a, Entries>>);
+pub(super) struct ClassSeen<'a>(Option<MutexGuard<'a, Entries>>);
 
-impl Known<'_> {
+impl ClassSeen<'_> {
     /// The object of a row, made unless the same row was read before, under the same parent.
     pub(super) fn entry(
         &mut self,

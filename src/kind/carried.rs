@@ -47,8 +47,8 @@ pub fn carries(dependent: &Object, old: &Object, new: &Object) -> bool {
 
 /// Whether a type or collation is made anew under its name.
 pub fn is_remade(live: &Catalog, old: &Object, new: &Object) -> bool {
-    let cost = |name: &String| of(&old.id).fields.iter().find(|f| f.name == name).map(|f| f.cost);
-    old.changed_fields(new).iter().any(|field| match cost(field) {
+    let kind = of(&old.id);
+    old.changed_fields(new).iter().any(|field| match kind.field(field).map(|f| f.cost) {
         Some(Cost::Remake(must)) => must(old, new),
         Some(Cost::RetypeOrRemake(must)) => must(old, new) && is_held(live, &old.id),
         _ => false,

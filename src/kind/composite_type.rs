@@ -4,7 +4,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use super::relation::remake;
-use super::{BASE, Context, Cost, Kind, Query, Space, field, is_held, reads_as};
+use super::{BASE, Context, Cost, Kind, Query, Space, field, is_remade, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
@@ -46,7 +46,7 @@ fn retypes(old: &Object, new: &Object) -> bool {
 }
 
 fn alter(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
-    let remade = is_held(context.live, &old.id) && retypes(old, new);
+    let remade = is_remade(context.live, old, new);
     let name = new.id.sql();
     let (before, after) = (old.read::<Composite>().attributes, new.read::<Composite>().attributes);
     let change =

@@ -70,6 +70,7 @@ pub use query::{Query, SYSTEM_OID};
 pub use relation::waits_as_text;
 pub use rows::Kept;
 pub use schema::fresh;
+pub use sequence_owner::owning_column;
 
 /// Every kind, in the order in which objects without any dependency between them are made.
 pub static KINDS: &[&Kind] = &[
@@ -263,6 +264,13 @@ pub struct Kind {
     pub roles: fn(&Object) -> Vec<String>,
 }
 
+impl Kind {
+    /// The field with this name.
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|f| f.name == name)
+    }
+}
+
 /// The defaults of a kind: everything that most kinds leave as it is.
 pub const BASE: Kind = Kind {
     class: "",
@@ -327,7 +335,7 @@ pub fn rank(class: &str) -> usize {
 /// A sentence that names the object and what is wrong with it.
 pub fn check(object: &Object) -> Result<(), String> {
     let kind = find(object.id.class()).ok_or_else(|| format!("{} is of no kind that plumb knows", object.id))?;
-    if let Some(key) = object.definition.keys().find(|k| !kind.fields.iter().any(|f| f.name == k.as_str())) {
+    if let Some(key) = object.definition.keys().find(|k| kind.field(k).is_none()) {
         return Err(format!("{} has a field \"{key}\" that its kind does not know", object.id));
     }
     (kind.check)(object)

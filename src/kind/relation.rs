@@ -113,11 +113,12 @@ pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement>
             statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive));
             continue;
         }
-        let through = if new_type.ends_with("[]") { "text[]" } else { "text" };
-        let sql = match to_text {
-            true => format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {through} USING {name}::{through}"),
-            false => format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {new_type} USING {name}::{through}::{new_type}"),
-        };
+        if to_text {
+            statements.push(becomes_text(column));
+            continue;
+        }
+        let through = text_like(new_type);
+        let sql = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {new_type} USING {name}::{through}::{new_type}");
         statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).rewrite(table));
     }
     statements.extend(kept);
@@ -130,14 +131,20 @@ pub fn wait_as_text(context: &Context, id: &Id) -> Vec<Statement> {
     let users = context.live.used_by(id).iter().map(|(user, _)| user).filter(passes);
     let columns = users.filter_map(|user| context.live.get(user).zip(context.desired.get(user)));
     let own = columns.filter(|(_, new)| !changes_with_parent(context, new) && !made_anew(context, new));
-    let text = own.map(|(old, _)| {
-        let (name, table) = (ident(old.id.base()), old.id.table_sql());
-        let through = if old.text("type").ends_with("[]") { "text[]" } else { "text" };
-        Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {through} USING {name}::{through}"))
-            .lock(table.clone(), LockMode::AccessExclusive)
-            .rewrite(table)
-    });
-    text.collect()
+    own.map(|(old, _)| becomes_text(old)).collect()
+}
+
+/// Text, or an array of texts for an array.
+fn text_like(data_type: &str) -> &'static str {
+    if data_type.ends_with("[]") { "text[]" } else { "text" }
+}
+
+/// A column of a type that cannot stay is text until it is there again.
+fn becomes_text(column: &Object) -> Statement {
+    let (name, table, text) = (ident(column.id.base()), column.id.table_sql(), text_like(column.text("type")));
+    Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {text} USING {name}::{text}"))
+        .lock(table.clone(), LockMode::AccessExclusive)
+        .rewrite(table)
 }
 
 /// Whether a statement on the parent table's column changes this one too: it came from there, and the two tables stay together.

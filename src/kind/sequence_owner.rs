@@ -19,13 +19,17 @@ fn owned_by(object: &Object, column: &str) -> Statement {
     Statement::new(format!("ALTER SEQUENCE {sequence} OWNED BY {column}")).lock(sequence, LockMode::ShareRowExclusive)
 }
 
+/// The column that a sequence belongs to.
+pub fn owning_column<'c>(catalog: &'c Catalog, owned_by: &Id) -> Option<&'c Object> {
+    let (column, _) = catalog.uses(owned_by).iter().find(|(used, _)| used.class() == "column")?;
+    catalog.get(column)
+}
+
 /// The tables that own a sequence that is never without one in between: before and after.
 pub fn stays_owned<'c>(context: &Context<'c>, sequence: &Id) -> Option<(&'c Object, &'c Object)> {
     let owned_by = sequence.as_class("owned by");
-    let column =
-        |c: &'c Catalog| c.uses(&owned_by).iter().find(|(used, _)| used.class() == "column").and_then(|(id, _)| c.get(id));
     let table = |c: &'c Catalog, column: &Object| column.parent.as_ref().and_then(|t| c.get(t));
-    let (old, new) = (column(context.live)?, column(context.desired)?);
+    let (old, new) = (owning_column(context.live, &owned_by)?, owning_column(context.desired, &owned_by)?);
     let (from, to) = (table(context.live, old)?, table(context.desired, new)?);
     // A column that is made anew lets go of it.
     let anew = old.id == new.id && (table_made_anew(context, &from.id) || generated(old) != generated(new));
@@ -38,7 +42,7 @@ fn generated(column: &Object) -> Option<&serde_json::Value> {
 
 /// The sequence passes to another column. It has to be of one owner with the table all the time: it is free while that changes.
 fn pass(context: &Context, object: &Object) -> Vec<Statement> {
-    let sequence = Id::new("sequence", object.id.name().iter().cloned());
+    let sequence = object.id.as_class("sequence");
     let owner = Id::satellite("owner", &sequence);
     let role = |c: &Catalog| c.get(&owner).map(|o| o.text("role").to_owned());
     let passed = owned_by(object, &object.read::<OwnedBy>().column);

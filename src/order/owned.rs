@@ -4,6 +4,7 @@
 use super::edges::push;
 use super::graph::{Edge, Graph, Node, Op};
 use crate::catalog::{Catalog, Id};
+use crate::kind;
 
 /// Edges around `OWNED BY`.
 pub fn owned(graph: &Graph, list: &mut Vec<Edge>) {
@@ -34,8 +35,7 @@ pub fn owned(graph: &Graph, list: &mut Vec<Edge>) {
 
 /// The table of the column that owns a sequence.
 fn table(catalog: &Catalog, owned_by: &Id) -> Option<Id> {
-    let (column, _) = catalog.uses(owned_by).iter().find(|(used, _)| used.class() == "column")?;
-    catalog.get(column)?.parent.clone()
+    kind::owning_column(catalog, owned_by)?.parent.clone()
 }
 
 /// What changes of a table and passes on to its sequences.

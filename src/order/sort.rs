@@ -49,6 +49,11 @@ fn standing_edges<'g>(graph: &'g Graph, given_up: &HashSet<usize>) -> Vec<(Node,
     edges.map(|e| (graph.standing(&e.before), graph.standing(&e.after), e)).filter(|(a, b, _)| a != b).collect()
 }
 
+/// Those of them that lie within a knot.
+fn knot_edges<'g>(graph: &'g Graph, knot: &BTreeSet<Node>, given_up: &HashSet<usize>) -> Vec<(Node, Node, &'g Edge)> {
+    standing_edges(graph, given_up).into_iter().filter(|(a, b, _)| knot.contains(a) && knot.contains(b)).collect()
+}
+
 fn attempt(graph: &Graph, given_up: &HashSet<usize>, key: impl Fn(&Node) -> (u8, usize)) -> Result<Sorted, BTreeSet<Node>> {
     let standing: Vec<Node> = graph.groups().into_keys().collect();
     let index: HashMap<&Node, usize> = standing.iter().enumerate().map(|(i, n)| (n, i)).collect();
@@ -97,11 +102,7 @@ fn weak_edges(graph: &Graph, knot: &BTreeSet<Node>, given_up: &HashSet<usize>) -
 /// Absorbed nodes of the knot that an edge of the knot starts or ends at, and that can stand alone.
 fn absorbed_parts(graph: &Graph, knot: &BTreeSet<Node>, given_up: &HashSet<usize>) -> Vec<Node> {
     let mut parts = BTreeSet::new();
-    for edge in graph.edges.iter().enumerate().filter(|(i, _)| !given_up.contains(i)).map(|(_, edge)| edge) {
-        let (a, b) = (graph.standing(&edge.before), graph.standing(&edge.after));
-        if a == b || !knot.contains(&a) || !knot.contains(&b) {
-            continue;
-        }
+    for (_, _, edge) in knot_edges(graph, knot, given_up) {
         for node in [&edge.before, &edge.after].map(|n| with_parent(graph, n)) {
             // Owner, grants and comment go with their object; a part of a table that goes can go by itself before.
             let alone = node.id.of().is_none() && (node.op == Op::Create || node.id.class() != "column");
@@ -126,8 +127,7 @@ fn with_parent<'g>(graph: &'g Graph, node: &'g Node) -> &'g Node {
 
 /// One cycle of the knot.
 fn cycle(graph: &Graph, knot: &BTreeSet<Node>, given_up: &HashSet<usize>) -> Cycle {
-    let edges: Vec<_> =
-        standing_edges(graph, given_up).into_iter().filter(|(a, b, _)| knot.contains(a) && knot.contains(b)).collect();
+    let edges = knot_edges(graph, knot, given_up);
     let Some(mut at) = knot.first().cloned() else { return Cycle::default() };
     let mut path: Vec<(Node, String)> = Vec::new();
     loop {

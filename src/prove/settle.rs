@@ -24,7 +24,7 @@ pub fn candidates(left: &Catalog, right: &Catalog) -> Vec<Pair> {
     let differs_in_text = |l: &Object, r: &Object| {
         let fields = l.changed_fields(r);
         let both = |f: &String| l.definition.contains_key(f) && r.definition.contains_key(f);
-        let expression = |f: &String| kind::of(&l.id).fields.iter().any(|k| k.name == f && k.expression);
+        let expression = |f: &String| kind::of(&l.id).field(f).is_some_and(|k| k.expression);
         !fields.is_empty() && fields.iter().all(|f| both(f) && expression(f))
     };
     let alike = |l: &Object, r: &Object| {
@@ -47,8 +47,7 @@ fn over_retyped(left: &Catalog, right: &Catalog) -> BTreeSet<Id> {
     let retypes = |o: &&Object| {
         let Some(wanted) = right.get(&o.id) else { return false };
         let fields = o.changed_fields(wanted);
-        let changes = |f: &String| kind::of(&o.id).fields.iter().find(|k| k.name == f);
-        fields.iter().filter_map(changes).any(|field| match field.cost {
+        fields.iter().filter_map(|f| kind::of(&o.id).field(f)).any(|field| match field.cost {
             Cost::Retype | Cost::Remake(_) | Cost::RetypeOrRemake(_) => true,
             Cost::Replace => !field.expression,
             Cost::AlterOrReplace(can_alter) => !field.expression && !can_alter(o, wanted),
