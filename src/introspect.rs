@@ -9,6 +9,7 @@ mod unmanaged;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 use tokio_postgres::{Client, Row};
@@ -174,7 +175,9 @@ async fn answers(
 /// Reads everything; rows become objects in a thread of their own while the server writes the next ones.
 async fn read_all(session: &pg::Session, seen: &Seen) -> Result<Catalog, IntrospectError> {
     let version = session.version.0;
-    let queries = reading::queries(version);
+    let failed = |source| IntrospectError::Query { what: "whether anything is not managed".to_owned(), source };
+    let present: Vec<bool> = session.client.query_one(&unmanaged::presence(version), &[]).await.map_err(failed)?.get(0);
+    let queries = reading::queries(version, &present);
     let (sender, receiver) = channel();
     let (expected, seen) = (queries.len(), seen.clone());
     let gathering = tokio::task::spawn_blocking(move || reading::gather(&receiver, expected, version, &seen));
@@ -194,8 +197,13 @@ async fn read_all(session: &pg::Session, seen: &Seen) -> Result<Catalog, Introsp
 
 /// Names what is not managed and has come by its OIDs only.
 async fn name_the_rest(client: &Client, joined: Joined) -> Result<Catalog, IntrospectError> {
-    let Joined { mut catalog, strange, lost, unknown } = joined;
+    let Joined { mut catalog, strange, lost, mut unknown } = joined;
     let failed = |source| IntrospectError::Query { what: "the names of what is not managed".to_owned(), source };
+    if !unknown.is_empty() {
+        let rows = client.query(&unmanaged::parts::sql(catalog.server), &[]).await.map_err(failed)?;
+        let parts: HashSet<(u32, u32)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        unknown.retain(|oids| !parts.contains(&(oids.0, oids.1)));
+    }
     for (class, object, sub) in strange {
         let described = client.query_opt(DESCRIBE, &[&class, &object, &sub]).await.map_err(failed)?;
         // Of a temporary object, or of one that is gone, which is either that or a torn picture.

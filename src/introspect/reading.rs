@@ -27,8 +27,6 @@ pub(super) struct Reading {
     inherited: Vec<(Oids, Oids)>,
     comments: Vec<(Oids, String)>,
     unmanaged: Vec<(Oids, Unmanaged)>,
-    /// Catalog and OID of what is part of something without an address of its own.
-    parts: HashSet<(u32, u32)>,
     /// The row about the database itself.
     head: Option<Row>,
 }
@@ -40,7 +38,7 @@ pub(super) struct Joined {
     pub(super) strange: Vec<Oids>,
     /// Objects of kinds that are part of something that is not managed.
     pub(super) lost: Vec<Oids>,
-    /// What plumb has never heard of.
+    /// What is no part of anything that pg_depend knows: what plumb has never heard of, and parts that the server keeps by other means.
     pub(super) unknown: Vec<Oids>,
 }
 
@@ -71,15 +69,14 @@ const COMMENTS: &str = "SELECT classoid, objoid, objsubid, description FROM pg_d
 const INHERITED: &str = "inherited members";
 
 /// Every query of a reading with what it reads: what is part of something comes after that.
-pub(super) fn queries(version: u32) -> Vec<(&'static str, Cow<'static, str>)> {
+pub(super) fn queries(version: u32, present: &[bool]) -> Vec<(&'static str, Cow<'static, str>)> {
     let mut queries: Vec<(&str, Cow<str>)> = Vec::new();
     for kind in KINDS {
         queries.extend(kind.query.map(|query| (kind.class, lasting(query(version).sql()).into())));
         queries.extend(kind.inherited.map(|sql| (INHERITED, sql.into())));
     }
     queries.extend([("dependencies", DEPENDS.into()), ("comments", COMMENTS.into())]);
-    queries.extend([("objects that are not managed", unmanaged::sql(version).into())]);
-    queries.extend([("parts of objects", unmanaged::parts::sql(version).into()), ("the database", HEAD.into())]);
+    queries.extend([("objects that are not managed", unmanaged::sql(version, present).into()), ("the database", HEAD.into())]);
     queries
 }
 
@@ -129,7 +126,6 @@ impl Reading {
             "objects that are not managed" => {
                 self.unmanaged.extend(rows.iter().map(foreign).filter(|(_, o)| !o.schema.starts_with("pg_temp_")))
             }
-            "parts of objects" => self.parts = rows.iter().map(|row| (row.get(0), row.get(1))).collect(),
             "the database" => self.head = rows.into_iter().next(),
             class => {
                 let mut known = seen.of(class);
@@ -211,7 +207,7 @@ impl Reading {
                 None => strange.push(*oids),
             }
         }
-        let unknown = resolver.unknown(&self.depends, &self.unmanaged, &self.parts);
+        let unknown = resolver.unknown(&self.depends, &self.unmanaged);
         let edges = resolver.edges(&self.depends, &self.inherited, &parents);
         let mut catalog = Catalog::of_entries(objects, edges);
         catalog.unmanaged = resolver.unmanaged(self.unmanaged, &self.depends);

@@ -9,6 +9,9 @@ use crate::catalog::{Dependency, Edge, Id, IdMap, Unmanaged};
 /// Dependencies by which the server says that something is a part of something: internal, and of partitions.
 const PART: [char; 3] = ['i', 'P', 'S'];
 
+/// The OID of `pg_class`, which PostgreSQL never changes.
+const PG_CLASS: u32 = 1259;
+
 /// From OIDs to addresses, by way of internal dependencies where an OID is not an object of its own (a row type, the rule of
 /// a view, the index of a constraint).
 pub(super) struct Resolver {
@@ -120,17 +123,18 @@ impl Resolver {
 
     /// What depends on something and is neither an object of a kind, nor of what is named as not managed, nor the server's own part
     /// of one of these: a class of objects that plumb has never heard of.
-    pub(super) fn unknown(
-        &self,
-        depends: &[(Oids, Oids, char)],
-        found: &[(Oids, Unmanaged)],
-        own: &HashSet<(u32, u32)>,
-    ) -> Vec<Oids> {
+    pub(super) fn unknown(&self, depends: &[(Oids, Oids, char)], found: &[(Oids, Unmanaged)]) -> Vec<Oids> {
         let mut known: HashSet<(u32, u32)> =
             self.ids.keys().chain(found.iter().map(|(oids, _)| oids)).map(|o| (o.0, o.1)).collect();
-        known.extend(self.members.keys().chain(own));
+        known.extend(self.members.keys());
         let mut parts: HashMap<(u32, u32), Vec<(u32, u32)>> = HashMap::new();
-        for (dependent, referenced, _) in depends.iter().filter(|(_, _, letter)| PART.contains(letter)) {
+        // The index of a TOAST table depends on that as any index on its table; the TOAST table is a part and nothing else.
+        let of_toast = |dependent: &Oids, referenced: &Oids| {
+            dependent.0 == PG_CLASS && referenced.0 == PG_CLASS && !known.contains(&(referenced.0, referenced.1))
+        };
+        for (dependent, referenced, _) in
+            depends.iter().filter(|(d, r, letter)| PART.contains(letter) || *letter == 'a' && of_toast(d, r))
+        {
             parts.entry((dependent.0, dependent.1)).or_default().push((referenced.0, referenced.1));
         }
         let is_part = |key: &(u32, u32)| {

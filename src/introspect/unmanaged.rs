@@ -4,7 +4,7 @@
 mod attributes;
 pub mod parts;
 
-use attributes::ATTRIBUTES;
+use attributes::{ATTRIBUTES, Attribute, COLUMNS};
 
 /// Objects of one catalog table that are not managed.
 struct Class {
@@ -158,23 +158,42 @@ fn written_out(text: &str, version: u32) -> String {
     text
 }
 
-/// One row per object: class, identity, schema, a digest of its definition, and its catalog table and OID.
-pub fn sql(version: u32) -> String {
-    let objects = CLASSES.iter().map(|c| {
-        let Class { catalog, condition, .. } = c;
-        let definition = written_out(c.definition, version);
-        format!(
-            "SELECT o.type, o.identity, coalesce(o.schema, ''), md5(concat_ws(' ', {definition})), '{catalog}'::regclass::oid, x.oid FROM {catalog} x \
-             CROSS JOIN LATERAL pg_identify_object('{catalog}'::regclass, x.oid, 0) o \
-             WHERE x.oid >= 16384 AND ({condition}) AND NOT EXISTS (SELECT FROM pg_depend d \
-             WHERE d.classid = '{catalog}'::regclass AND d.objid = x.oid AND d.deptype IN ('e', 'i'))"
-        )
-    });
-    let attributes = ATTRIBUTES.iter().filter(|(since, _)| version >= *since).map(|(_, sql)| (*sql).to_owned());
-    let parts: Vec<String> = objects.chain(attributes).chain([USER_MAPPINGS.to_owned()]).collect();
+/// A query that says of each of the parts of [`sql`] whether it may find anything, in one row of one array: most databases have
+/// next to nothing that is not managed, and planning what looks for it costs more than finding nothing.
+pub fn presence(version: u32) -> String {
+    let catalogs = CLASSES
+        .iter()
+        .map(|c| format!("EXISTS (SELECT FROM {catalog} x WHERE x.oid >= 16384 AND ({}))", c.condition, catalog = c.catalog));
+    let attributes = attributes(version).map(|a| a.present.to_owned());
+    let all: Vec<String> = catalogs.chain(attributes).collect();
+    format!("SELECT ARRAY[{}] FROM {COLUMNS}", all.join(", "))
+}
+
+fn attributes(version: u32) -> impl Iterator<Item = &'static Attribute> {
+    ATTRIBUTES.iter().filter(move |a| version >= a.since)
+}
+
+/// One row per object: class, identity, schema, a digest of its definition, and its catalog table and OID; of the parts that are
+/// `present`, in the order of [`presence`].
+pub fn sql(version: u32, present: &[bool]) -> String {
+    let objects = CLASSES.iter().map(|c| object(c, version));
+    let attributes = attributes(version).map(|a| a.sql.to_owned());
+    let found = objects.chain(attributes).zip(present).filter(|(_, present)| **present).map(|(sql, _)| sql);
+    let parts: Vec<String> = found.chain([USER_MAPPINGS.to_owned()]).collect();
     format!(
         "SELECT class, identity, coalesce(schema, ''), coalesce(digest, ''), catalog, oid \
          FROM ({}) x(class, identity, schema, digest, catalog, oid) ORDER BY 1, 2",
         parts.join(" UNION ALL ")
+    )
+}
+
+fn object(class: &Class, version: u32) -> String {
+    let Class { catalog, condition, .. } = class;
+    let definition = written_out(class.definition, version);
+    format!(
+        "SELECT o.type, o.identity, coalesce(o.schema, ''), md5(concat_ws(' ', {definition})), '{catalog}'::regclass::oid, x.oid FROM {catalog} x \
+         CROSS JOIN LATERAL pg_identify_object('{catalog}'::regclass, x.oid, 0) o \
+         WHERE x.oid >= 16384 AND ({condition}) AND NOT EXISTS (SELECT FROM pg_depend d \
+         WHERE d.classid = '{catalog}'::regclass AND d.objid = x.oid AND d.deptype IN ('e', 'i'))"
     )
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::constraint::{COMMON, deferral, query, remove};
+use super::constraint::{COMMON, column_names, deferral, query, remove};
 use super::{BASE, Carried, Cost, Kind, Query, Space, field, on_table, reads_as};
 use crate::catalog::Object;
 use crate::sql::{ident, idents};
@@ -117,12 +117,8 @@ fn alter(new: &Object, changed: &[String]) -> Vec<Statement> {
 pub static KIND: Kind = Kind {
     class: "foreign key",
     query: Some(|version| {
-        let set_columns = if version >= 150_000 {
-            "(SELECT json_agg(a.attname ORDER BY x.n) FROM unnest(k.confdelsetcols) WITH ORDINALITY x(attnum, n) \
-              JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = x.attnum)"
-        } else {
-            "NULL::json"
-        };
+        let set_columns =
+            if version >= 150_000 { column_names("k.conrelid", "k.confdelsetcols") } else { "NULL::json".to_owned() };
         let (enforced, not_valid, period) = if version >= 180_000 {
             (
                 "CASE WHEN NOT k.conenforced THEN true END",
@@ -139,15 +135,15 @@ pub static KIND: Kind = Kind {
             rows.from
         );
         Query { from: from.into(), ..rows }.define(format!(
-            "'columns', (SELECT json_agg(a.attname ORDER BY x.n) FROM unnest(k.conkey) WITH ORDINALITY x(attnum, n) \
-                 JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = x.attnum), \
-             'referenced', (SELECT quote_ident(rn.nspname) || '.' || quote_ident(r.relname) FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace WHERE r.oid = k.confrelid), \
-             'referenced_columns', (SELECT json_agg(a.attname ORDER BY x.n) FROM unnest(k.confkey) WITH ORDINALITY x(attnum, n) \
-                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = x.attnum), \
+            "'columns', {}, \
+             'referenced', (SELECT quote_ident(n.nspname) || '.' || quote_ident(r.relname) FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace WHERE r.oid = k.confrelid), \
+             'referenced_columns', {}, \
              'match_full', CASE WHEN k.confmatchtype = 'f' THEN true END, \
              'on_update', CASE WHEN k.confupdtype <> 'a' THEN k.confupdtype::text END, \
              'on_delete', CASE WHEN k.confdeltype <> 'a' THEN k.confdeltype::text END, 'set_columns', {set_columns}, \
-             'period', {period}, 'not_valid', CASE WHEN {not_valid} THEN true END, 'not_enforced', {enforced}, {COMMON}"
+             'period', {period}, 'not_valid', CASE WHEN {not_valid} THEN true END, 'not_enforced', {enforced}, {COMMON}",
+            column_names("k.conrelid", "k.conkey"),
+            column_names("k.confrelid", "k.confkey")
         ))
     }),
     check: reads_as::<ForeignKey>,

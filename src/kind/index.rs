@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::relation::{change_options, given_options, has_clustered, options, with_options};
+use super::relation::{SORTED_OPTIONS, change_options, given_options, has_clustered, options, with_options};
 use super::{BASE, Carried, Context, Cost, Kind, Query, Space, expression, field, reads_as};
 use crate::catalog::Object;
 use crate::sql::{ident, qualified};
@@ -125,19 +125,20 @@ pub static KIND: Kind = Kind {
                  CROSS JOIN LATERAL (SELECT substr(def.text, length('CREATE ' || CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' \
                      || quote_ident(c.relname) || ' ON ' || CASE WHEN c.relkind = 'I' THEN 'ONLY ' ELSE '' END || rel.name || ' ') + 1) AS text OFFSET 0) tail \
                  CROSS JOIN LATERAL (SELECT left(tail.text, length(tail.text) - length(coalesce(' WHERE ' || def.pred, ''))) AS text) body \
-                 CROSS JOIN LATERAL (SELECT {WITH} AS text) opts \
+                 CROSS JOIN LATERAL (SELECT CASE WHEN c.reloptions IS NOT NULL THEN {WITH} ELSE '' END AS text) opts \
                  WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid AND k.contype IN ('p', 'u', 'x'))"
             ),
         )
         .part_of("pg_class", "i.indrelid")
-        .define(
+        .define(format!(
             "'table', rel.name, 'unique', CASE WHEN i.indisunique THEN true END, 'body', replace(body.text, opts.text, ''), \
-             'predicate', def.pred, 'options', (SELECT json_agg(o ORDER BY o) FROM unnest(c.reloptions) o), \
-             'statistics', (SELECT json_agg(a.attnum || '=' || a.attstattarget ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0), \
+             'predicate', def.pred, 'options', {SORTED_OPTIONS}, \
+             'statistics', CASE WHEN i.indexprs IS NOT NULL THEN (SELECT json_agg(a.attnum || '=' || a.attstattarget ORDER BY a.attnum) \
+                 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0) END, \
              'invalid', CASE WHEN NOT i.indisvalid AND c.relkind = 'I' THEN true END, \
              'replica_identity', CASE WHEN i.indisreplident THEN true END, 'clustered', CASE WHEN i.indisclustered THEN true END, \
-             'inherited', CASE WHEN c.relispartition THEN true END",
-        )
+             'inherited', CASE WHEN c.relispartition THEN true END"
+        ))
         .detail("'options', to_json(c.reloptions)")
     }),
     check: reads_as::<Index>,

@@ -21,7 +21,8 @@ pub fn name_beside(name: &str, suffix: &str) -> String {
 }
 
 /// Storage parameters under the alias `c`, sorted: their order means nothing.
-pub const SORTED_OPTIONS: &str = "(SELECT json_agg(o ORDER BY o) FROM unnest(c.reloptions) o)";
+pub const SORTED_OPTIONS: &str =
+    "CASE WHEN c.reloptions IS NOT NULL THEN (SELECT json_agg(o ORDER BY o) FROM unnest(c.reloptions) o) END";
 
 /// The same with those of the TOAST table under the alias `t`, as `toast.x=y`.
 pub const TOAST_SORTED_OPTIONS: &str = "CASE WHEN c.reloptions IS NOT NULL OR t.reloptions IS NOT NULL THEN \
