@@ -175,7 +175,7 @@ async fn answers(
 /// Reads everything; rows become objects in a thread of their own while the server writes the next ones.
 async fn read_all(session: &pg::Session, seen: &Seen) -> Result<Catalog, IntrospectError> {
     let version = session.version.0;
-    let failed = |source| IntrospectError::Query { what: "whether anything is not managed".to_owned(), source };
+    let failed = |source| IntrospectError::Query { what: "objects that are not managed".to_owned(), source };
     let present: Vec<bool> = session.client.query_one(&unmanaged::presence(version), &[]).await.map_err(failed)?.get(0);
     let queries = reading::queries(version, &present);
     let (sender, receiver) = channel();

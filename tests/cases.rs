@@ -10,6 +10,7 @@
 //! - `dump`: pg_dump of the result equals that of a fresh `after`
 //! - `formats`: the plan document reads back as it was written
 //! - `proof`: the plan is proven on a copy
+//! - `locks`: locks, rewrites and scans of every step are those that it declares, as seen on a copy
 //! - `covers`: it shows what `covers.toml` names it for
 //!
 //! `make bless CASE=kind/case` writes `plan.sql`, only when `converges` and `dump` pass. `case.toml` may hold `roles`,
@@ -23,7 +24,7 @@ mod support;
 use libtest_mimic::{Arguments, Failed, Trial};
 use plumb::kind;
 use plumb::plan::{self, Made, Proof, Sides};
-use plumb::prove::prove;
+use plumb::prove::{Observations, prove};
 use plumb::shadow::Properties;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -31,9 +32,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use support::covers::{self, Point};
-use support::{Bench, Failure, Side, engine, load, rows, server, tree};
+use support::{Bench, Failure, Side, engine, facts, load, rows, server, tree};
 
-const CHECKS: &[&str] = &["plan", "converges", "back", "same", "rows", "dump", "formats", "proof", "covers"];
+const CHECKS: &[&str] = &["plan", "converges", "back", "same", "rows", "dump", "formats", "proof", "locks", "covers"];
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -132,7 +133,12 @@ impl Case {
         note("plan", self.plan(&before, &after, &made).await);
         note("formats", formats(&made));
         note("covers", self.covers(&made));
-        note("proof", proof(&before, &sides, &made).await);
+        let outcome = proof(&before, &sides, &made).await;
+        note("locks", outcome.as_ref().map_or(Ok(()), |seen| facts::declared(&made.plan, seen)));
+        note("proof", outcome.map(|_| ()));
+        if std::env::var("PLUMB_CHECK").is_ok_and(|only| only == "locks") {
+            return Ok(outcomes);
+        }
         note("same", self.same(bench, &before, &after).await);
         if let Some(seed) = self.file("seed.sql") {
             note("rows", self.rows(bench, &seed, &made).await);
@@ -248,7 +254,7 @@ fn formats(made: &Made) -> Result<(), Failure> {
     if plan::write(&read) == text { Ok(()) } else { Err(Failure::new("formats", "written again, other bytes")) }
 }
 
-async fn proof(before: &Side, sides: &Sides, made: &Made) -> Result<(), Failure> {
+async fn proof(before: &Side, sides: &Sides, made: &Made) -> Result<Observations, Failure> {
     let failed = |e: String| Failure::new("proof", e);
     let session = server::session(&before.database).await;
     let properties = Properties::read(&session).await.unwrap();
@@ -256,10 +262,10 @@ async fn proof(before: &Side, sides: &Sides, made: &Made) -> Result<(), Failure>
     let mut roles = kind::roles(&sides.whole);
     roles.extend(kind::roles(&sides.desired));
     let scratch = server::scratch(&properties, &sides.whole.role, &roles).await;
-    let outcome = prove(&scratch, sides, made).await;
-    scratch.drop().await.map_err(|e| failed(e.to_string()))?;
-    match outcome.map_err(|e| failed(e.to_string()))?.proof {
-        Proof::Equal { .. } => Ok(()),
+    let outcome = prove(scratch, sides, made, true).await;
+    let outcome = outcome.map_err(|e| failed(e.to_string()))?;
+    match outcome.proof {
+        Proof::Equal { .. } => Ok(outcome.observations),
         Proof::Unproven { reason } => Err(failed(reason)),
     }
 }

@@ -103,8 +103,7 @@ async fn proven(before: &Side, sides: &Sides, made: &Made) -> Result<(), Failure
     let mut roles = kind::roles(&sides.whole);
     roles.extend(kind::roles(&sides.desired));
     let scratch = server::scratch(&properties, &sides.whole.role, &roles).await;
-    let outcome = prove(&scratch, sides, made).await;
-    scratch.drop().await.map_err(|e| failed(e.to_string()))?;
+    let outcome = prove(scratch, sides, made, false).await;
     match outcome.map_err(|e| failed(e.to_string()))?.proof {
         Proof::Equal { .. } => Ok(()),
         Proof::Unproven { reason } => Err(Failure::new("unproven", reason)),

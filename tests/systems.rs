@@ -164,8 +164,7 @@ async fn step(
     every.extend(roles.iter().cloned());
     let every: Vec<String> = every.into_iter().collect();
     let scratch = scratch(properties, &every).await;
-    let outcome = prove(&scratch, &sides, &made).await;
-    scratch.drop().await.map_err(|e| Failure::new("scratch", e.to_string()))?;
+    let outcome = prove(scratch, &sides, &made, true).await;
     if let Proof::Unproven { reason } = outcome.map_err(|e| Failure::new("proof", e.to_string()))?.proof {
         return Err(Failure::new("unproven", reason));
     }

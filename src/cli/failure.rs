@@ -7,6 +7,7 @@ use crate::exit_code::{ERROR, REFUSED};
 use crate::introspect::IntrospectError;
 use crate::pg::{ConnectError, TargetError};
 use crate::plan::{MakeError, PlanError};
+use crate::prove::ProveError;
 use crate::shadow::ShadowError;
 use crate::source::Problems;
 
@@ -100,6 +101,15 @@ impl From<TargetError> for Failure {
 impl From<ShadowError> for Failure {
     fn from(error: ShadowError) -> Failure {
         Failure::from_report(diagnostic::shadow(&error))
+    }
+}
+
+impl From<ProveError> for Failure {
+    fn from(error: ProveError) -> Failure {
+        match error {
+            ProveError::Introspect(error) => error.into(),
+            ProveError::Shadow(error) => error.into(),
+        }
     }
 }
 

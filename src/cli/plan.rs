@@ -38,7 +38,7 @@ pub async fn planned(
     let warnings = workspace_warnings(&live, &desired);
     let made = make(&sides, &|id| desired.source(id), warnings)?;
     let mut plan = if proven && !made.plan.is_empty() {
-        proof(workspace, &live, wanted, &sides, &made).await?
+        proof(workspace, &live, &desired, wanted, &sides, &made).await?
     } else if made.plan.is_empty() {
         let proof = Proof::Equal { server: sides.whole.server, copy: "nothing to do".to_owned() };
         Plan { proof, ..made.plan.clone() }.seal()
@@ -75,7 +75,14 @@ fn workspace_warnings(live: &Side, desired: &Side) -> Vec<String> {
 }
 
 /// Proves the plan on a copy; the verdict becomes part of the document.
-async fn proof(workspace: &mut Workspace, live: &Side, wanted: &Wanted, sides: &Sides, made: &Made) -> Result<Plan, Failure> {
+async fn proof(
+    workspace: &mut Workspace,
+    live: &Side,
+    desired: &Side,
+    wanted: &Wanted,
+    sides: &Sides,
+    made: &Made,
+) -> Result<Plan, Failure> {
     workspace.progress.stage("proving the plan on a copy");
     let started = std::time::Instant::now();
     let mut roles = kind::roles(&sides.whole);
@@ -83,9 +90,10 @@ async fn proof(workspace: &mut Workspace, live: &Side, wanted: &Wanted, sides: &
     let target = live.session.as_ref().map(|s| s.target.clone());
     let owner = &sides.whole.role;
     let scratch = workspace.scratch(wanted.shadow.as_deref(), &live.properties, target.as_ref(), owner, &roles).await?;
-    let outcome = prove(&scratch, sides, made).await?;
-    scratch.drop().await?;
-    let mut plan = made.plan.clone();
+    let outcome = prove(scratch, sides, made, true).await?;
+    let mut plan = plan::observed(sides, made, &|id| desired.source(id), &outcome.observations.steps);
+    let unseen = outcome.observations.missing.filter(|_| matches!(outcome.proof, Proof::Equal { .. }));
+    plan.warnings.extend(unseen.map(|why| format!("not all steps could be watched one by one on a copy: {why}")));
     plan.proof = outcome.proof;
     plan.to = outcome.to.unwrap_or(plan.to);
     plan.warnings.extend(outcome.warnings);

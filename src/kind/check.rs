@@ -38,7 +38,7 @@ fn element(object: &Object) -> String {
 fn validate(object: &Object) -> Vec<Statement> {
     let table = object.id.table_sql();
     let sql = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", ident(object.id.base()));
-    vec![Statement::new(sql).lock(table.clone(), LockMode::ShareUpdateExclusive).scan(table)]
+    vec![Statement::new(sql).lock(table.clone(), LockMode::ShareUpdateExclusive).heirs().scan(table)]
 }
 
 /// Whether it comes to its table through INHERITS, which writes it by itself.
@@ -92,7 +92,8 @@ pub static KIND: Kind = Kind {
         if from_parent(context, o) {
             return if arrives_not_valid(context, o) { validate(o) } else { Vec::new() };
         }
-        let mut added = add(o, &element(o));
+        let added = add(o, &element(o));
+        let mut added = if o.flag("no_inherit") { added } else { added.heirs() };
         if o.flag("not_valid") {
             added.sql += " NOT VALID";
             added.scans.clear();
@@ -100,7 +101,10 @@ pub static KIND: Kind = Kind {
         vec![added]
     },
     alter: |_, _, new, changed| if changed.iter().any(|c| c == "not_valid") { validate(new) } else { Vec::new() },
-    drop: remove,
+    drop: |context, o| {
+        let own = |s: Statement| if o.flag("no_inherit") { s } else { s.heirs() };
+        remove(context, o).into_iter().map(own).collect()
+    },
     element: Some(|context, o| (!o.flag("not_valid") && !by_inheritance(context, o)).then(|| element(o))),
     absorbed: Absorbed::Inside,
     spaces: &[Space::Constraint],

@@ -7,7 +7,7 @@ use super::not_null::{self, NotNull};
 use super::relation::{is_enum, is_partitioned, parted};
 use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
 use crate::catalog::{Dependency, Id, Object};
-use crate::sql::ident;
+use crate::sql::{ident, qualified};
 use crate::statement::{LockMode, Loss, Statement};
 
 #[derive(Deserialize)]
@@ -101,6 +101,13 @@ pub(super) fn on_column(object: &Object, action: &str) -> Statement {
         .lock(table, LockMode::AccessExclusive)
 }
 
+/// The same for what only ANALYZE reads.
+fn sample(object: &Object, action: &str) -> Statement {
+    let table = object.id.table_sql();
+    Statement::new(format!("ALTER TABLE ONLY {table} ALTER COLUMN {} {action}", ident(object.id.base())))
+        .lock(table, LockMode::ShareUpdateExclusive)
+}
+
 fn create(context: &Context, object: &Object) -> Vec<Statement> {
     let c: Column = object.read();
     let table = object.id.table_sql();
@@ -111,14 +118,37 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
         statements.extend(identity::add_with_heirs(context, object));
     } else if !c.inherited || comes {
         let sql = format!("ALTER TABLE {table} ADD COLUMN {}", words(context, object));
-        let mut add = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive);
-        if c.identity.is_some() || c.generated.is_some() && !c.generated_virtual {
-            add = add.rewrite(table);
-        }
-        statements.push(add);
+        let add = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).heirs();
+        statements.push(match rewritten_by(context, object, &c) {
+            true => add.rewrite(table),
+            false if c.not_null && default_words(context, object).is_empty() => add.scan(table),
+            false => add,
+        });
     }
     statements.extend(extras(object));
     statements
+}
+
+/// Whether a new column's value has to be worked out for every row that stands.
+fn rewritten_by(context: &Context, object: &Object, column: &Column) -> bool {
+    let stored = column.generated.is_some() && !column.generated_virtual;
+    column.identity.is_some() || stored || is_volatile(&default_words(context, object)) || is_constrained(context, object)
+}
+
+/// Functions of PostgreSQL that give another value each time and that people use in defaults.
+const VOLATILE: &[&str] =
+    &["nextval", "gen_random_uuid", "uuidv4", "uuidv7", "uuid_generate_v", "random", "clock_timestamp", "timeofday"];
+
+/// Whether an expression seems to give another value each time. Only the server knows, and what was seen on a copy counts more.
+fn is_volatile(expression: &str) -> bool {
+    VOLATILE.iter().any(|f| expression.contains(f) && expression.contains('('))
+}
+
+/// Whether its type is a domain that refuses some values.
+fn is_constrained(context: &Context, column: &Object) -> bool {
+    let domains = context.desired.uses(&column.id).iter().map(|(id, _)| id).filter(|id| id.class() == "domain");
+    let of_it = domains.filter_map(|id| context.desired.get(id)).filter(|d| column.text("type") == d.id.sql());
+    of_it.into_iter().any(|d| d.flag("not_null") || context.desired.children(&d.id).any(|c| c.id.class() == "domain constraint"))
 }
 
 /// A new type, with the default taken off and put back where it could not be cast by itself.
@@ -146,15 +176,39 @@ fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     if let Some(wanted) = default.and_then(|_| context.desired.get(&default_id)) {
         actions.push(format!("ALTER COLUMN {name} SET DEFAULT {}", wanted.text("expression")));
     }
-    let mut statement =
-        Statement::new(format!("ALTER TABLE {table} {}", actions.join(", "))).lock(table.clone(), LockMode::AccessExclusive);
-    if !widens(&before.data_type, &after.data_type) {
+    let mut statement = Statement::new(format!("ALTER TABLE {table} {}", actions.join(", ")))
+        .lock(table.clone(), LockMode::AccessExclusive)
+        .heirs();
+    if before.data_type != after.data_type && !widens(&before.data_type, &after.data_type) {
         statement = statement.rewrite(table);
         if narrows(&before.data_type, &after.data_type) {
             statement = statement.loses(Loss::Values(new.id.sql()));
         }
+    } else if rests_on(context, &old.id) {
+        statement = statement.scan(table);
+    }
+    for (table, read) in keys_on(context, &old.id) {
+        statement = statement.lock(table.clone(), LockMode::AccessExclusive);
+        statement = if read { statement.scan(table) } else { statement };
     }
     vec![statement]
+}
+
+/// Whether checks or indexes are made again for a column's new type or collation.
+fn rests_on(context: &Context, column: &Id) -> bool {
+    const READING: &[&str] = &["check", "index", "primary key", "unique", "exclusion"];
+    context.live.used_by(column).iter().any(|(user, _)| READING.contains(&user.class()))
+}
+
+/// The tables at the other end of the foreign keys that are made again for a column's new type, and whether they are the ones that
+/// refer, which are read.
+fn keys_on(context: &Context, column: &Id) -> Vec<(String, bool)> {
+    let keys = context.live.used_by(column).iter().filter(|(user, _)| user.class() == "foreign key");
+    let stay =
+        keys.filter(|(key, _)| context.live.get(key).map(|o| &o.definition) == context.desired.get(key).map(|o| &o.definition));
+    let ends = stay.filter_map(|(key, _)| Some((key.table_sql(), context.live.get(key)?.text("referenced").to_owned())));
+    let own = column.table_sql();
+    ends.map(|(from, to)| if from == own { (to, false) } else { (from, true) }).collect()
 }
 
 /// A column that changes its type or collation, by itself or with its parent table's, forgets how its values are stored. What
@@ -168,13 +222,32 @@ pub(super) fn after_retype(old: &Object, new: &Object) -> Vec<Statement> {
     storage.into_iter().chain(compression).map(|action| on_column(new, &action)).collect()
 }
 
+fn scale(data_type: &str) -> Option<i64> {
+    data_type.trim_end_matches(')').split_once('(').and_then(|(_, rest)| rest.split_once(',')?.1.parse().ok())
+}
+
 fn length(data_type: &str) -> Option<i64> {
     data_type.split_once('(').and_then(|(_, rest)| rest.split([',', ')']).next()?.parse().ok())
 }
 
-/// Type changes that PostgreSQL makes without touching a row (`ddl_locks.md` C15 and C16).
+/// Type changes that PostgreSQL makes without touching a row (docs/locks.md C15 to C19), in a session whose time zone is UTC.
 fn widens(old: &str, new: &str) -> bool {
     let varchar = |t: &str| t.starts_with("character varying");
+    let numeric = |t: &str| t.starts_with("numeric");
+    let timestamp = |t: &str| ["timestamp without time zone", "timestamp with time zone"].contains(&t);
+    if old.ends_with("[]") || new.ends_with("[]") {
+        return false;
+    }
+    if numeric(old) && numeric(new) {
+        return length(new).is_none() || scale(old) == scale(new) && length(old).is_some_and(|o| Some(o) <= length(new));
+    }
+    if timestamp(old) && timestamp(new) || (old, new) == ("cidr", "inet") {
+        return true;
+    }
+    let text = |t: &str| t == "text" || t == "character varying" || t.ends_with("citext");
+    if text(old) && text(new) {
+        return true;
+    }
     match (varchar(old), varchar(new)) {
         (true, true) => length(new).is_none() || length(old).is_some_and(|o| Some(o) <= length(new)),
         (true, false) => new == "text",
@@ -219,17 +292,17 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
         "generated" | "generated_virtual" => {
             let table = new.id.table_sql();
             let sql = format!("ALTER TABLE {table} ALTER COLUMN {} DROP EXPRESSION", ident(new.id.base()));
-            vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
+            vec![Statement::new(sql).lock(table, LockMode::AccessExclusive).heirs()]
         }
         "storage" => {
             let storage = after.storage.or_else(|| new.detail.get("storage")?.as_str().map(str::to_owned));
             one(format!("SET STORAGE {}", storage_word(storage.as_deref().unwrap_or("x"))))
         }
         "compression" => one(format!("SET COMPRESSION {}", after.compression.as_deref().map_or("default", compression_word))),
-        "statistics" => one(format!("SET STATISTICS {}", after.statistics.unwrap_or(-1))),
+        "statistics" => vec![sample(new, &format!("SET STATISTICS {}", after.statistics.unwrap_or(-1)))],
         "options" => super::relation::change_options("", &before.options, &after.options)
             .into_iter()
-            .map(|a| on_column(new, a.trim()))
+            .map(|a| sample(new, a.trim()))
             .collect(),
         _ => Vec::new(),
     }
@@ -283,16 +356,19 @@ fn drop(context: &Context, object: &Object) -> Vec<Statement> {
     let partitioned = object.parent.as_ref().is_some_and(|t| is_partitioned(context.live, t));
     let kept = |c: &&Object| context.desired.get(&c.id).is_some_and(|c| !c.flag("inherited"));
     if partitioned || !children.iter().any(kept) {
-        return vec![drop_column(object, "")];
+        return vec![drop_column(context, object, "")];
     }
     let gone = children.iter().filter(|c| !kept(c) && !context.desired.contains(&c.id));
-    std::iter::once(drop_column(object, "ONLY ")).chain(gone.map(|c| drop_column(c, ""))).collect()
+    std::iter::once(drop_column(context, object, "ONLY ")).chain(gone.map(|c| drop_column(context, c, ""))).collect()
 }
 
-fn drop_column(object: &Object, only: &str) -> Statement {
+fn drop_column(context: &Context, object: &Object, only: &str) -> Statement {
     let table = object.id.table_sql();
     let sql = format!("ALTER TABLE {only}{table} DROP COLUMN {}", ident(object.id.base()));
-    let dropped = Statement::new(sql).lock(table, LockMode::AccessExclusive);
+    let mut dropped = Statement::new(sql).lock(table, LockMode::AccessExclusive).heirs();
+    for sequence in context.live.children(&object.id).filter(|o| o.id.class() == "identity sequence") {
+        dropped = dropped.lock(qualified(sequence.id.name()), LockMode::AccessExclusive);
+    }
     if object.definition.contains_key("generated") { dropped } else { dropped.loses(Loss::Values(object.id.sql())) }
 }
 

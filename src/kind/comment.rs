@@ -24,7 +24,7 @@ pub fn object(target: &Id, text: &str) -> Object {
 fn comment(target: &Id, text: &str) -> Vec<Statement> {
     let statement = Statement::new(format!("COMMENT ON {} IS {text}", (super::of(target).comment)(target)));
     vec![match target.class() {
-        "table" | "view" | "materialized view" | "index" | "sequence" => {
+        "table" | "view" | "materialized view" | "index" | "sequence" | "constraint index" | "identity sequence" => {
             statement.lock(target.sql(), LockMode::ShareUpdateExclusive)
         }
         "column" | "view column" => statement.lock(target.table_sql(), LockMode::ShareUpdateExclusive),

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use std::borrow::Cow;
 
-use super::relation::{given_options, with_options};
+use super::relation::{change_index, given_options, with_options};
 use super::{Context, Cost, Field, Query, field};
 use crate::catalog::Object;
 use crate::sql::{ident, idents};
@@ -134,7 +134,7 @@ pub fn add(object: &Object, element: &str) -> Statement {
 pub fn remove(_: &Context, object: &Object) -> Vec<Statement> {
     let table = object.id.table_sql();
     let sql = format!("ALTER TABLE {table} DROP CONSTRAINT {}", ident(object.id.base()));
-    vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
+    vec![Statement::new(sql).lock(table, LockMode::AccessExclusive).partitions()]
 }
 
 /// What a key has beyond its definition: CLUSTER ON, REPLICA IDENTITY USING INDEX.
@@ -155,7 +155,8 @@ pub fn index_marks(object: &Object, clustered: bool, replica_identity: bool) -> 
 /// Makes a key by itself.
 pub fn create_key(object: &Object, words: &str) -> Vec<Statement> {
     let k: Key = object.read();
-    let mut statements = vec![add(object, &key_element(object, words))];
+    let table = object.id.table_sql();
+    let mut statements = vec![add(object, &key_element(object, words)).partitions_in(table, LockMode::Share)];
     statements.extend(index_marks(object, k.clustered, k.replica_identity));
     statements
 }
@@ -168,7 +169,7 @@ pub fn alter_index(context: &Context, old: &Object, new: &Object, changed: &[Str
     if has("options") {
         let (before, after) = (super::relation::options(old), super::relation::options(new));
         let sql = super::relation::change_options(&format!("ALTER INDEX {index}"), &before, &after);
-        statements.extend(sql.into_iter().map(|s| Statement::new(s).lock(index.clone(), LockMode::ShareUpdateExclusive)));
+        statements.extend(sql.into_iter().map(|s| change_index(s, &index)));
     }
     statements.extend(index_marks(
         new,
@@ -176,7 +177,9 @@ pub fn alter_index(context: &Context, old: &Object, new: &Object, changed: &[Str
         has("replica_identity") && new.flag("replica_identity"),
     ));
     if has("clustered") && !new.flag("clustered") && !super::relation::has_clustered(context, new.parent.as_ref()) {
-        statements.push(Statement::new(format!("ALTER TABLE {} SET WITHOUT CLUSTER", new.id.table_sql())));
+        let table = new.id.table_sql();
+        let sql = format!("ALTER TABLE {table} SET WITHOUT CLUSTER");
+        statements.push(Statement::new(sql).lock(table, LockMode::ShareUpdateExclusive));
     }
     statements
 }

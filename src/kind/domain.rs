@@ -7,7 +7,7 @@ use super::{BASE, Context, Cost, Kind, Query, Space, expression, field, reads_as
 use crate::catalog::{Id, Object};
 use crate::kind::relation::remake;
 use crate::sql::ident;
-use crate::statement::Statement;
+use crate::statement::{LockMode, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +32,23 @@ fn create(context: &Context, object: &Object) -> Statement {
     Statement::new(sql)
 }
 
+/// A statement by which the values of a domain are held to something: every table with a column of it is read under a lock.
+pub(super) fn held_to(context: &Context, domain: &Id, statement: Statement) -> Statement {
+    let mut todo = vec![domain.clone()];
+    let mut seen = BTreeSet::new();
+    let mut tables = BTreeSet::new();
+    while let Some(next) = todo.pop() {
+        for (user, _) in context.live.used_by(&next) {
+            match user.class() {
+                "column" => drop(tables.insert(user.table_sql())),
+                "domain" | "composite type" | "attribute" | "range type" if seen.insert(user.clone()) => todo.push(user.clone()),
+                _ => {}
+            }
+        }
+    }
+    tables.into_iter().fold(statement, |s, table| s.lock(table.clone(), LockMode::Share).scan(table))
+}
+
 /// Another base type: no such form exists, so a new domain takes the name and every column moves over to it.
 fn rebuild(context: &Context, new: &Object) -> Vec<Statement> {
     // The constraints are built up after by themselves.
@@ -54,7 +71,11 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
         _ => if d.not_null { "SET NOT NULL" } else { "DROP NOT NULL" }.to_owned(),
     };
     let named = |f: &&String| *f != "not_null_name" || !changed.iter().any(|c| c == "not_null");
-    changed.iter().filter(named).map(|f| Statement::new(format!("ALTER DOMAIN {} {}", new.id.sql(), action(f)))).collect()
+    let one = |field: &String| {
+        let statement = Statement::new(format!("ALTER DOMAIN {} {}", new.id.sql(), action(field)));
+        if field == "not_null" && d.not_null { held_to(context, &new.id, statement) } else { statement }
+    };
+    changed.iter().filter(named).map(one).collect()
 }
 
 /// The kind.

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Absorbed, BASE, Carried, Cost, Kind, Query, Space, expression, field, reads_as};
+use super::domain::held_to;
+use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Query, Space, expression, field, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
 use crate::statement::Statement;
@@ -16,6 +17,14 @@ struct Check {
 
 fn element(object: &Object) -> String {
     format!("CONSTRAINT {} CHECK ({})", ident(object.id.base()), object.read::<Check>().expression)
+}
+
+/// A statement that holds the values of the domain to the constraint.
+fn of_values(context: &Context, object: &Object, statement: Statement) -> Statement {
+    match &object.parent {
+        Some(domain) => held_to(context, domain, statement),
+        None => statement,
+    }
 }
 
 /// The kind.
@@ -37,12 +46,16 @@ pub static KIND: Kind = Kind {
         expression("expression", Cost::Replace),
         field("validated", Cost::AlterOrReplace(|_, new| new.read::<Check>().validated)),
     ],
-    create: |_, o| {
-        let not_valid = if o.read::<Check>().validated { "" } else { " NOT VALID" };
-        vec![Statement::new(format!("ALTER DOMAIN {} ADD {}{not_valid}", o.id.table_sql(), element(o)))]
+    create: |context, o| {
+        let validated = o.read::<Check>().validated;
+        let not_valid = if validated { "" } else { " NOT VALID" };
+        let added = Statement::new(format!("ALTER DOMAIN {} ADD {}{not_valid}", o.id.table_sql(), element(o)));
+        vec![if validated { of_values(context, o, added) } else { added }]
     },
-    alter: |_, _, new, _| {
-        vec![Statement::new(format!("ALTER DOMAIN {} VALIDATE CONSTRAINT {}", new.id.table_sql(), ident(new.id.base())))]
+    alter: |context, _, new, _| {
+        let (domain, name) = (new.id.table_sql(), ident(new.id.base()));
+        let validated = Statement::new(format!("ALTER DOMAIN {domain} VALIDATE CONSTRAINT {name}"));
+        vec![of_values(context, new, validated)]
     },
     drop: |_, o| vec![Statement::new(format!("ALTER DOMAIN {} DROP CONSTRAINT {}", o.id.table_sql(), ident(o.id.base())))],
     element: Some(|_, o| o.read::<Check>().validated.then(|| element(o))),

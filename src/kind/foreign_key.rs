@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::constraint::{COMMON, column_names, deferral, query, remove};
-use super::{BASE, Carried, Cost, Kind, Query, Space, field, on_table, reads_as};
-use crate::catalog::Object;
+use super::{BASE, Carried, Context, Cost, Kind, Query, Space, field, on_table, reads_as};
+use crate::catalog::{Dependency, Object};
 use crate::sql::{ident, idents};
 use crate::statement::{LockMode, Statement};
 
@@ -55,7 +55,13 @@ fn columns(list: &[String], period: bool) -> String {
     }
 }
 
-fn create(object: &Object) -> Statement {
+/// Whether a partition has the key already: the server joins the two, and the checks of what the partition's refers to go.
+fn joins(context: &Context, object: &Object) -> bool {
+    let heirs = context.desired.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
+    heirs.count() > 0
+}
+
+fn create(context: &Context, object: &Object) -> Statement {
     let f: ForeignKey = object.read();
     let table = object.id.table_sql();
     let mut sql = format!(
@@ -82,8 +88,10 @@ fn create(object: &Object) -> Statement {
     sql += if f.not_valid { " NOT VALID" } else { "" };
     let mut statement = Statement::new(sql).lock(table.clone(), LockMode::ShareRowExclusive);
     if f.referenced != table {
-        statement = statement.lock(f.referenced, LockMode::ShareRowExclusive);
+        let mode = if joins(context, object) { LockMode::AccessExclusive } else { LockMode::ShareRowExclusive };
+        statement = statement.lock(f.referenced, mode);
     }
+    let statement = statement.partitions();
     if f.not_valid || f.not_enforced { statement } else { statement.scan(table) }
 }
 
@@ -98,7 +106,7 @@ fn alter(new: &Object, changed: &[String]) -> Vec<Statement> {
             _ => "NOT DEFERRABLE",
         };
         let sql = format!("ALTER TABLE {table} ALTER CONSTRAINT {name} {words}");
-        statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive));
+        statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).partitions());
     }
     if changed.iter().any(|c| c == "not_enforced") {
         let words = if f.not_enforced { "NOT ENFORCED" } else { "ENFORCED" };
@@ -162,7 +170,7 @@ pub static KIND: Kind = Kind {
         field("deferred", Cost::Alter),
         field("inherited", Cost::Alter),
     ],
-    create: |_, o| vec![create(o)],
+    create: |context, o| vec![create(context, o)],
     // A partition's is altered with the partitioned table's.
     alter: |_, old, new, changed| {
         if old.flag("inherited") && new.flag("inherited") { Vec::new() } else { alter(new, changed) }
@@ -175,7 +183,7 @@ pub static KIND: Kind = Kind {
                 if s.locks.iter().any(|(r, _)| *r == referenced) {
                     s
                 } else {
-                    s.lock(referenced.clone(), LockMode::AccessExclusive)
+                    s.lock(referenced.clone(), LockMode::AccessExclusive).partitions()
                 }
             })
             .collect()

@@ -77,14 +77,20 @@ pub fn alter(old: &Object, new: &Object) -> Vec<Statement> {
             let added = on_column(new, &format!("ADD {}", identity.clause()));
             std::iter::once(added).chain(after_rows(new)).collect()
         }
-        (Some(_), None) => vec![on_column(new, "DROP IDENTITY")],
+        (Some(_), None) => {
+            let dropped = on_column(new, "DROP IDENTITY");
+            let sequence = name(old).map(|name| qualified(&name));
+            vec![sequence.into_iter().fold(dropped, |s, name| s.lock(name, LockMode::AccessExclusive))]
+        }
         (Some(before), Some(after)) => {
             let renamed = if before.name == after.name { None } else { rename(old, new) };
             let mut action =
                 if before.always == after.always { String::new() } else { format!("SET GENERATED {} ", after.words()) };
             action += after.sequence.changes(&before.sequence, "SET ").replace("SET ", " SET ").trim_start();
-            let changed = Some(action.trim()).filter(|a| !a.is_empty()).map(|a| on_column(new, a));
             let sequence = name(new).map_or(String::new(), |name| qualified(&name));
+            let of_sequence = before.sequence != after.sequence;
+            let on_both = |s: Statement| if of_sequence { s.lock(sequence.clone(), LockMode::ShareRowExclusive) } else { s };
+            let changed = Some(action.trim()).filter(|a| !a.is_empty()).map(|a| on_both(on_column(new, a)));
             let alter = format!("ALTER SEQUENCE {sequence}");
             let within = after.sequence.within(&before.sequence, &sequence, &alter, " ");
             renamed.into_iter().chain(within).chain(changed).collect()
@@ -117,7 +123,7 @@ pub fn add_with_heirs(context: &Context, column: &Object) -> Vec<Statement> {
     let numbers = qualified(&[parent.first(), &name_beside(column.id.base(), "__plumb_fill")]);
     let default = format!(" DEFAULT pg_catalog.nextval({})", literal(&numbers));
     let on_table =
-        |action: String| Statement::new(format!("ALTER TABLE {table} {action}")).lock(&table, LockMode::AccessExclusive);
+        |action: String| Statement::new(format!("ALTER TABLE {table} {action}")).lock(&table, LockMode::AccessExclusive).heirs();
     let steps = vec![
         Statement::new(format!("CREATE SEQUENCE {numbers} AS {}{}", column.text("type"), identity.sequence.options())),
         on_table(format!("ADD COLUMN {}", words_with(context, column, &default))).rewrite(&table),

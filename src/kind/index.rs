@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::relation::{SORTED_OPTIONS, change_options, given_options, has_clustered, options, with_options};
+use super::relation::{SORTED_OPTIONS, change_index, change_options, given_options, has_clustered, options, with_options};
 use super::{BASE, Carried, Context, Cost, Kind, Query, Space, expression, field, reads_as};
 use crate::catalog::Object;
 use crate::sql::{ident, qualified};
@@ -49,7 +49,8 @@ fn create(object: &Object) -> Vec<Statement> {
         i.body,
         with_options(&given_options(object))
     );
-    let mut statements = vec![Statement::new(sql).lock(i.table.clone(), LockMode::Share).scan(i.table.clone())];
+    let made = Statement::new(sql).lock(i.table.clone(), LockMode::Share);
+    let mut statements = vec![if i.invalid { made } else { made.partitions().scan(i.table.clone()) }];
     statements.extend(marks(object, i.clustered, i.replica_identity));
     statements.extend(statistics(object, &i.statistics));
     statements
@@ -61,6 +62,7 @@ fn statistics(object: &Object, targets: &[String]) -> Vec<Statement> {
         .iter()
         .filter_map(|t| t.split_once('='))
         .map(|(column, target)| Statement::new(format!("ALTER INDEX {name} ALTER COLUMN {column} SET STATISTICS {target}")))
+        .map(|s| s.lock(name.clone(), LockMode::ShareUpdateExclusive))
         .collect()
 }
 
@@ -84,7 +86,7 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
     let mut statements = Vec::new();
     if has("options") {
         let sql = change_options(&format!("ALTER INDEX {name}"), &options(old), &options(new));
-        statements.extend(sql.into_iter().map(|s| Statement::new(s).lock(name.clone(), LockMode::ShareUpdateExclusive)));
+        statements.extend(sql.into_iter().map(|s| change_index(s, &name)));
     }
     if has("statistics") {
         let (before, after): (Index, Index) = (old.read(), new.read());
@@ -159,7 +161,7 @@ pub static KIND: Kind = Kind {
     alter: |context, old, new, changed| alter(context, old, new, changed),
     drop: |_, o| {
         let (name, table) = (qualified(o.id.name()), o.text("table").to_owned());
-        vec![Statement::new(format!("DROP INDEX {name}")).lock(table, LockMode::AccessExclusive)]
+        vec![Statement::new(format!("DROP INDEX {name}")).lock(table, LockMode::AccessExclusive).partitions()]
     },
     spaces: &[Space::Relation],
     carried: Carried::Always,

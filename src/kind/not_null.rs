@@ -61,7 +61,7 @@ pub fn words(context: &Context, object: &Object) -> String {
 /// Adds it to a column that stands: SET NOT NULL, where that says it all or a parent has said it.
 pub fn add(object: &Object, from_parent: bool) -> Statement {
     let (table, column, constraint) = (object.id.table_sql(), ident(object.id.base()), of(object));
-    let lock = |sql: String| Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive);
+    let lock = |sql: String| Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).heirs();
     if from_parent || !object.definition.contains_key("not_null_constraint") {
         return lock(format!("ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL")).scan(table);
     }
@@ -88,7 +88,8 @@ pub fn remove(context: &Context, object: &Object) -> Statement {
     let partitioned = object.parent.as_ref().is_some_and(|t| is_partitioned(context.live, t));
     let only = if kept && !partitioned && context.live.server < 180_000 { "ONLY " } else { "" };
     let sql = format!("ALTER TABLE {only}{table} ALTER COLUMN {} DROP NOT NULL", ident(object.id.base()));
-    Statement::new(sql).lock(table, LockMode::AccessExclusive)
+    let dropped = Statement::new(sql).lock(table, LockMode::AccessExclusive);
+    if only.is_empty() { dropped.heirs() } else { dropped }
 }
 
 /// From one to another on a column that has it before and after; what is a parent's changes with the parent's.
@@ -100,7 +101,7 @@ pub fn alter(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     if after.not_valid && !before.not_valid {
         return vec![remove(context, old), add(new, false)];
     }
-    let change = |action: String, mode| Statement::new(format!("ALTER TABLE {table} {action}")).lock(table.clone(), mode);
+    let change = |action: String, mode| Statement::new(format!("ALTER TABLE {table} {action}")).lock(table.clone(), mode).heirs();
     let mut statements = Vec::new();
     if name(old) != name(new) {
         statements.push(change(format!("RENAME CONSTRAINT {} TO {}", name(old), name(new)), LockMode::AccessExclusive));

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Absorbed, BASE, Carried, Cost, Kind, field, reads_as};
 use crate::catalog::{Id, Object};
-use crate::kind::sequence_owner::stays_owned;
+use crate::kind::sequence_owner::{self, stays_owned};
 use crate::sql::ident;
 use crate::statement::{LockMode, Statement};
 
@@ -48,7 +48,12 @@ pub static KIND: Kind = Kind {
         let Some(target) = new.id.of() else { return Vec::new() };
         // A sequence that belongs to a column follows the table.
         let follows = target.class() == "sequence" && stays_owned(context, target).is_some();
-        if follows { Vec::new() } else { vec![change_owner(target, new)] }
+        if follows {
+            return Vec::new();
+        }
+        let sequences = sequence_owner::of_table(context.live, target);
+        let change = |s: Statement, sequence: String| s.lock(sequence, LockMode::AccessExclusive);
+        vec![sequences.into_iter().fold(change_owner(target, new), change)]
     },
     absorbed: Absorbed::After,
     carried: Carried::Always,

@@ -2,9 +2,10 @@
 //! bound or of the parent is DETACH and ATTACH, never a drop of rows.
 
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
-use super::{BASE, Carried, Cost, Kind, Query, Space, field, reads_as};
-use crate::catalog::Object;
+use super::{BASE, Carried, Context, Cost, Kind, Query, Space, field, reads_as};
+use crate::catalog::{Catalog, Id, Object};
 use crate::sql::qualified;
 use crate::statement::{LockMode, Statement};
 
@@ -21,21 +22,50 @@ fn child(object: &Object) -> String {
     qualified(object.id.name())
 }
 
-fn attach(object: &Object) -> Statement {
-    let p: Partition = object.read();
-    let child = child(object);
-    Statement::new(format!("ALTER TABLE {} ATTACH PARTITION {child} {}", p.parent, p.bound))
-        .lock(p.parent, LockMode::ShareUpdateExclusive)
-        .lock(child.clone(), LockMode::AccessExclusive)
-        .scan(child)
+/// The tables that it is a partition of, at any distance.
+fn above(catalog: &Catalog, partition: &Object) -> Vec<Id> {
+    let parent = |id: &Id| catalog.uses(id).iter().map(|(used, _)| used).find(|used| used.class() == "table").cloned();
+    std::iter::successors(parent(&partition.id), |table| parent(&table.as_class("partition"))).collect()
 }
 
-fn detach(object: &Object) -> Statement {
+/// The foreign keys of other tables that refer to one.
+fn referring<'c>(catalog: &'c Catalog, table: &Id) -> impl Iterator<Item = &'c Object> {
+    let name = table.sql();
+    let users = catalog.children(table).flat_map(|member| catalog.used_by(&member.id)).map(|(user, _)| user);
+    let keys: BTreeSet<&Id> = users.filter(|user| user.class() == "foreign key").collect();
+    keys.into_iter().filter_map(|key| catalog.get(key)).filter(move |key| key.text("referenced") == name)
+}
+
+fn attach(context: &Context, object: &Object) -> Statement {
     let p: Partition = object.read();
     let child = child(object);
-    Statement::new(format!("ALTER TABLE {} DETACH PARTITION {child}", p.parent))
-        .lock(p.parent, LockMode::AccessExclusive)
+    let statement = Statement::new(format!("ALTER TABLE {} ATTACH PARTITION {child} {}", p.parent, p.bound))
+        .lock(child.clone(), LockMode::AccessExclusive)
+        .partitions()
+        .default_of(p.parent.clone(), LockMode::AccessExclusive);
+    // Keys that the partition has already become those of the table.
+    let keys = object.parent.iter().flat_map(|t| context.desired.children(t)).filter(|k| k.id.class() == "foreign key");
+    let joined = keys.filter(|k| k.flag("inherited") && context.live.contains(&k.id));
+    joined
+        .fold(statement, |s, key| s.lock(key.text("referenced"), LockMode::AccessExclusive))
+        .lock(p.parent.clone(), LockMode::ShareUpdateExclusive)
+        .scan(child)
+        .scan(p.parent)
+}
+
+/// The tables that refer to the partitioned table lose the checks of what they refer to, and are held to what is left.
+fn detach(context: &Context, object: &Object) -> Statement {
+    let p: Partition = object.read();
+    let child = child(object);
+    let mut statement = Statement::new(format!("ALTER TABLE {} DETACH PARTITION {child}", p.parent))
         .lock(child, LockMode::AccessExclusive)
+        .partitions()
+        .lock(p.parent.clone(), LockMode::AccessExclusive)
+        .default_of(p.parent, LockMode::AccessExclusive);
+    for key in above(context.live, object).iter().flat_map(|table| referring(context.live, table)) {
+        statement = statement.lock(key.id.table_sql(), LockMode::AccessExclusive).scan(key.id.table_sql());
+    }
+    statement
 }
 
 /// The kind.
@@ -55,8 +85,8 @@ pub static KIND: Kind = Kind {
     }),
     check: reads_as::<Partition>,
     fields: &[field("parent", Cost::Replace), field("bound", Cost::Replace)],
-    create: |_, o| vec![attach(o)],
-    drop: |_, o| vec![detach(o)],
+    create: |context, o| vec![attach(context, o)],
+    drop: |context, o| vec![detach(context, o)],
     spaces: &[Space::Bounds],
     rests_on: &["table"],
     carried: Carried::Always,

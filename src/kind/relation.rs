@@ -70,6 +70,13 @@ pub fn change_options(prefix: &str, old: &[String], new: &[String]) -> Vec<Strin
     statements
 }
 
+/// `ALTER INDEX ... SET (...)` or RESET with its lock (`reloptions.c`): options of GIN, GiST and BRIN count for whoever scans now.
+pub fn change_index(sql: String, index: &str) -> Statement {
+    const STRONG: &[&str] = &["fastupdate", "gin_pending_list_limit", "buffering", "pages_per_range", "autosummarize"];
+    let strong = STRONG.iter().any(|option| sql.contains(option));
+    Statement::new(sql).lock(index, if strong { LockMode::AccessExclusive } else { LockMode::ShareUpdateExclusive })
+}
+
 /// Whether columns of the type `id` are text for a moment while it is made anew, so that nothing on them can stay.
 pub fn waits_as_text(id: &Id) -> bool {
     id.class() == "range type"
@@ -93,6 +100,12 @@ pub fn remake(context: &Context, word: &str, old: &Object, create: Statement) ->
     statements
 }
 
+/// Whether a type is a domain over text before and after, whose values are the same bytes.
+fn same_text(context: &Context, id: &Id) -> bool {
+    let text = |c: &Catalog| c.get(id).is_some_and(|d| d.text("type") == "text" && !d.flag("not_null"));
+    id.class() == "domain" && text(context.live) && text(context.desired)
+}
+
 /// Moves every column that uses the type or collation `id` over to the one that has taken its name, or to text.
 pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement> {
     let (mut statements, mut kept) = (Vec::new(), Vec::new());
@@ -111,7 +124,7 @@ pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement>
         let new_type = column.text("type");
         if id.class() == "collation" {
             let sql = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {new_type} COLLATE {}", id.sql());
-            statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive));
+            statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).heirs());
             continue;
         }
         if to_text {
@@ -120,7 +133,8 @@ pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement>
         }
         let through = text_like(new_type);
         let sql = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {new_type} USING {name}::{through}::{new_type}");
-        statements.push(Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).rewrite(table));
+        let retyped = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).heirs();
+        statements.push(if same_text(context, id) { retyped.scan(table) } else { retyped.rewrite(table) });
     }
     statements.extend(kept);
     statements
@@ -145,6 +159,7 @@ fn becomes_text(column: &Object) -> Statement {
     let (name, table, text) = (ident(column.id.base()), column.id.table_sql(), text_like(column.text("type")));
     Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {text} USING {name}::{text}"))
         .lock(table.clone(), LockMode::AccessExclusive)
+        .heirs()
         .rewrite(table)
 }
 

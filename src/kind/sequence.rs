@@ -82,6 +82,7 @@ impl Sequence {
         Statement::new(format!(
             "SELECT pg_catalog.setval({sequence}, {last}({column})) FROM {table} HAVING {last}({column}) BETWEEN {from} AND {to}"
         ))
+        .scan(table)
     }
 
     /// What brings the position of `old`, the sequence `name`, within the bounds of `self` where it may lie outside: one that is

@@ -25,6 +25,15 @@ pub fn owning_column<'c>(catalog: &'c Catalog, owned_by: &Id) -> Option<&'c Obje
     catalog.get(column)
 }
 
+/// The sequences that go with a table: those that belong to its columns, and its identities', as SQL names.
+pub fn of_table(catalog: &Catalog, table: &Id) -> Vec<String> {
+    let columns: Vec<&Object> = catalog.children(table).filter(|c| c.id.class() == "column").collect();
+    let owned = columns.iter().flat_map(|c| catalog.used_by(&c.id)).map(|(user, _)| user).filter(|u| u.class() == "owned by");
+    let identities =
+        columns.iter().flat_map(|c| catalog.children(&c.id)).map(|o| &o.id).filter(|id| id.class() == "identity sequence");
+    owned.chain(identities).map(|id| crate::sql::qualified(&id.name()[..2])).collect()
+}
+
 /// The tables that own a sequence that is never without one in between: before and after.
 pub fn stays_owned<'c>(context: &Context<'c>, sequence: &Id) -> Option<(&'c Object, &'c Object)> {
     let owned_by = sequence.as_class("owned by");

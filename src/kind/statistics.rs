@@ -46,7 +46,10 @@ pub static KIND: Kind = Kind {
         let target = o.read::<Statistics>().target.unwrap_or(-1);
         vec![Statement::new(format!("ALTER STATISTICS {} SET STATISTICS {target}", o.id.sql()))]
     },
-    drop: |_, o| vec![Statement::new(format!("DROP STATISTICS {}", o.id.sql()))],
+    drop: |_, o| {
+        let dropped = Statement::new(format!("DROP STATISTICS {}", o.id.sql()));
+        vec![dropped.lock(o.text("table"), LockMode::ShareUpdateExclusive)]
+    },
     carried: Carried::Always,
     ..BASE
 };

@@ -7,6 +7,7 @@ use crate::catalog::Object;
 use crate::kind::relation::{TOAST_OPTIONS, TOAST_SORTED_OPTIONS, change_options, given_options, with_options};
 use crate::kind::rows::keep;
 use crate::kind::sequence::{persists_with_table, set_persistence};
+use crate::kind::sequence_owner;
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
 
@@ -99,7 +100,12 @@ fn alter_field(context: &Context, old: &Table, new: &Table, object: &Object, nam
         "replica_identity" => one(replica_identity(new).unwrap_or("REPLICA IDENTITY DEFAULT")),
         "unlogged" => {
             let action = if new.unlogged { "SET UNLOGGED" } else { "SET LOGGED" };
-            let altered = one(action).into_iter().map(|s| s.rewrite(object.id.sql()));
+            let sequences = match context.live.server {
+                150_000.. => sequence_owner::of_table(context.live, &object.id),
+                _ => Vec::new(),
+            };
+            let with_sequences = |s| sequences.iter().fold(s, |s: Statement, q| s.lock(q.clone(), LockMode::AccessExclusive));
+            let altered = one(action).into_iter().map(|s| with_sequences(s.rewrite(object.id.sql())));
             altered.chain(sequences_stay(context, object, new.unlogged)).collect()
         }
         // A partitioned table has only what its partitions are made with (17), and no rows of its own.
@@ -114,7 +120,11 @@ fn alter_field(context: &Context, old: &Table, new: &Table, object: &Object, nam
         "inherits" => {
             let gone = old.inherits.iter().filter(|p| !new.inherits.contains(p)).map(|p| format!("NO INHERIT {p}"));
             let added = new.inherits.iter().filter(|p| !old.inherits.contains(p)).map(|p| format!("INHERIT {p}"));
-            gone.chain(added).filter_map(|action| change(object, &action)).collect()
+            let added = added.zip(new.inherits.iter().filter(|p| !old.inherits.contains(p)));
+            let joins = |(action, parent): (String, &String)| {
+                change(object, &action).map(|s| s.lock(parent.clone(), LockMode::ShareUpdateExclusive))
+            };
+            gone.filter_map(|action| change(object, &action)).chain(added.filter_map(joins)).collect()
         }
         _ => change_options(&format!("ALTER TABLE {}", object.id.sql()), &old.options, &new.options)
             .into_iter()

@@ -31,6 +31,7 @@ fn enable(object: &Object) -> Statement {
     let table = object.id.table_sql();
     Statement::new(format!("ALTER TABLE {table} {words} TRIGGER {}", ident(object.id.base())))
         .lock(table, LockMode::ShareRowExclusive)
+        .partitions()
 }
 
 fn create(object: &Object, words: &str) -> Vec<Statement> {
@@ -38,7 +39,8 @@ fn create(object: &Object, words: &str) -> Vec<Statement> {
     let mut statements = Vec::new();
     if !t.inherited {
         let sql = format!("{words} {}", t.definition);
-        statements.push(Statement::new(sql).lock(object.id.table_sql(), LockMode::ShareRowExclusive));
+        let made = Statement::new(sql).lock(object.id.table_sql(), LockMode::ShareRowExclusive);
+        statements.push(if t.definition.contains(" FOR EACH ROW ") { made.partitions() } else { made });
     }
     statements.extend(t.enabled.map(|_| enable(object)));
     statements
@@ -90,7 +92,7 @@ pub static KIND: Kind = Kind {
         }
         let table = o.id.table_sql();
         let sql = format!("DROP TRIGGER {} ON {table}", ident(o.id.base()));
-        vec![Statement::new(sql).lock(table, LockMode::AccessExclusive)]
+        vec![Statement::new(sql).lock(table, LockMode::AccessExclusive).partitions()]
     },
     made_by_parent: true,
     comment: |id| on_table("TRIGGER", id),

@@ -121,11 +121,18 @@ fn statements(graph: &Graph, node: &Node, members: &[Node]) -> Vec<Statement> {
     let whole_first = |m: &Node| m.id.of().map_or(0, |of| of.name().len());
     rest.sort_by_key(|m| (kind::rank(m.id.class()), whole_first(m), (*m).clone()));
     for member in rest {
-        let mut own = one(graph, &context, member);
-        if node.op == Op::Create {
-            own.iter_mut().for_each(|s| s.locks.clear());
+        statements.extend(one(graph, &context, member));
+    }
+    if node.op == Op::Drop
+        && let Some(whole) = statements.first_mut()
+    {
+        // What goes with it is locked as if it went by itself.
+        let own = |m: &&Node| !graph.live.get(&m.id).is_some_and(|o| o.flag("inherited"));
+        let gone = members.iter().filter(|m| *m != node && m.op == Op::Drop && m.id.of().is_none()).filter(own);
+        for part in gone.flat_map(|m| one(graph, &context, m)) {
+            whole.locks.extend(part.locks);
+            whole.reaches.extend(part.reaches);
         }
-        statements.extend(own);
     }
     if node.op == Op::Create && kind::of(&node.id).holds_rows {
         for s in &mut statements {

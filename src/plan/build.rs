@@ -4,6 +4,7 @@ use serde_json::Map;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{FORMAT, Fingerprints, Group, LockFact, Plan, PlanStep, Proof, Source, UnmanagedDifference, unmanaged};
+use super::standing::{Standing, Touched};
 use crate::catalog::{Catalog, Id, fingerprint, fingerprint_of, fingerprints};
 use crate::change::{Action, Changes, Scope};
 use crate::hazard;
@@ -25,6 +26,8 @@ pub struct Context<'a> {
     pub changes: &'a Changes,
     /// Where wanted objects stand in the files.
     pub source: &'a dyn Fn(&Id) -> Option<Source>,
+    /// What was seen of the steps on a copy, by their numbers.
+    pub seen: &'a BTreeMap<u32, Touched>,
     /// What a reviewer should know.
     pub warnings: Vec<String>,
 }
@@ -84,9 +87,7 @@ fn closure(context: &Context, steps: &[Step]) -> String {
 fn groups(context: &Context, steps: &[Step]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut open: Option<Transaction> = None;
-    // What is made in the plan itself is nobody's to wait for: only relations that stand before count.
-    let relation = |id: &&Id| kind::of(id).spaces.contains(&kind::Space::Relation);
-    let relations: BTreeSet<String> = context.whole.objects().map(|o| &o.id).filter(relation).map(Id::sql).collect();
+    let mut standing = Standing::new(context.whole);
     for (place, step) in steps.iter().enumerate() {
         let rule = step.statements.iter().map(|s| s.transaction).max().unwrap_or(Transaction::Inside);
         let joins = match open {
@@ -94,7 +95,7 @@ fn groups(context: &Context, steps: &[Step]) -> Vec<Group> {
             Some(Transaction::CommitAfter) => rule == Transaction::CommitAfter,
             _ => false,
         };
-        let written = write_step(context, &relations, place, step);
+        let written = write_step(context, &standing, place, step);
         match groups.last_mut().filter(|_| joins) {
             Some(group) => group.steps.push(written),
             None => {
@@ -103,21 +104,16 @@ fn groups(context: &Context, steps: &[Step]) -> Vec<Group> {
             }
         }
         open = Some(rule);
+        standing.pass(step, context.desired);
     }
     groups
 }
 
-fn write_step(context: &Context, relations: &BTreeSet<String>, place: usize, step: &Step) -> PlanStep {
+fn write_step(context: &Context, standing: &Standing, place: usize, step: &Step) -> PlanStep {
     let hazards = hazard::judge(step);
-    let known = |list: &[String]| list.iter().filter(|r| relations.contains(*r)).cloned().collect::<Vec<_>>();
-    let scans: BTreeSet<String> = step.statements.iter().flat_map(|s| known(&s.scans)).collect();
-    let rewrites: BTreeSet<String> = step.statements.iter().flat_map(|s| known(&s.rewrites)).collect();
-    let mut locks: BTreeMap<String, _> = BTreeMap::new();
-    let stands = |relation: &String| relations.contains(relation);
-    for (relation, mode) in step.statements.iter().flat_map(|s| &s.locks).filter(|(r, _)| stands(r)) {
-        let strongest = locks.entry(relation.clone()).or_insert(*mode);
-        *strongest = (*strongest).max(*mode);
-    }
+    let seen = context.seen.get(&(place as u32 + 1));
+    let declared = || standing.touched(&step.statements);
+    let Touched { locks, rewrites, scans, validates } = seen.cloned().unwrap_or_else(declared);
     let brief = |relation: &String| !scans.contains(relation) && !rewrites.contains(relation);
     let change = match step.node.op {
         Op::Create => "create",
@@ -137,6 +133,8 @@ fn write_step(context: &Context, relations: &BTreeSet<String>, place: usize, ste
         locks: locks.into_iter().map(|(relation, mode)| LockFact { brief: brief(&relation), relation, mode }).collect(),
         rewrites: rewrites.into_iter().collect(),
         scans: scans.into_iter().collect(),
+        validates: validates.into_iter().collect(),
+        observed: seen.is_some(),
         hazards,
         reverse: super::reverse::reverse(context, step),
         before: definition(context.live, context, step),

@@ -148,6 +148,12 @@ pub struct PlanStep {
     /// Relations that are read in full.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scans: Vec<String>,
+    /// Constraints that all rows are held to, as `name of table`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub validates: Vec<String>,
+    /// Whether locks, rewrites and scans were seen on a copy; else they are what plumb knows of such a step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub observed: bool,
     /// What may hurt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hazards: Vec<Hazard>,

@@ -1,7 +1,10 @@
 //! The whole way from two catalogs to a plan: scope, comparison, order, document.
 
+use std::collections::BTreeMap;
+
 use super::build::{Context, build};
 use super::document::{Plan, Source};
+use super::standing::Touched;
 use crate::catalog::{Catalog, Id};
 use crate::change::{Blocked, Changes, Scope, compare, replace};
 use crate::order::{Cycle, Step, order};
@@ -79,15 +82,23 @@ pub fn make(sides: &Sides, source: &dyn Fn(&Id) -> Option<Source>, warnings: Vec
             Err(cycle) => return Err(MakeError::Cycle(cycle)),
         }
     };
-    let context = Context {
-        whole: &sides.whole,
-        live: &sides.live,
-        desired: &sides.desired,
-        scope: &sides.scope,
-        changes: &changes,
-        source,
-        warnings,
-    };
-    let plan = build(&context, &steps);
+    let plan = build(&context(sides, &changes, source, &BTreeMap::new(), warnings), &steps);
     Ok(Made { plan, steps, changes })
+}
+
+/// The same plan with what was seen of its steps instead of what they declare.
+pub fn observed(sides: &Sides, made: &Made, source: &dyn Fn(&Id) -> Option<Source>, seen: &BTreeMap<u32, Touched>) -> Plan {
+    let warnings = made.plan.warnings.clone();
+    build(&context(sides, &made.changes, source, seen, warnings), &made.steps)
+}
+
+fn context<'a>(
+    sides: &'a Sides,
+    changes: &'a Changes,
+    source: &'a dyn Fn(&Id) -> Option<Source>,
+    seen: &'a BTreeMap<u32, Touched>,
+    warnings: Vec<String>,
+) -> Context<'a> {
+    let Sides { whole, live, desired, scope } = sides;
+    Context { whole, live, desired, scope, changes, source, seen, warnings }
 }

@@ -10,6 +10,7 @@ mod make;
 mod page;
 mod reverse;
 pub mod sql;
+mod standing;
 pub mod text;
 
 #[cfg(test)]
@@ -23,4 +24,5 @@ pub use document::{
     write,
 };
 pub use facts::{count, thousands};
-pub use make::{Made, MakeError, Sides, make};
+pub use make::{Made, MakeError, Sides, make, observed};
+pub use standing::Touched;

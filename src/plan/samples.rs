@@ -29,6 +29,8 @@ pub fn step(id: u32, phase: &str, change: &str, object: Id, sql: &[&str]) -> Pla
         locks: Vec::new(),
         rewrites: Vec::new(),
         scans: Vec::new(),
+        validates: Vec::new(),
+        observed: false,
         hazards: Vec::new(),
         reverse: Reverse { sql: None, why: Some("PostgreSQL has no statement that takes this back".into()) },
         before: None,

@@ -1,9 +1,11 @@
 //! Running a plan on a schema-only copy of the live database before anybody reads it, and settling what deparsing writes in two ways.
 
 mod copy;
+mod observe;
 mod run;
 mod settle;
 
 pub use copy::{CopyError, copy, run_groups};
-pub use run::{Outcome, prove};
+pub use observe::{Observations, WEAKEST, observe};
+pub use run::{Outcome, ProveError, prove};
 pub use settle::{Pair, Settled, candidates, settle, surroundings};

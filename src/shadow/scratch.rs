@@ -2,7 +2,7 @@
 
 use super::error::ShadowError;
 use super::properties::Properties;
-use super::server;
+use super::{cache, claim, server};
 use crate::pg::{self, Session, Target};
 use crate::sql::ident;
 use std::sync::Arc;
@@ -21,6 +21,28 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// This database and a second one with all that it holds, or why there is no second one. Both have new sessions.
+    ///
+    /// # Errors
+    /// When this database cannot be connected to any more.
+    pub async fn twins(self) -> Result<(Scratch, Result<Scratch, ShadowError>), ShadowError> {
+        let Scratch { session, administrator, name, maintenance, id } = self;
+        let targets = (session.target.clone(), administrator.target.clone());
+        session.close().await;
+        administrator.close().await;
+        let twin = clone(&maintenance, &name, id).await;
+        let open = async |name: String| {
+            let session = pg::connect(&targets.0.with_database(&name)).await?;
+            let administrator = pg::connect(&targets.1.with_database(&name)).await?;
+            Ok::<_, ShadowError>(Scratch { session, administrator, name, maintenance: Arc::clone(&maintenance), id })
+        };
+        let twin = match twin {
+            Ok(name) => open(name).await,
+            Err(error) => Err(error),
+        };
+        Ok((open(name).await?, twin))
+    }
+
     /// Drops the database now.
     ///
     /// # Errors
@@ -36,6 +58,26 @@ impl Scratch {
         }
         Ok(())
     }
+}
+
+/// A database with all that `name` holds, which nobody is connected to.
+async fn clone(maintenance: &Session, name: &str, id: Option<u64>) -> Result<String, ShadowError> {
+    let twin = format!("{}{}", claim::PREFIX, cache::random_word());
+    if let Some(id) = id {
+        let claimed = claim::claim(maintenance, std::iter::once(twin.as_str())).await;
+        claimed.map_err(ShadowError::sql("claim a scratch database"))?;
+        server::note(id, |leftovers| leftovers.databases.insert(twin.clone()));
+    }
+    let copying = ShadowError::sql("copy a scratch database");
+    let owned = "SELECT pg_catalog.pg_get_userbyid(datdba)::text FROM pg_catalog.pg_database WHERE datname = $1";
+    let owner: String = match maintenance.client.query_one(owned, &[&name]).await {
+        Ok(row) => row.get(0),
+        Err(error) => return Err(copying(error)),
+    };
+    let strategy = if id.is_none() && maintenance.version.0 >= 150_000 { " STRATEGY FILE_COPY" } else { "" };
+    let sql = format!("CREATE DATABASE {} OWNER {} TEMPLATE {}{strategy}", ident(&twin), ident(&owner), ident(name));
+    maintenance.client.batch_execute(&sql).await.map_err(copying)?;
+    Ok(twin)
 }
 
 /// Makes the database with `properties`, or with the nearest ones that the server has, and says so.

@@ -14,6 +14,17 @@ pub enum Transaction {
     Alone,
 }
 
+/// How far a statement on a relation goes beyond it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// To its DEFAULT partition.
+    Default,
+    /// To its partitions, and theirs.
+    Partitions,
+    /// To its partitions and to all that inherits from it.
+    Heirs,
+}
+
 /// What running the reverse would not bring back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "loses", content = "of", rename_all = "kebab-case")]

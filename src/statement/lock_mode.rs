@@ -26,6 +26,21 @@ pub enum LockMode {
 }
 
 impl LockMode {
+    /// The mode as `pg_locks.mode` has it: `AccessExclusiveLock`.
+    pub fn of_pg_locks(mode: &str) -> Option<LockMode> {
+        Some(match mode {
+            "AccessShareLock" => LockMode::AccessShare,
+            "RowShareLock" => LockMode::RowShare,
+            "RowExclusiveLock" => LockMode::RowExclusive,
+            "ShareUpdateExclusiveLock" => LockMode::ShareUpdateExclusive,
+            "ShareLock" => LockMode::Share,
+            "ShareRowExclusiveLock" => LockMode::ShareRowExclusive,
+            "ExclusiveLock" => LockMode::Exclusive,
+            "AccessExclusiveLock" => LockMode::AccessExclusive,
+            _ => return None,
+        })
+    }
+
     /// Whether reads wait for it.
     pub fn blocks_reads(self) -> bool {
         self == LockMode::AccessExclusive

@@ -3,7 +3,7 @@
 mod effect;
 mod lock_mode;
 
-pub use effect::{Loss, Transaction};
+pub use effect::{Loss, Reach, Transaction};
 pub use lock_mode::LockMode;
 
 /// A statement that changes a database, with its declared facts.
@@ -15,6 +15,8 @@ pub struct Statement {
     pub transaction: Transaction,
     /// Relations that existed before and that it locks, as SQL names.
     pub locks: Vec<(String, LockMode)>,
+    /// How far it goes beyond these relations, and how it locks what it finds there.
+    pub reaches: Vec<(String, Reach, LockMode)>,
     /// Relations that it writes anew (a new relfilenode), as SQL names.
     pub rewrites: Vec<String>,
     /// Relations that it reads in full while it holds its locks, as SQL names.
@@ -30,6 +32,7 @@ impl Statement {
             sql: sql.into(),
             transaction: Transaction::Inside,
             locks: Vec::new(),
+            reaches: Vec::new(),
             rewrites: Vec::new(),
             scans: Vec::new(),
             losses: Vec::new(),
@@ -39,6 +42,33 @@ impl Statement {
     /// Adds a lock on a relation.
     pub fn lock(mut self, relation: impl Into<String>, mode: LockMode) -> Statement {
         self.locks.push((relation.into(), mode));
+        self
+    }
+
+    /// What it does to each relation that it locks so far, it does to the partitions of that too.
+    pub fn partitions(self) -> Statement {
+        self.reach(Reach::Partitions)
+    }
+
+    /// It goes to the partitions of a relation too, and locks them in another mode than the relation.
+    pub fn partitions_in(mut self, relation: impl Into<String>, mode: LockMode) -> Statement {
+        self.reaches.push((relation.into(), Reach::Partitions, mode));
+        self
+    }
+
+    /// It locks the DEFAULT partition of a table, too.
+    pub fn default_of(mut self, table: impl Into<String>, mode: LockMode) -> Statement {
+        self.reaches.push((table.into(), Reach::Default, mode));
+        self
+    }
+
+    /// What it does to each relation that it locks so far, it does to its partitions and to the tables that inherit from it.
+    pub fn heirs(self) -> Statement {
+        self.reach(Reach::Heirs)
+    }
+
+    fn reach(mut self, reach: Reach) -> Statement {
+        self.reaches = self.locks.iter().map(|(relation, mode)| (relation.clone(), reach, *mode)).collect();
         self
     }
 
