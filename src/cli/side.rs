@@ -13,7 +13,7 @@ use crate::pg::{self, Session, Target};
 use crate::plan::{Sides, Source, thousands};
 use crate::prove::{Pair, Settled, candidates, settle, surroundings};
 use crate::shadow::{Properties, Scratch};
-use crate::source::{self, Class, Files, Loaded, Loading, Policy, load_read, read};
+use crate::source::{self, Class, Files, Loaded, Loading, Place, Policy, load_read, read};
 
 /// One side.
 pub struct Side {
@@ -196,11 +196,17 @@ fn class(class: &str) -> Class {
 }
 
 impl Side {
-    /// Where the files define an object; for a satellite, where its object stands.
-    pub fn source(&self, id: &Id) -> Option<Source> {
+    /// Where the files define an object; for a satellite, where its object stands. A directive covers this place or does not.
+    pub fn place(&self, id: &Id) -> Option<&Place> {
         let id = id.of().unwrap_or(id);
-        let (files, loaded) = self.places.as_ref()?;
-        let place = loaded.place_of(class(id.class()), id.name())?;
+        let (_, loaded) = self.places.as_ref()?;
+        loaded.place_of(class(id.class()), id.name())
+    }
+
+    /// The same as a person reads it.
+    pub fn source(&self, id: &Id) -> Option<Source> {
+        let (files, _) = self.places.as_ref()?;
+        let place = self.place(id)?;
         let line = self.line_ends.get(place.file)?.partition_point(|end| *end < place.span.start) + 1;
         Some(Source { file: files.0.get(place.file)?.path.clone(), line })
     }
