@@ -7,6 +7,7 @@ pub mod covers;
 pub mod desk;
 pub mod dump;
 pub mod engine;
+pub mod lint_page;
 pub mod load;
 pub mod random;
 pub mod rows;
