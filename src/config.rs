@@ -8,6 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 use toml::Spanned;
 
+use crate::lint;
+
 /// The file that is read when none is named.
 pub const DEFAULT: &str = "plumb.toml";
 
@@ -54,6 +56,9 @@ pub struct Config {
     /// What the files may hold.
     #[serde(default)]
     pub screen: Screen,
+    /// What `plumb check` looks for.
+    #[serde(default)]
+    pub lint: lint::Settings,
     #[serde(default, rename = "env")]
     environments: BTreeMap<String, Stated>,
     #[serde(skip)]
@@ -136,6 +141,7 @@ impl Default for Config {
             lock_timeout: None,
             scope: Scope::default(),
             screen: Screen::default(),
+            lint: lint::Settings::default(),
             environments: BTreeMap::new(),
             path: DEFAULT.to_owned(),
             text: String::new(),
@@ -303,6 +309,13 @@ fn understood(path: &str, text: &str, error: &toml::de::Error) -> ConfigError {
             nearest(key, &known).map_or_else(|| format!("known here: {}", known.join(", ")), |n| format!("did you mean `{n}`?"));
         let message = format!("unknown key `{key}`").into();
         return ConfigError { code: "config::unknown_key", message, label: "no such key", help: Some(help.into()), ..bare };
+    }
+    if said.starts_with("unknown variant") {
+        // serde says: unknown variant `x`, expected one of `a`, `b`
+        let mut words = said.split('`').skip(1).step_by(2);
+        let message = format!("\"{}\" is no such value", words.next().unwrap_or_default()).into();
+        let help = format!("write one of: {}", words.collect::<Vec<_>>().join(", "));
+        return ConfigError { code: "config::value", message, label: "this value", help: Some(help.into()), ..bare };
     }
     if said.starts_with("invalid") || said.contains("is no duration") {
         return ConfigError { code: "config::value", label: "this value", ..bare };

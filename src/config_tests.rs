@@ -71,6 +71,25 @@ fn a_misspelt_key_is_underlined_with_a_suggestion() {
 }
 
 #[test]
+fn rules_have_levels_and_unknown_ones_are_underlined() {
+    use crate::report::Level;
+    let rule = |code: &str| lint::find(code).expect("a rule");
+    let text =
+        "[lint]\nserial = \"off\"\nmissing-primary-key = \"error\"\ntenant_column = \"tenant_id\"\ntenant_schemas = [\"app\"]\n";
+    let read = read("plumb.toml", text).expect("reads").lint;
+    assert_eq!((read.level(rule("serial")), read.level(rule("missing-primary-key"))), (Level::Off, Level::Error));
+    assert_eq!(read.level(rule("json-type")), rule("json-type").level);
+    assert_eq!((read.tenant_column.as_deref(), read.tenant_schemas), (Some("tenant_id"), vec!["app".to_owned()]));
+    let unknown = failed("[lint]\njson-type = \"off\"\nmising-primary-key = \"error\"\n");
+    assert_eq!((unknown.code, underlined(&unknown)), ("config::unknown_key", "mising-primary-key"));
+    assert_eq!(unknown.help.as_deref(), Some("did you mean `missing-primary-key`?"));
+    let level = failed("[lint]\nserial = \"warn\"\n");
+    assert_eq!((level.code, underlined(&level)), ("config::value", "\"warn\""));
+    assert_eq!(level.help.as_deref(), Some("write one of: error, warning, off"));
+    assert_eq!(failed("[lint]\ntenant_column = 3\n").code, "config::value");
+}
+
+#[test]
 fn wrong_values_and_syntax_have_their_place() {
     let value = failed("[screen]\nallow_do = \"yes\"\n");
     assert_eq!((value.code, underlined(&value)), ("config::value", "\"yes\""));

@@ -1,5 +1,6 @@
 CREATE TABLE agent_reservations (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- plumb: ignore foreign-key-without-index: organizations are purged rarely, and slots are few
     organization_id uuid NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
     agent_name      text NOT NULL,
     during          tstzrange NOT NULL,

@@ -1,6 +1,7 @@
 CREATE TABLE agent_results (
     id              uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     task_id         uuid NOT NULL REFERENCES agent_tasks (id) ON DELETE CASCADE,
+    -- plumb: ignore foreign-key-without-index: results are found by their task
     organization_id uuid NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
     output          jsonb NOT NULL DEFAULT '{}',
     summary         text,

@@ -1,6 +1,7 @@
 CREATE TABLE agent_tasks (
     id              uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     organization_id uuid NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    -- plumb: ignore foreign-key-without-index: users are deactivated, hardly ever deleted
     created_by      uuid REFERENCES users (id) ON DELETE SET NULL,
     agent_name      text NOT NULL,
     status          task_status NOT NULL DEFAULT 'queued',

@@ -7,6 +7,7 @@ CREATE TABLE api_tokens (
     revoked_at      timestamptz,
     created_at      timestamptz NOT NULL DEFAULT now(),
     -- A token dies with the membership it was made for.
+    -- plumb: ignore foreign-key-without-index: the unique index below finds the live ones
     CONSTRAINT api_tokens_member_fkey FOREIGN KEY (organization_id, user_id)
         REFERENCES organization_members (organization_id, user_id) ON DELETE CASCADE
 );

@@ -6,6 +6,7 @@ CREATE TABLE invoices (
     organization_id uuid NOT NULL REFERENCES organizations (id) ON DELETE RESTRICT,
     number          bigint NOT NULL DEFAULT nextval('invoice_number_seq') UNIQUE,
     period_start    date NOT NULL,
+    -- plumb: ignore char-type: the codes of ISO 4217 have three letters
     currency        char(3) NOT NULL DEFAULT 'USD',
     net_cents       bigint NOT NULL,
     tax_cents       bigint NOT NULL DEFAULT 0,

@@ -17,6 +17,7 @@ CREATE TABLE permissions (
 
 CREATE TABLE role_permissions (
     role_id       uuid NOT NULL REFERENCES roles (id) ON DELETE CASCADE,
+    -- plumb: ignore foreign-key-without-index: permissions are never deleted
     permission_id integer NOT NULL REFERENCES permissions (id) ON DELETE CASCADE,
     PRIMARY KEY (role_id, permission_id)
 );
@@ -24,6 +25,7 @@ CREATE TABLE role_permissions (
 CREATE TABLE user_roles (
     user_id         uuid NOT NULL,
     organization_id uuid NOT NULL,
+    -- plumb: ignore foreign-key-without-index: roles are few and seldom deleted
     role_id         uuid NOT NULL REFERENCES roles (id) ON DELETE CASCADE,
     expires_at      timestamptz,
     PRIMARY KEY (user_id, organization_id, role_id),

@@ -55,7 +55,7 @@ pub enum Command {
     Dump(DumpOptions),
     /// Write the catalog of a live database as JSON.
     Snapshot(SnapshotOptions),
-    /// Load the files into the shadow and report every error.
+    /// Load the files into the shadow and report every error and what is seldom meant; exit 1 when there is an error.
     Check(CheckOptions),
     /// Prove a stored plan again.
     Prove(ProveOptions),
@@ -122,6 +122,10 @@ pub enum PlanFormat {
     Sql,
     /// The document.
     Json,
+    /// Its hazards for code hosts, as SARIF.
+    Sarif,
+    /// Its hazards for test reports, as JUnit XML.
+    Junit,
 }
 
 /// `plumb apply`.
@@ -170,6 +174,10 @@ pub enum ReportFormat {
     Text,
     /// For a machine.
     Json,
+    /// For code hosts.
+    Sarif,
+    /// For test reports.
+    Junit,
 }
 
 /// `plumb diff`.
@@ -230,8 +238,29 @@ pub struct SnapshotOptions {
 /// `plumb check`.
 #[derive(Args, Debug)]
 pub struct CheckOptions {
+    /// What to look at instead of the files: a live database or a snapshot of one.
+    #[arg(long, value_name = "URL|SNAPSHOT", conflicts_with = "schema")]
+    pub db: Option<String>,
     #[command(flatten)]
     pub wanted: Wanted,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub format: CheckFormat,
+}
+
+/// The forms of what `plumb check` finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For a person.
+    Text,
+    /// For a machine.
+    Json,
+    /// For code hosts.
+    Sarif,
+    /// For test reports.
+    Junit,
+    /// Workflow commands: lines of GitHub Actions.
+    Github,
 }
 
 /// `plumb prove`.

@@ -6,7 +6,8 @@ use super::workspace::Workspace;
 use super::{Outcome, failure};
 use crate::exit_code::{DIFFERENCES, DONE, REFUSED};
 use crate::pg::lock;
-use crate::plan::differences;
+use crate::plan::{differences, findings};
+use crate::report::{junit, sarif};
 
 /// The command.
 pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
@@ -37,6 +38,8 @@ pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
     let text = match options.format {
         ReportFormat::Text => differences::render(&planned.plan, &options_text),
         ReportFormat::Json => differences::json(&planned.plan),
+        ReportFormat::Sarif => sarif(&findings::drift(&planned.plan, &planned.live.name)),
+        ReportFormat::Junit => junit(&findings::drift(&planned.plan, &planned.live.name)),
     };
     failure::print(&text)?;
     let silent = planned.plan.is_empty() && planned.plan.unmanaged.iter().all(|u| u.side == "both");

@@ -7,6 +7,7 @@ mod diff;
 mod drift;
 mod dump;
 mod failure;
+mod findings;
 mod plan;
 mod progress;
 mod prove;

@@ -11,6 +11,7 @@ use crate::exit_code::{DIFFERENCES, DONE};
 use crate::kind;
 use crate::plan::{self, Made, Plan, Proof, Sides, make};
 use crate::prove::prove;
+use crate::report::{junit, sarif};
 
 /// Both sides, a plan between them, and its proof.
 pub struct Planned {
@@ -117,6 +118,8 @@ pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
     }
     let text = match options.format {
         PlanFormat::Json => plan::write(plan),
+        PlanFormat::Sarif => sarif(&plan::findings::hazards(plan, &planned.live.name)),
+        PlanFormat::Junit => junit(&plan::findings::hazards(plan, &planned.live.name)),
         PlanFormat::Sql => plan::sql::render(plan),
         PlanFormat::Text => plan::text::render(plan, &text_options(workspace, &planned, options, saved)),
     };

@@ -13,7 +13,7 @@ use crate::pg::{self, Session, Target};
 use crate::plan::{Sides, Source, thousands};
 use crate::prove::{Pair, Settled, candidates, settle, surroundings};
 use crate::shadow::{Properties, Scratch};
-use crate::source::{self, Class, Files, Loaded, Loading, Policy, load_read, read};
+use crate::source::{self, Class, Files, Loaded, Loading, Place, Policy, load_read, read};
 
 /// One side.
 pub struct Side {
@@ -196,14 +196,64 @@ fn class(class: &str) -> Class {
 }
 
 impl Side {
-    /// Where the files define an object; for a satellite, where its object stands.
-    pub fn source(&self, id: &Id) -> Option<Source> {
+    /// Where the files define an object; for a satellite, where its object stands. A directive covers this place or does not.
+    pub fn place(&self, id: &Id) -> Option<&Place> {
         let id = id.of().unwrap_or(id);
-        let (files, loaded) = self.places.as_ref()?;
-        let place = loaded.place_of(class(id.class()), id.name())?;
+        let (_, loaded) = self.places.as_ref()?;
+        match id.args() {
+            [] => loaded.place_of(class(id.class()), id.name()),
+            args => loaded.place_of_routine(id.name(), &args.iter().map(|a| base_type(a)).collect::<Vec<_>>()),
+        }
+    }
+
+    /// Whether the files define it by its own name, not only what it is part of.
+    pub fn is_named(&self, id: &Id) -> bool {
+        let own = |loaded: &Loaded| loaded.place_of(class(id.class()), id.name()) != self.whole(loaded, id);
+        id.of().is_none() && self.places.as_ref().is_some_and(|(_, loaded)| own(loaded))
+    }
+
+    /// Where the table is that something stands in.
+    fn whole<'a>(&self, loaded: &'a Loaded, id: &Id) -> Option<&'a Place> {
+        let (_, table) = id.name().split_last().filter(|(_, table)| table.len() == 2)?;
+        loaded.place_of(Class::Relation, table).or_else(|| loaded.place_of(Class::Type, table))
+    }
+
+    /// The same as a person reads it.
+    pub fn source(&self, id: &Id) -> Option<Source> {
+        self.line(self.place(id)?)
+    }
+
+    /// File and line of a place.
+    pub fn line(&self, place: &Place) -> Option<Source> {
+        let (files, _) = self.places.as_ref()?;
         let line = self.line_ends.get(place.file)?.partition_point(|end| *end < place.span.start) + 1;
         Some(Source { file: files.0.get(place.file)?.path.clone(), line })
     }
+}
+
+/// Types as `format_type` writes them, and as the parser names them.
+const TYPES: &[(&str, &str)] = &[
+    ("bigint", "int8"),
+    ("bit varying", "varbit"),
+    ("boolean", "bool"),
+    ("character", "bpchar"),
+    ("character varying", "varchar"),
+    ("double precision", "float8"),
+    ("integer", "int4"),
+    ("real", "float4"),
+    ("smallint", "int2"),
+    ("time with time zone", "timetz"),
+    ("time without time zone", "time"),
+    ("timestamp with time zone", "timestamptz"),
+    ("timestamp without time zone", "timestamp"),
+];
+
+/// The type of an argument as the parser names it: without its schema.
+fn base_type(written: &str) -> String {
+    let (base, array) = written.strip_suffix("[]").map_or((written, ""), |base| (base, "[]"));
+    let known = TYPES.iter().find(|(long, _)| *long == base).map(|(_, short)| (*short).to_owned());
+    let last = || source::walk::identifiers(base).pop().unwrap_or_default();
+    known.unwrap_or_else(last) + array
 }
 
 /// Both sides cut to the scope, with what only deparsing writes in two ways settled.

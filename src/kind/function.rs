@@ -42,6 +42,10 @@ pub fn query(kinds: &str) -> Query {
              FROM unnest(coalesce(p.proargmodes::text[], array_fill('i'::text, ARRAY[p.pronargs::int]))) WITH ORDINALITY a(mode, n)), \
          'defaults', p.pronargdefaults, 'result', pg_get_function_result(p.oid)",
     )
+    // The definition says it too, among words of the user.
+    .detail(
+        "'volatility', p.provolatile::text, 'security_definer', CASE WHEN p.prosecdef THEN true END, 'settings', to_json(p.proconfig)",
+    )
 }
 
 /// CREATE OR REPLACE may neither rename or remove an argument's name, nor take a default away, nor change the result.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::catalog::{Id, Unmanaged, digest};
 use crate::change::Scope;
 use crate::hazard::Hazard;
+pub use crate::report::Source;
 use crate::statement::LockMode;
 
 /// The version of the document's form; 0 until it is declared stable.
@@ -176,16 +177,6 @@ pub struct Reverse {
     /// Why there is none, or what it does not bring back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-}
-
-/// Where something stands in the files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
-    /// The path as given.
-    pub file: String,
-    /// From 1.
-    pub line: usize,
 }
 
 /// A lock on a relation that existed before the plan.

@@ -6,6 +6,7 @@ mod difference;
 pub mod differences;
 mod document;
 mod facts;
+pub mod findings;
 mod make;
 mod page;
 mod reverse;

@@ -1,5 +1,6 @@
 //! Statements -> a scratch database that holds what they say, or every error at its line.
 
+use super::directive::{self, Directive};
 use super::files::{Files, Place};
 use super::name::{Class, Name};
 use super::order::{duplicates, order};
@@ -18,6 +19,8 @@ use tokio_postgres::Client;
 pub struct Loaded {
     /// Where each name is defined: the first place, for a column its own.
     pub places: BTreeMap<Name, Place>,
+    /// What the comments of the files order.
+    pub directives: Vec<Directive>,
     /// What a person should know: statements that were not run, and why.
     pub notices: Vec<String>,
     /// Statements on rows that were skipped.
@@ -81,6 +84,7 @@ pub async fn load_read(
     let alone = |p: Problem| Problems::new(files, vec![p]);
     let mut loaded = summary(statements, policy);
     loaded.notices.extend(cut);
+    loaded.notices.extend(directive::notes(files, statements));
     loaded.created_roles = roles::make(&loaded.roles, loader, administrator).await.map_err(alone)?;
     for client in [Some(loader), administrator].into_iter().flatten() {
         let prepared = client.batch_execute(SESSION).await;
@@ -151,6 +155,7 @@ fn summary(statements: &[Statement], policy: &Policy) -> Loaded {
         for d in &s.hints.defines {
             loaded.places.entry(d.name.clone()).or_insert_with(|| d.place.clone());
         }
+        loaded.directives.extend(s.directives.iter().cloned());
         match s.action {
             Action::Data if !policy.run_data => loaded.skipped_data += 1,
             Action::Skip(what) => *skipped.entry(what).or_default() += 1,

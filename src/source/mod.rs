@@ -8,6 +8,8 @@
 
 pub mod advice;
 pub mod bodies;
+pub mod date;
+pub mod directive;
 pub mod files;
 pub mod hints;
 pub mod lexer;
@@ -32,6 +34,7 @@ pub mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use directive::{Directive, Ignore, Order};
 pub use files::{File, Files, Place};
 pub use load::{Loaded, load_read, load_statements};
 pub use name::{Class, Defined, Name};

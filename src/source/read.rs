@@ -1,5 +1,6 @@
 //! Files -> screened statements with their hints and the settings in force where they stand.
 
+use super::directive::{self, Directive};
 use super::files::{Files, Place};
 use super::hints::{self, Hints};
 use super::policy::Policy;
@@ -42,6 +43,8 @@ pub struct Statement {
     pub place: Place,
     /// The blanks and comments directly before it: directives stand here.
     pub before: Range<usize>,
+    /// The directives above it and inside of it.
+    pub directives: Vec<Directive>,
     /// What is sent. Byte for byte in the same place as in the file, so that positions agree.
     pub sql: String,
     /// Its parse tree.
@@ -62,8 +65,13 @@ pub fn read(files: &Files, policy: &Policy) -> Result<Vec<Statement>, Problems> 
     let mut problems = Vec::new();
     for file in 0..files.0.len() {
         let (parsed, wrong) = split(files, file);
+        let (first, well) = (statements.len(), problems.len());
         problems.extend(wrong);
         read_file(parsed, policy, &mut statements, &mut problems);
+        // What is refused takes the directives above it along.
+        if problems.len() == well {
+            directive::attach(files, file, &mut statements[first..], &mut problems);
+        }
     }
     if problems.is_empty() { Ok(statements) } else { Err(Problems::new(files, problems)) }
 }
@@ -92,7 +100,8 @@ fn read_file(parsed: Vec<Parsed>, policy: &Policy, statements: &mut Vec<Statemen
 fn admitted(p: Parsed, action: Action, superuser: bool, settings: Arc<Settings>, policy: &Policy) -> Statement {
     let hints = hints::hints(&p.node, &p.sql, &p.place, &settings);
     let sql = rewrite::for_loading(&p.sql, &p.node, policy);
-    Statement { place: p.place, before: p.before, sql, node: p.node, action, superuser, settings, hints }
+    let directives = Vec::new();
+    Statement { place: p.place, before: p.before, directives, sql, node: p.node, action, superuser, settings, hints }
 }
 
 fn first_line(p: &Parsed) -> Range<usize> {

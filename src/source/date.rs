@@ -1,0 +1,67 @@
+//! Days of the calendar, written `2027-01-31`: as texts they sort as days do.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Whether the text is a day that there is.
+pub fn is_day(text: &str) -> bool {
+    let digits = |range: std::ops::Range<usize>| text.get(range).filter(|t| t.bytes().all(|b| b.is_ascii_digit()))?.parse().ok();
+    let bytes = text.as_bytes();
+    if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
+        return false;
+    }
+    let (Some(year), Some(month), Some(day)) = (digits(0..4), digits(5..7), digits(8..10)) else { return false };
+    (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day)
+}
+
+fn is_leap(year: u64) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+fn days_in(year: u64, month: u64) -> u64 {
+    match month {
+        2 => 28 + u64::from(is_leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// The day of a moment, in UTC.
+pub fn day(moment: SystemTime) -> String {
+    let mut left = moment.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() / 86_400);
+    let mut year = 1970;
+    while left >= 365 + u64::from(is_leap(year)) {
+        left -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let mut month = 1;
+    while left >= days_in(year, month) {
+        left -= days_in(year, month);
+        month += 1;
+    }
+    format!("{year:04}-{month:02}-{:02}", left + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn days_that_there_are() {
+        for day in ["2027-01-31", "2028-02-29", "2000-02-29"] {
+            assert!(is_day(day), "{day}");
+        }
+        for no_day in ["2027-02-29", "1900-02-29", "2027-13-01", "2027-00-10", "2027-1-1", "soon", "2027-01-00", "20é7-01-1"] {
+            assert!(!is_day(no_day), "{no_day}");
+        }
+    }
+
+    #[test]
+    fn moments_have_days() {
+        let at = |seconds| day(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(0), "1970-01-01");
+        assert_eq!(at(951_782_400 - 1), "2000-02-28");
+        assert_eq!(at(951_782_400), "2000-02-29");
+        assert_eq!(at(1_795_219_200), "2026-11-21");
+    }
+}
