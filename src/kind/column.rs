@@ -4,17 +4,18 @@ use serde::Deserialize;
 
 use super::identity::{self, Identity};
 use super::not_null::{self, NotNull};
-use super::relation::{is_enum, is_partitioned, parted};
+use super::relation::{is_partitioned, parted};
+use super::retype::retype;
 use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
-use crate::catalog::{Dependency, Id, Object};
+use crate::catalog::{Dependency, Object};
 use crate::sql::{ident, qualified};
 use crate::statement::{LockMode, Loss, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Column {
+pub(super) struct Column {
     #[serde(rename = "type")]
-    data_type: String,
+    pub(super) data_type: String,
     collation: Option<String>,
     #[serde(default)]
     not_null: bool,
@@ -35,7 +36,7 @@ struct Column {
 }
 
 impl Column {
-    fn collate(&self) -> String {
+    pub(super) fn collate(&self) -> String {
         self.collation.as_ref().map_or(String::new(), |c| format!(" COLLATE {c}"))
     }
 }
@@ -151,66 +152,6 @@ fn is_constrained(context: &Context, column: &Object) -> bool {
     of_it.into_iter().any(|d| d.flag("not_null") || context.desired.children(&d.id).any(|c| c.id.class() == "domain constraint"))
 }
 
-/// A new type, with the default taken off and put back where it could not be cast by itself.
-fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
-    let (before, after): (Column, Column) = (old.read(), new.read());
-    let (table, name) = (new.id.table_sql(), ident(new.id.base()));
-    let base = |t: &str| t.split('(').next().unwrap_or(t).to_owned();
-    let same_base = base(&before.data_type) == base(&after.data_type);
-    let using = context.using(&new.id).unwrap_or_else(|| {
-        if same_base {
-            return String::new();
-        }
-        let through_text = is_enum(context.live, old) || is_enum(context.desired, new);
-        let array = if before.data_type.ends_with("[]") { "[]" } else { "" };
-        let text = if through_text && !before.data_type.starts_with("text") { format!("::text{array}") } else { String::new() };
-        format!(" USING {name}{text}::{}", after.data_type)
-    });
-    let default_id = new.id.as_class("default");
-    let default = context.live.get(&default_id).filter(|_| !same_base);
-    let mut actions = Vec::new();
-    if default.is_some() {
-        actions.push(format!("ALTER COLUMN {name} DROP DEFAULT"));
-    }
-    actions.push(format!("ALTER COLUMN {name} TYPE {}{}{using}", after.data_type, after.collate()));
-    if let Some(wanted) = default.and_then(|_| context.desired.get(&default_id)) {
-        actions.push(format!("ALTER COLUMN {name} SET DEFAULT {}", wanted.text("expression")));
-    }
-    let mut statement = Statement::new(format!("ALTER TABLE {table} {}", actions.join(", ")))
-        .lock(table.clone(), LockMode::AccessExclusive)
-        .heirs();
-    if before.data_type != after.data_type && !widens(&before.data_type, &after.data_type) {
-        statement = statement.rewrite(table);
-        if narrows(&before.data_type, &after.data_type) {
-            statement = statement.loses(Loss::Values(new.id.sql()));
-        }
-    } else if rests_on(context, &old.id) {
-        statement = statement.scan(table);
-    }
-    for (table, read) in keys_on(context, &old.id) {
-        statement = statement.lock(table.clone(), LockMode::AccessExclusive);
-        statement = if read { statement.scan(table) } else { statement };
-    }
-    vec![statement]
-}
-
-/// Whether checks or indexes are made again for a column's new type or collation.
-fn rests_on(context: &Context, column: &Id) -> bool {
-    const READING: &[&str] = &["check", "index", "primary key", "unique", "exclusion"];
-    context.live.used_by(column).iter().any(|(user, _)| READING.contains(&user.class()))
-}
-
-/// The tables at the other end of the foreign keys that are made again for a column's new type, and whether they are the ones that
-/// refer, which are read.
-fn keys_on(context: &Context, column: &Id) -> Vec<(String, bool)> {
-    let keys = context.live.used_by(column).iter().filter(|(user, _)| user.class() == "foreign key");
-    let stay =
-        keys.filter(|(key, _)| context.live.get(key).map(|o| &o.definition) == context.desired.get(key).map(|o| &o.definition));
-    let ends = stay.filter_map(|(key, _)| Some((key.table_sql(), context.live.get(key)?.text("referenced").to_owned())));
-    let own = column.table_sql();
-    ends.map(|(from, to)| if from == own { (to, false) } else { (from, true) }).collect()
-}
-
 /// A column that changes its type or collation, by itself or with its parent table's, forgets how its values are stored. What
 /// differs is changed by itself.
 pub(super) fn after_retype(old: &Object, new: &Object) -> Vec<Statement> {
@@ -220,55 +161,6 @@ pub(super) fn after_retype(old: &Object, new: &Object) -> Vec<Statement> {
     let storage = storage.map(|s| format!("SET STORAGE {}", storage_word(&s)));
     let compression = compression.map(|c| format!("SET COMPRESSION {}", compression_word(&c)));
     storage.into_iter().chain(compression).map(|action| on_column(new, &action)).collect()
-}
-
-fn scale(data_type: &str) -> Option<i64> {
-    data_type.trim_end_matches(')').split_once('(').and_then(|(_, rest)| rest.split_once(',')?.1.parse().ok())
-}
-
-fn length(data_type: &str) -> Option<i64> {
-    data_type.split_once('(').and_then(|(_, rest)| rest.split([',', ')']).next()?.parse().ok())
-}
-
-/// Type changes that PostgreSQL makes without touching a row (docs/locks.md C15 to C19), in a session whose time zone is UTC.
-fn widens(old: &str, new: &str) -> bool {
-    let varchar = |t: &str| t.starts_with("character varying");
-    let numeric = |t: &str| t.starts_with("numeric");
-    let timestamp = |t: &str| ["timestamp without time zone", "timestamp with time zone"].contains(&t);
-    if old.ends_with("[]") || new.ends_with("[]") {
-        return false;
-    }
-    if numeric(old) && numeric(new) {
-        return length(new).is_none() || scale(old) == scale(new) && length(old).is_some_and(|o| Some(o) <= length(new));
-    }
-    if timestamp(old) && timestamp(new) || (old, new) == ("cidr", "inet") {
-        return true;
-    }
-    let text = |t: &str| t == "text" || t == "character varying" || t.ends_with("citext");
-    if text(old) && text(new) {
-        return true;
-    }
-    match (varchar(old), varchar(new)) {
-        (true, true) => length(new).is_none() || length(old).is_some_and(|o| Some(o) <= length(new)),
-        (true, false) => new == "text",
-        (false, true) => old == "text" && length(new).is_none(),
-        _ => false,
-    }
-}
-
-/// Type changes by which values can be cut, rounded or refused: fewer digits, fewer characters, or another family of types.
-fn narrows(old: &str, new: &str) -> bool {
-    const GROWING: &[(&str, &[&str])] = &[
-        ("smallint", &["integer", "bigint", "numeric"]),
-        ("integer", &["bigint", "numeric", "double precision"]),
-        ("bigint", &["numeric"]),
-        ("real", &["double precision"]),
-        ("date", &["timestamp without time zone", "timestamp with time zone"]),
-        ("json", &["jsonb"]),
-    ];
-    let grows = GROWING.iter().any(|(from, to)| *from == old && to.contains(&new)) || new == "text";
-    let longer = old.split('(').next() == new.split('(').next() && length(old).is_some() && length(old) <= length(new);
-    !(grows || longer)
 }
 
 /// Whether the parent's NOT NULL is this column's too: making that one makes this one, under its name.
@@ -305,14 +197,6 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
             .map(|a| sample(new, a.trim()))
             .collect(),
         _ => Vec::new(),
-    }
-}
-
-impl Context<'_> {
-    /// The USING expression that a directive gives for a column's type change.
-    fn using(&self, column: &Id) -> Option<String> {
-        let text = self.desired.get(column)?.detail.get("using")?.as_str()?;
-        Some(format!(" USING {text}"))
     }
 }
 

@@ -18,6 +18,7 @@ mod not_null;
 pub mod privileges;
 mod query;
 mod relation;
+mod retype;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ mod sequence_owner;
 mod statistics;
 mod table;
 mod trigger;
+mod type_change;
 mod unique;
 mod view;
 mod view_column;

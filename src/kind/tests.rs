@@ -5,7 +5,20 @@ use std::collections::BTreeSet;
 
 #[test]
 fn every_file_of_this_folder_is_listed() {
-    let helpers = ["mod", "tests", "carried", "constraint", "identity", "not_null", "privileges", "query", "relation", "rows"];
+    let helpers = [
+        "mod",
+        "tests",
+        "carried",
+        "constraint",
+        "identity",
+        "not_null",
+        "privileges",
+        "query",
+        "relation",
+        "retype",
+        "rows",
+        "type_change",
+    ];
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/kind");
     let text = std::fs::read_to_string(format!("{folder}/mod.rs")).expect("this file");
     for entry in std::fs::read_dir(folder).expect("this folder") {

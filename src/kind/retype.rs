@@ -1,0 +1,80 @@
+//! The change of a column's type or collation: its statement, and what the server makes again for it.
+
+use super::Context;
+use super::column::Column;
+use super::relation::is_enum;
+use super::type_change::{narrows, rewrites, widens};
+use crate::catalog::{Id, Object};
+use crate::sql::ident;
+use crate::statement::{LockMode, Loss, Statement};
+
+/// A new type, with the default taken off and put back where it could not be cast by itself.
+pub fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
+    let (before, after): (Column, Column) = (old.read(), new.read());
+    let (table, name) = (new.id.table_sql(), ident(new.id.base()));
+    let base = |t: &str| t.split('(').next().unwrap_or(t).to_owned();
+    let same_base = base(&before.data_type) == base(&after.data_type);
+    let using = context.using(&new.id).unwrap_or_else(|| {
+        if same_base {
+            return String::new();
+        }
+        let through_text = is_enum(context.live, old) || is_enum(context.desired, new);
+        let array = if before.data_type.ends_with("[]") { "[]" } else { "" };
+        let text = if through_text && !before.data_type.starts_with("text") { format!("::text{array}") } else { String::new() };
+        format!(" USING {name}{text}::{}", after.data_type)
+    });
+    let default_id = new.id.as_class("default");
+    let default = context.live.get(&default_id).filter(|_| !same_base);
+    let mut actions = Vec::new();
+    if default.is_some() {
+        actions.push(format!("ALTER COLUMN {name} DROP DEFAULT"));
+    }
+    actions.push(format!("ALTER COLUMN {name} TYPE {}{}{using}", after.data_type, after.collate()));
+    if let Some(wanted) = default.and_then(|_| context.desired.get(&default_id)) {
+        actions.push(format!("ALTER COLUMN {name} SET DEFAULT {}", wanted.text("expression")));
+    }
+    let mut statement = Statement::new(format!("ALTER TABLE {table} {}", actions.join(", ")))
+        .lock(table.clone(), LockMode::AccessExclusive)
+        .heirs();
+    if before.data_type != after.data_type
+        && !widens(&before.data_type, &after.data_type)
+        && narrows(&before.data_type, &after.data_type)
+    {
+        statement = statement.loses(Loss::Values(new.id.sql()));
+    }
+    if rewrites(&before.data_type, &after.data_type) {
+        statement = statement.rewrite(table);
+    } else if rests_on(context, &old.id) {
+        statement = statement.scan(table);
+    }
+    for (table, read) in keys_on(context, &old.id) {
+        statement = statement.lock(table.clone(), LockMode::AccessExclusive);
+        statement = if read { statement.scan(table) } else { statement };
+    }
+    vec![statement]
+}
+
+/// Whether checks or indexes are made again for a column's new type or collation.
+fn rests_on(context: &Context, column: &Id) -> bool {
+    const READING: &[&str] = &["check", "index", "primary key", "unique", "exclusion"];
+    context.live.used_by(column).iter().any(|(user, _)| READING.contains(&user.class()))
+}
+
+/// The tables at the other end of the foreign keys that are made again for a column's new type, and whether they are the ones that
+/// refer, which are read.
+fn keys_on(context: &Context, column: &Id) -> Vec<(String, bool)> {
+    let keys = context.live.used_by(column).iter().filter(|(user, _)| user.class() == "foreign key");
+    let stay =
+        keys.filter(|(key, _)| context.live.get(key).map(|o| &o.definition) == context.desired.get(key).map(|o| &o.definition));
+    let ends = stay.filter_map(|(key, _)| Some((key.table_sql(), context.live.get(key)?.text("referenced").to_owned())));
+    let own = column.table_sql();
+    ends.map(|(from, to)| if from == own { (to, false) } else { (from, true) }).collect()
+}
+
+impl Context<'_> {
+    /// The USING expression that a directive gives for a column's type change.
+    fn using(&self, column: &Id) -> Option<String> {
+        let text = self.desired.get(column)?.detail.get("using")?.as_str()?;
+        Some(format!(" USING {text}"))
+    }
+}
