@@ -50,6 +50,9 @@ pub struct Config {
     /// How long a statement waits for a lock: `2s`, `500ms`.
     #[serde(default, deserialize_with = "optional_duration")]
     pub lock_timeout: Option<Duration>,
+    /// How long the live database may be asked about rows that would be in the way of one step: `10s`; `0s` for not at all.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub row_check_timeout: Option<Duration>,
     /// What may be touched.
     #[serde(default)]
     pub scope: Scope,
@@ -139,6 +142,7 @@ impl Default for Config {
             owner: None,
             shadow: None,
             lock_timeout: None,
+            row_check_timeout: None,
             scope: Scope::default(),
             screen: Screen::default(),
             lint: lint::Settings::default(),

@@ -1,3 +1,4 @@
 //! Running a plan against a database.
 
+pub mod row_checks;
 pub mod run;

@@ -5,20 +5,21 @@ use std::time::{Duration, Instant};
 
 use super::arguments::ApplyOptions;
 use super::failure::{self, Failure};
-use super::plan::planned;
+use super::plan::{limits, planned};
 use super::prove::read_plan;
 use super::running::Run;
 use super::side::Side;
 use super::stale::{stale, unchanged};
 use super::workspace::Workspace;
 use super::{Outcome, side};
+use crate::apply::row_checks::ask;
 use crate::apply::run::Settings;
 use crate::catalog::{Catalog, fingerprint};
 use crate::exit_code::{DONE, IN_PART, REFUSED};
 use crate::introspect::{Seen, introspect_beside};
 use crate::pg::{Session, lock};
 use crate::plan::text::time;
-use crate::plan::{Plan, Proof};
+use crate::plan::{Answered, Plan, Proof};
 use crate::sql::ident;
 
 /// How long a statement waits for a lock when nobody says so.
@@ -151,6 +152,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
         plan.short_id(),
         live.name
     ))?;
+    rows(plan, session, options, workspace).await?;
     if !options.yes && !asked()? {
         return Ok(REFUSED);
     }
@@ -159,6 +161,20 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     let begun = Instant::now();
     Run { plan, session, settings, wait: options.wait, workspace }.all().await?;
     verify(plan, session, &workspace.seen, begun.elapsed()).await
+}
+
+/// The rows are such that no step fails on them, as far as they can be asked before the first one.
+async fn rows(plan: &Plan, session: &Session, options: &ApplyOptions, workspace: &Workspace) -> Result<(), Failure> {
+    let Some(limits) = limits(workspace, true).filter(|_| plan.steps().any(|s| !s.checks.is_empty())) else { return Ok(()) };
+    let answers = ask(&session.client, plan, limits).await.map_err(|e| Failure::from_server("apply::rows", &e))?;
+    let failing = |a: &&Answered| a.answer.fails();
+    let lines: Vec<String> = answers.iter().filter(failing).map(|a| format!("step {}: {}", a.step, a.sentence())).collect();
+    if lines.is_empty() || options.allow.iter().any(|a| a == "rows" || a == "all") {
+        return Ok(());
+    }
+    Err(Failure::new("apply::rows", format!("this plan would fail on rows that are in its way\n{}", lines.join("\n")))
+        .help("change these rows first (the plan has the queries that find them), or add --allow rows if an earlier step of the plan does")
+        .exit(REFUSED))
 }
 
 /// Asks on a terminal; elsewhere the plan itself is the approval.

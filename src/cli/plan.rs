@@ -1,15 +1,17 @@
 //! `plumb plan`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::Outcome;
 use super::arguments::{PlanFormat, PlanOptions, Wanted};
 use super::failure::Failure;
 use super::side::{self, Side};
 use super::workspace::Workspace;
+use crate::apply::row_checks::{Limits, ask};
 use crate::exit_code::{DIFFERENCES, DONE};
 use crate::kind;
-use crate::plan::{self, Made, Plan, Proof, Sides, make};
+use crate::plan::{self, ANSWERS, Made, Plan, Proof, Sides, make};
 use crate::prove::prove;
 use crate::report::{junit, sarif};
 
@@ -46,10 +48,30 @@ pub async fn planned(
     } else {
         made.plan.clone()
     };
+    row_checks(workspace, &live, &mut plan).await?;
     plan.observed.insert("objects".to_owned(), sides.live.len().into());
     plan.observed.insert("elapsed_seconds".to_owned(), workspace.progress.elapsed().as_secs_f64().into());
     Ok(Planned { live, wanted: desired, sides, plan })
 }
+
+/// Asks the live database what the plan's steps need of its rows.
+async fn row_checks(workspace: &mut Workspace, live: &Side, plan: &mut Plan) -> Result<(), Failure> {
+    let Some(session) = live.session.as_ref().filter(|_| plan.steps().any(|s| !s.checks.is_empty())) else { return Ok(()) };
+    let Some(limits) = limits(workspace, false) else { return Ok(()) };
+    workspace.progress.stage("asking the live rows");
+    let answers = ask(&session.client, plan, limits).await.map_err(|e| Failure::from_server("plan::rows", &e))?;
+    plan.observed.insert(ANSWERS.to_owned(), serde_json::to_value(answers).unwrap_or_default());
+    Ok(())
+}
+
+/// How long the live database may be asked about its rows; none when it is not to be asked.
+pub fn limits(workspace: &Workspace, evaluate: bool) -> Option<Limits> {
+    let each = workspace.config.row_check_timeout.unwrap_or(ROW_CHECK_TIMEOUT);
+    (!each.is_zero()).then(|| Limits { each, all: each * 6, evaluate })
+}
+
+/// How long one condition on rows may take when nobody says so.
+const ROW_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn workspace_warnings(live: &Side, desired: &Side) -> Vec<String> {
     let mut warnings = Vec::new();

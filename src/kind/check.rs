@@ -4,10 +4,10 @@ use serde::Deserialize;
 
 use super::constraint::{COMMON, add, query, remove};
 use super::relation::{made_anew, parted};
-use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Space, expression, field, on_table, reads_as};
+use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Space, expression, field, on_table, reads_as, row_checks};
 use crate::catalog::{Dependency, Id, Object};
 use crate::sql::ident;
-use crate::statement::{LockMode, Statement};
+use crate::statement::{LockMode, RowCheck, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +39,10 @@ fn validate(object: &Object) -> Vec<Statement> {
     let table = object.id.table_sql();
     let sql = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", ident(object.id.base()));
     vec![Statement::new(sql).lock(table.clone(), LockMode::ShareUpdateExclusive).heirs().scan(table)]
+}
+
+fn rows(context: &Context, object: &Object) -> Option<RowCheck> {
+    row_checks::fulfils(context, object.parent.as_ref()?, &ident(object.id.base()), object.text("expression"))
 }
 
 /// Whether it comes to its table through INHERITS, which writes it by itself.
@@ -97,10 +101,15 @@ pub static KIND: Kind = Kind {
         if o.flag("not_valid") {
             added.sql += " NOT VALID";
             added.scans.clear();
+        } else {
+            added = added.needs(rows(context, o));
         }
         vec![added]
     },
-    alter: |_, _, new, changed| if changed.iter().any(|c| c == "not_valid") { validate(new) } else { Vec::new() },
+    alter: |context, _, new, changed| {
+        let validated = || validate(new).into_iter().map(|s| s.needs(rows(context, new))).collect();
+        if changed.iter().any(|c| c == "not_valid") { validated() } else { Vec::new() }
+    },
     drop: |context, o| {
         let own = |s: Statement| if o.flag("no_inherit") { s } else { s.heirs() };
         remove(context, o).into_iter().map(own).collect()

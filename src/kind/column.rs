@@ -6,6 +6,7 @@ use super::identity::{self, Identity};
 use super::not_null::{self, NotNull};
 use super::relation::{is_partitioned, parted};
 use super::retype::retype;
+use super::row_checks;
 use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
 use crate::catalog::{Dependency, Object};
 use crate::sql::{ident, qualified};
@@ -120,9 +121,13 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
     } else if !c.inherited || comes {
         let sql = format!("ALTER TABLE {table} ADD COLUMN {}", words(context, object));
         let add = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).heirs();
+        let given = c.identity.is_some() || c.generated.is_some() || !default_words(context, object).is_empty();
+        let bare = c.not_null && !given;
+        let empty = object.parent.as_ref().filter(|_| bare).and_then(|table| row_checks::is_empty(context, &object.id, table));
+        let add = add.needs(empty);
         statements.push(match rewritten_by(context, object, &c) {
             true => add.rewrite(table),
-            false if c.not_null && default_words(context, object).is_empty() => add.scan(table),
+            false if bare => add.scan(table),
             false => add,
         });
     }
@@ -176,7 +181,11 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
         "generated" if before.inherited && after.inherited && !parted(context, new) => Vec::new(),
         "type" | "collation" if before.inherited && after.inherited && !parted(context, new) => after_retype(old, new),
         "type" | "collation" => retype(context, old, new).into_iter().chain(after_retype(old, new)).collect(),
-        "not_null" if after.not_null => vec![not_null::add(new, comes_from_parent(context, new))],
+        "not_null" if after.not_null => {
+            let check = new.parent.as_ref().and_then(|table| row_checks::has_value(context, &new.id, table));
+            let added = not_null::add(new, comes_from_parent(context, new));
+            vec![if added.scans.is_empty() { added } else { added.needs(check) }]
+        }
         "not_null" => vec![not_null::remove(context, new)],
         "not_null_constraint" if before.not_null && after.not_null => not_null::alter(context, old, new),
         "identity" => identity::alter(old, new),

@@ -4,10 +4,10 @@ use serde::Deserialize;
 use std::borrow::Cow;
 
 use super::relation::{change_index, given_options, with_options};
-use super::{Context, Cost, Field, Query, field};
-use crate::catalog::Object;
+use super::{Context, Cost, Field, Query, field, row_checks};
+use crate::catalog::{Id, Object};
 use crate::sql::{ident, idents};
-use crate::statement::{LockMode, Statement};
+use crate::statement::{LockMode, RowCheck, Statement};
 
 /// A primary key or a unique constraint.
 #[derive(Deserialize)]
@@ -153,10 +153,20 @@ pub fn index_marks(object: &Object, clustered: bool, replica_identity: bool) -> 
 }
 
 /// Makes a key by itself.
-pub fn create_key(object: &Object, words: &str) -> Vec<Statement> {
+pub fn create_key(context: &Context, object: &Object, words: &str) -> Vec<Statement> {
     let k: Key = object.read();
+    let primary = words == "PRIMARY KEY";
+    let table_id = object.parent.as_ref();
+    let values = k.columns.iter().filter(|_| primary).filter_map(|c| {
+        let column = Id::new("column", table_id?.name().iter().cloned().chain([c.clone()]));
+        let nullable = context.live.get(&column).is_some_and(|c| !c.flag("not_null"));
+        row_checks::has_value(context, &column, table_id?).filter(|_| nullable)
+    });
+    let unlike = table_id.filter(|_| !k.without_overlaps);
+    let unlike = unlike.and_then(|t| row_checks::columns_differ(context, t, &k.columns, !primary && !k.nulls_not_distinct));
+    let checks: Vec<RowCheck> = values.chain(unlike).collect();
     let table = object.id.table_sql();
-    let mut statements = vec![add(object, &key_element(object, words)).partitions_in(table, LockMode::Share)];
+    let mut statements = vec![add(object, &key_element(object, words)).partitions_in(table, LockMode::Share).needs(checks)];
     statements.extend(index_marks(object, k.clustered, k.replica_identity));
     statements
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-use super::{BASE, Context, Cost, Kind, Query, Space, expression, field, reads_as};
+use super::{BASE, Context, Cost, Kind, Query, Space, expression, field, reads_as, row_checks};
 use crate::catalog::{Id, Object};
 use crate::kind::relation::remake;
 use crate::sql::ident;
@@ -33,20 +33,24 @@ fn create(context: &Context, object: &Object) -> Statement {
 }
 
 /// A statement by which the values of a domain are held to something: every table with a column of it is read under a lock.
-pub(super) fn held_to(context: &Context, domain: &Id, statement: Statement) -> Statement {
+pub(super) fn held_to(context: &Context, domain: &Id, condition: &str, statement: Statement) -> Statement {
     let mut todo = vec![domain.clone()];
     let mut seen = BTreeSet::new();
-    let mut tables = BTreeSet::new();
+    let mut columns: BTreeSet<&Id> = BTreeSet::new();
     while let Some(next) = todo.pop() {
         for (user, _) in context.live.used_by(&next) {
             match user.class() {
-                "column" => drop(tables.insert(user.table_sql())),
+                "column" => drop(columns.insert(user)),
                 "domain" | "composite type" | "attribute" | "range type" if seen.insert(user.clone()) => todo.push(user.clone()),
                 _ => {}
             }
         }
     }
-    tables.into_iter().fold(statement, |s, table| s.lock(table.clone(), LockMode::Share).scan(table))
+    let tables: BTreeSet<String> = columns.iter().map(|c| c.table_sql()).collect();
+    let plain = columns.iter().filter_map(|c| context.live.get(c)).filter(|c| c.text("type") == domain.sql());
+    let checks = plain.filter_map(|c| Some(row_checks::values_fulfil(context, &c.id, c.parent.as_ref()?, condition)));
+    let locked = |s: Statement, table: String| s.lock(table.clone(), LockMode::Share).scan(table);
+    tables.into_iter().fold(statement, locked).needs(checks.collect::<Vec<_>>())
 }
 
 /// Another base type: no such form exists, so a new domain takes the name and every column moves over to it.
@@ -73,7 +77,7 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
     let named = |f: &&String| *f != "not_null_name" || !changed.iter().any(|c| c == "not_null");
     let one = |field: &String| {
         let statement = Statement::new(format!("ALTER DOMAIN {} {}", new.id.sql(), action(field)));
-        if field == "not_null" && d.not_null { held_to(context, &new.id, statement) } else { statement }
+        if field == "not_null" && d.not_null { held_to(context, &new.id, "VALUE IS NOT NULL", statement) } else { statement }
     };
     changed.iter().filter(named).map(one).collect()
 }

@@ -22,7 +22,7 @@ fn element(object: &Object) -> String {
 /// A statement that holds the values of the domain to the constraint.
 fn of_values(context: &Context, object: &Object, statement: Statement) -> Statement {
     match &object.parent {
-        Some(domain) => held_to(context, domain, statement),
+        Some(domain) => held_to(context, domain, object.text("expression"), statement),
         None => statement,
     }
 }

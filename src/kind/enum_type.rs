@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
+use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as, row_checks};
 use crate::catalog::Object;
 use crate::kind::relation::remake;
 use crate::sql::literal;
@@ -40,6 +40,12 @@ fn rebuild(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     let mut statements = remake(context, "TYPE", old, create(new));
     let labels = new.read::<Enum>().labels;
     let removed: Vec<String> = old.read::<Enum>().labels.into_iter().filter(|l| !labels.contains(l)).collect();
+    if let Some(first) = statements.first_mut().filter(|_| !removed.is_empty()) {
+        let columns = context.live.used_by(&old.id).iter().filter_map(|(user, _)| context.live.get(user));
+        let of_type = columns.filter(|c| c.id.class() == "column" && super::is_of_type(c, &old.id));
+        let check = |c: &Object| c.parent.as_ref().map(|table| row_checks::lacks_labels(context, c, table, &removed));
+        first.needs.extend(of_type.filter_map(check));
+    }
     if let Some(last) = statements.last_mut().filter(|_| !removed.is_empty()) {
         last.losses.push(Loss::Values(format!("{} ({})", new.id, removed.join(", "))));
     }

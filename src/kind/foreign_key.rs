@@ -3,10 +3,10 @@
 use serde::Deserialize;
 
 use super::constraint::{COMMON, column_names, deferral, query, remove};
-use super::{BASE, Carried, Context, Cost, Kind, Query, Space, field, on_table, reads_as};
+use super::{BASE, Carried, Context, Cost, Kind, Query, Space, field, on_table, reads_as, row_checks};
 use crate::catalog::{Dependency, Object};
 use crate::sql::{ident, idents};
-use crate::statement::{LockMode, Statement};
+use crate::statement::{LockMode, RowCheck, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,10 +92,16 @@ fn create(context: &Context, object: &Object) -> Statement {
         statement = statement.lock(f.referenced, mode);
     }
     let statement = statement.partitions();
-    if f.not_valid || f.not_enforced { statement } else { statement.scan(table) }
+    if f.not_valid || f.not_enforced { statement } else { statement.scan(table).needs(rows(context, object)) }
 }
 
-fn alter(new: &Object, changed: &[String]) -> Vec<Statement> {
+fn rows(context: &Context, object: &Object) -> Option<RowCheck> {
+    let f: ForeignKey = object.read();
+    let table = object.parent.as_ref().filter(|_| !f.period)?;
+    row_checks::refers(context, table, &f.columns, &f.referenced, &f.referenced_columns, f.match_full == Some(true))
+}
+
+fn alter(context: &Context, new: &Object, changed: &[String]) -> Vec<Statement> {
     let f: ForeignKey = new.read();
     let (table, name) = (new.id.table_sql(), ident(new.id.base()));
     let mut statements = Vec::new();
@@ -116,7 +122,7 @@ fn alter(new: &Object, changed: &[String]) -> Vec<Statement> {
     if changed.iter().any(|c| c == "not_valid") {
         let sql = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}");
         let statement = Statement::new(sql).lock(table.clone(), LockMode::ShareUpdateExclusive);
-        statements.push(statement.lock(f.referenced, LockMode::RowShare).scan(table));
+        statements.push(statement.lock(f.referenced, LockMode::RowShare).scan(table).needs(rows(context, new)));
     }
     statements
 }
@@ -172,8 +178,8 @@ pub static KIND: Kind = Kind {
     ],
     create: |context, o| vec![create(context, o)],
     // A partition's is altered with the partitioned table's.
-    alter: |_, old, new, changed| {
-        if old.flag("inherited") && new.flag("inherited") { Vec::new() } else { alter(new, changed) }
+    alter: |context, old, new, changed| {
+        if old.flag("inherited") && new.flag("inherited") { Vec::new() } else { alter(context, new, changed) }
     },
     drop: |context, o| {
         let referenced = o.text("referenced").to_owned();

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 
 use super::relation::{SORTED_OPTIONS, change_index, change_options, given_options, has_clustered, options, with_options};
-use super::{BASE, Carried, Context, Cost, Kind, Query, Space, expression, field, reads_as};
+use super::{BASE, Carried, Context, Cost, Kind, Query, Space, expression, field, reads_as, row_checks};
 use crate::catalog::Object;
 use crate::sql::{ident, qualified};
-use crate::statement::{LockMode, Statement};
+use crate::statement::{LockMode, RowCheck, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +37,16 @@ struct Index {
     inherited: bool,
 }
 
-fn create(object: &Object) -> Vec<Statement> {
+/// What a unique index asks of the rows; its keys are expressions as `pg_get_indexdef` gives them.
+fn rows(context: &Context, object: &Object, index: &Index) -> Option<RowCheck> {
+    let keys: Vec<String> = serde_json::from_value(object.detail.get("keys")?.clone()).ok()?;
+    let nulls_differ = !index.body.contains(" NULLS NOT DISTINCT");
+    let plain = index.predicate.is_none() && keys.iter().all(|k| !k.contains('('));
+    let check = row_checks::differs(context, object.parent.as_ref()?, &keys, nulls_differ, index.predicate.as_deref())?;
+    Some(if plain { check } else { check.evaluating() })
+}
+
+fn create(context: &Context, object: &Object) -> Vec<Statement> {
     let i: Index = object.read();
     let unique = if i.unique { "UNIQUE " } else { "" };
     let only = if i.invalid { "ONLY " } else { "" };
@@ -50,7 +59,8 @@ fn create(object: &Object) -> Vec<Statement> {
         with_options(&given_options(object))
     );
     let made = Statement::new(sql).lock(i.table.clone(), LockMode::Share);
-    let mut statements = vec![if i.invalid { made } else { made.partitions().scan(i.table.clone()) }];
+    let mut statements =
+        vec![if i.invalid { made } else { made.partitions().scan(i.table.clone()).needs(rows(context, object, &i)) }];
     statements.extend(marks(object, i.clustered, i.replica_identity));
     statements.extend(statistics(object, &i.statistics));
     statements
@@ -141,7 +151,10 @@ pub static KIND: Kind = Kind {
              'replica_identity', CASE WHEN i.indisreplident THEN true END, 'clustered', CASE WHEN i.indisclustered THEN true END, \
              'inherited', CASE WHEN c.relispartition THEN true END"
         ))
-        .detail("'options', to_json(c.reloptions)")
+        .detail(
+            "'options', to_json(c.reloptions), 'keys', CASE WHEN i.indisunique THEN \
+             (SELECT json_agg(pg_get_indexdef(c.oid, n, false) ORDER BY n) FROM generate_series(1, i.indnkeyatts) n) END",
+        )
     }),
     check: reads_as::<Index>,
     fields: &[
@@ -157,7 +170,7 @@ pub static KIND: Kind = Kind {
         field("clustered", Cost::Alter),
         field("inherited", Cost::Alter),
     ],
-    create: |_, o| create(o),
+    create: |context, o| create(context, o),
     alter: |context, old, new, changed| alter(context, old, new, changed),
     drop: |_, o| {
         let (name, table) = (qualified(o.id.name()), o.text("table").to_owned());

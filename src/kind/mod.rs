@@ -19,6 +19,7 @@ pub mod privileges;
 mod query;
 mod relation;
 mod retype;
+mod row_checks;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -4,10 +4,10 @@
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-use super::{BASE, Carried, Context, Cost, Kind, Query, Space, field, reads_as};
+use super::{BASE, Carried, Context, Cost, Kind, Query, Space, field, reads_as, row_checks};
 use crate::catalog::{Catalog, Id, Object};
 use crate::sql::qualified;
-use crate::statement::{LockMode, Statement};
+use crate::statement::{LockMode, RowCheck, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +36,13 @@ fn referring<'c>(catalog: &'c Catalog, table: &Id) -> impl Iterator<Item = &'c O
     keys.into_iter().filter_map(|key| catalog.get(key)).filter(move |key| key.text("referenced") == name)
 }
 
+/// The rows of a table that becomes a partition lie within its bound. Some of the bound's functions are the server's own, none the
+/// user's.
+fn bound(context: &Context, object: &Object) -> Option<RowCheck> {
+    let constraint = object.detail.get("constraint")?.as_str()?;
+    row_checks::fulfils(context, object.parent.as_ref()?, &object.read::<Partition>().bound, constraint)
+}
+
 fn attach(context: &Context, object: &Object) -> Statement {
     let p: Partition = object.read();
     let child = child(object);
@@ -51,6 +58,7 @@ fn attach(context: &Context, object: &Object) -> Statement {
         .lock(p.parent.clone(), LockMode::ShareUpdateExclusive)
         .scan(child)
         .scan(p.parent)
+        .needs(bound(context, object))
 }
 
 /// The tables that refer to the partitioned table lose the checks of what they refer to, and are held to what is left.
@@ -82,6 +90,7 @@ pub static KIND: Kind = Kind {
         )
         .part_of("pg_class", "c.oid")
         .define("'parent', quote_ident(pn.nspname) || '.' || quote_ident(p.relname), 'bound', pg_get_expr(c.relpartbound, c.oid)")
+        .detail("'constraint', pg_get_partition_constraintdef(c.oid)")
     }),
     check: reads_as::<Partition>,
     fields: &[field("parent", Cost::Replace), field("bound", Cost::Replace)],

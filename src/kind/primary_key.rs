@@ -9,7 +9,7 @@ pub static KIND: Kind = Kind {
     query: Some(|version| key_query('p', version)),
     check: reads_as::<Key>,
     fields: KEY_FIELDS,
-    create: |_, o| create_key(o, "PRIMARY KEY"),
+    create: |context, o| create_key(context, o, "PRIMARY KEY"),
     alter: |context, old, new, changed| alter_index(context, old, new, changed),
     drop: remove,
     element: Some(|_, o| (!o.flag("clustered") && !o.flag("replica_identity")).then(|| key_element(o, "PRIMARY KEY"))),

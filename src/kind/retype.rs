@@ -1,9 +1,9 @@
 //! The change of a column's type or collation: its statement, and what the server makes again for it.
 
-use super::Context;
 use super::column::Column;
 use super::relation::is_enum;
 use super::type_change::{narrows, rewrites, widens};
+use super::{Context, row_checks};
 use crate::catalog::{Id, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
@@ -41,6 +41,10 @@ pub fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
         && narrows(&before.data_type, &after.data_type)
     {
         statement = statement.loses(Loss::Values(new.id.sql()));
+    }
+    if let Some(parent) = new.parent.as_ref().filter(|_| before.data_type != after.data_type && context.using(&new.id).is_none())
+    {
+        statement = statement.needs(row_checks::fits(context, old, parent, &after.data_type));
     }
     if rewrites(&before.data_type, &after.data_type) {
         statement = statement.rewrite(table);

@@ -16,6 +16,7 @@ fn every_file_of_this_folder_is_listed() {
         "query",
         "relation",
         "retype",
+        "row_checks",
         "rows",
         "type_change",
     ];

@@ -50,6 +50,23 @@ pub fn narrows(old: &str, new: &str) -> bool {
     !(grows || base(old) == base(new) && (longer || unlimited))
 }
 
+/// The largest values of the types of whole numbers.
+const WHOLE: &[(&str, &str)] = &[("smallint", "32767"), ("integer", "2147483647"), ("bigint", "9223372036854775807")];
+
+/// The condition under which a value of a column does not fit into another type, for the changes that are made often.
+pub fn misfits(column: &str, old: &str, new: &str) -> Option<String> {
+    let most = WHOLE.iter().find(|(t, _)| *t == new).map(|(_, most)| most);
+    if let Some(most) = most.filter(|_| WHOLE.iter().any(|(t, _)| *t == old) || old.starts_with("numeric")) {
+        return Some(format!("{column} NOT BETWEEN -{most} - 1 AND {most}"));
+    }
+    if new.starts_with("character varying(") && (old == "text" || old.starts_with("character varying")) && !old.ends_with("[]") {
+        return Some(format!("length({column}) > {}", length(new)?));
+    }
+    (new.starts_with("numeric(") && !old.starts_with("text"))
+        .then(|| Some(format!("abs({column}) >= 10::numeric ^ {}", length(new)? - scale(new))))
+        .flatten()
+}
+
 /// Types that hold any length when none is said.
 const UNLIMITED: &[&str] = &["numeric", "character varying", "bit varying"];
 

@@ -17,7 +17,7 @@ pub static KIND: Kind = Kind {
     query: Some(|version| key_query('u', version)),
     check: reads_as::<Key>,
     fields: KEY_FIELDS,
-    create: |_, o| create_key(o, "UNIQUE"),
+    create: |context, o| create_key(context, o, "UNIQUE"),
     alter: |context, old, new, changed| alter_index(context, old, new, changed),
     drop: remove,
     element: Some(|context, o| {

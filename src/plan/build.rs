@@ -134,6 +134,7 @@ fn write_step(context: &Context, standing: &Standing, place: usize, step: &Step)
         rewrites: rewrites.into_iter().collect(),
         scans: scans.into_iter().collect(),
         validates: validates.into_iter().collect(),
+        checks: step.statements.iter().flat_map(|s| s.needs.iter().cloned()).collect(),
         observed: seen.is_some(),
         hazards,
         reverse: super::reverse::reverse(context, step),

@@ -8,7 +8,7 @@ use crate::catalog::{Id, Unmanaged, digest};
 use crate::change::Scope;
 use crate::hazard::Hazard;
 pub use crate::report::Source;
-use crate::statement::LockMode;
+use crate::statement::{LockMode, RowCheck};
 
 /// The version of the document's form; 0 until it is declared stable.
 pub const FORMAT: u32 = 0;
@@ -152,6 +152,9 @@ pub struct PlanStep {
     /// Constraints that all rows are held to, as `name of table`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub validates: Vec<String>,
+    /// What the rows that stand have to be like for it to succeed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<RowCheck>,
     /// Whether locks, rewrites and scans were seen on a copy; else they are what plumb knows of such a step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub observed: bool,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::answers::answers;
 use super::compared::{Difference, compare};
 use super::document::{Plan, PlanStep, Proof};
 use crate::catalog::Id;
@@ -123,7 +124,8 @@ pub fn timed_proof(plan: &Plan) -> String {
 pub fn refused(plan: &Plan) -> Vec<String> {
     let hazards = plan.steps().flat_map(|s| &s.hazards).filter(|h| h.refused).map(|h| h.code.clone());
     let unproven = matches!(plan.proof, Proof::Unproven { .. }).then(|| "unproven".to_owned());
-    hazards.chain(unproven).collect::<BTreeSet<_>>().into_iter().collect()
+    let fails = answers(plan).iter().any(|a| a.answer.fails()).then(|| "rows".to_owned());
+    hazards.chain(unproven).chain(fails).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Locks on one relation that make somebody wait.

@@ -1,5 +1,6 @@
 //! The plan: what will be done, in which groups, why, and what was proven of it. Pure.
 
+mod answers;
 mod build;
 mod compared;
 mod difference;
@@ -19,6 +20,7 @@ mod render_tests;
 #[cfg(test)]
 mod samples;
 
+pub use answers::{ANSWERS, Answer, Answered, answers};
 pub use build::{Context, build};
 pub use document::{
     FORMAT, Fingerprints, Group, LockFact, Pending, Plan, PlanError, PlanStep, Proof, Reverse, Source, UnmanagedDifference, read,

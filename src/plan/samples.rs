@@ -30,6 +30,7 @@ pub fn step(id: u32, phase: &str, change: &str, object: Id, sql: &[&str]) -> Pla
         rewrites: Vec::new(),
         scans: Vec::new(),
         validates: Vec::new(),
+        checks: Vec::new(),
         observed: false,
         hazards: Vec::new(),
         reverse: Reverse { sql: None, why: Some("PostgreSQL has no statement that takes this back".into()) },

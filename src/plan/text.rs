@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::answers::{Answer, Answered, answers};
 use super::compared::Difference;
 use super::document::{Plan, PlanStep};
 use super::facts;
@@ -115,6 +116,7 @@ impl Columns {
 fn steps(page: &mut Page, plan: &Plan, options: &Options) {
     let columns = Columns::of(plan);
     let rebuilt = facts::rebuilt(plan);
+    let answers = answers(plan);
     let mut phase = "";
     for step in plan.steps() {
         if step.phase != phase {
@@ -122,13 +124,21 @@ fn steps(page: &mut Page, plan: &Plan, options: &Options) {
             page.say(&step.phase);
             phase = &step.phase;
         }
-        one(page, plan, step, &columns, &rebuilt, options);
+        one(page, plan, step, &columns, &rebuilt, &answers, options);
     }
 }
 
 type Rebuilt<'a> = BTreeMap<&'a Id, (u32, u32)>;
 
-fn one(page: &mut Page, plan: &Plan, step: &PlanStep, columns: &Columns, rebuilt: &Rebuilt, options: &Options) {
+fn one(
+    page: &mut Page,
+    plan: &Plan,
+    step: &PlanStep,
+    columns: &Columns,
+    rebuilt: &Rebuilt,
+    answers: &[Answered],
+    options: &Options,
+) {
     let lead = format!(" {:>number$}  ", step.id, number = columns.number);
     let name = format!("{:class$} {}", step.object.class(), facts::name(&step.object), class = columns.class);
     let source = step.source.as_ref().map_or(String::new(), |s| format!("{}:{}", s.file, s.line));
@@ -150,6 +160,13 @@ fn one(page: &mut Page, plan: &Plan, step: &PlanStep, columns: &Columns, rebuilt
         page.note(at, &scan(step, scanned));
     }
     hazards(page, step, columns);
+    for answered in answers.iter().filter(|a| a.step == step.id) {
+        match &answered.answer {
+            Answer::Holds if !options.verbose => {}
+            answer if answer.fails() => page.marked(columns.mark(), Mark::Bang, &format!("fails: {}", answered.sentence())),
+            _ => page.note(at, &answered.sentence()),
+        }
+    }
     if options.verbose {
         verbose(page, step, at);
     }

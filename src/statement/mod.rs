@@ -2,9 +2,11 @@
 
 mod effect;
 mod lock_mode;
+mod row_check;
 
 pub use effect::{Loss, Reach, Transaction};
 pub use lock_mode::LockMode;
+pub use row_check::RowCheck;
 
 /// A statement that changes a database, with its declared facts.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +23,8 @@ pub struct Statement {
     pub rewrites: Vec<String>,
     /// Relations that it reads in full while it holds its locks, as SQL names.
     pub scans: Vec<String>,
+    /// What the rows that stand have to be like for it to succeed.
+    pub needs: Vec<RowCheck>,
     /// What cannot be had back by running the reverse.
     pub losses: Vec<Loss>,
 }
@@ -35,6 +39,7 @@ impl Statement {
             reaches: Vec::new(),
             rewrites: Vec::new(),
             scans: Vec::new(),
+            needs: Vec::new(),
             losses: Vec::new(),
         }
     }
@@ -81,6 +86,12 @@ impl Statement {
     /// Adds a rewrite of a relation.
     pub fn rewrite(mut self, relation: impl Into<String>) -> Statement {
         self.rewrites.push(relation.into());
+        self
+    }
+
+    /// Adds conditions on the rows that stand.
+    pub fn needs(mut self, checks: impl IntoIterator<Item = RowCheck>) -> Statement {
+        self.needs.extend(checks);
         self
     }
 

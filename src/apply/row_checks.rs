@@ -1,0 +1,100 @@
+//! The conditions on rows, asked of the live database: read-only, each within a time limit.
+
+use futures_util::future::join_all;
+use std::time::{Duration, Instant};
+use tokio_postgres::{Client, Error};
+
+use super::run::server_message;
+use crate::plan::{Answer, Answered, Plan};
+use crate::statement::RowCheck;
+
+/// How conditions are asked.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    /// The longest that one of them may take.
+    pub each: Duration,
+    /// The longest that all of them may take.
+    pub all: Duration,
+    /// Whether expressions of the wanted schema are worked out, since somebody has approved them.
+    pub evaluate: bool,
+}
+
+const UNAPPROVED: &str = "it works out an expression that nobody has approved yet; `plumb apply` asks it";
+
+/// The time that each has when all are asked at once.
+const AT_ONCE: Duration = Duration::from_millis(200);
+
+/// Asks all conditions of a plan.
+///
+/// # Errors
+/// When the connection fails; what the server refuses is an answer.
+pub async fn ask(client: &Client, plan: &Plan, limits: Limits) -> Result<Vec<Answered>, Error> {
+    let all: Vec<(u32, &RowCheck)> = plan.steps().flat_map(|s| s.checks.iter().map(move |c| (s.id, c))).collect();
+    let may = |check: &RowCheck| limits.evaluate || !check.evaluates;
+    let asked: Vec<&RowCheck> = all.iter().map(|(_, check)| *check).filter(|c| may(c)).collect();
+    let mut answers = if asked.is_empty() { Vec::new() } else { at_once(client, &asked, limits).await? };
+    if answers.len() < asked.len() {
+        answers = one_by_one(client, &asked, limits).await?;
+    }
+    let mut answers = answers.into_iter();
+    let answer = |check| if may(check) { answers.next() } else { Some(Answer::Unknown(UNAPPROVED.to_owned())) };
+    let mut answer = answer;
+    let answered = all
+        .into_iter()
+        .filter_map(|(step, check)| Some(Answered { step, condition: check.condition.clone(), answer: answer(check)? }));
+    Ok(answered.collect())
+}
+
+fn begin(limit: Duration) -> String {
+    format!(
+        "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog; SET LOCAL TimeZone = 'UTC'; SET LOCAL lock_timeout = '500ms'; \
+         SET LOCAL row_security = off; SET LOCAL statement_timeout = {}",
+        limit.as_millis().max(1)
+    )
+}
+
+/// All in one transaction without waiting between them, which is enough for small tables; none when one of them fails or is slow.
+async fn at_once(client: &Client, checks: &[&RowCheck], limits: Limits) -> Result<Vec<Answer>, Error> {
+    client.batch_execute(&begin(AT_ONCE.min(limits.each))).await?;
+    let found = join_all(checks.iter().map(|check| client.query_one(&check.query, &[]))).await;
+    client.batch_execute("ROLLBACK").await?;
+    Ok(found.into_iter().map_while(|row| row.ok().map(|row| counted(&row))).collect())
+}
+
+fn counted(row: &tokio_postgres::Row) -> Answer {
+    match row.get::<_, i64>(0) {
+        0 => Answer::Holds,
+        count => Answer::Broken(count, row.get(1)),
+    }
+}
+
+async fn one_by_one(client: &Client, checks: &[&RowCheck], limits: Limits) -> Result<Vec<Answer>, Error> {
+    let begun = Instant::now();
+    let mut answers = Vec::new();
+    for check in checks {
+        let left = limits.all.saturating_sub(begun.elapsed()).min(limits.each);
+        if left.is_zero() {
+            answers.push(Answer::Unknown(format!("the {} s for all of them were over", limits.all.as_secs())));
+            continue;
+        }
+        client.batch_execute(&begin(left)).await?;
+        let asked = client.query_one(&check.query, &[]).await;
+        client.batch_execute("ROLLBACK").await?;
+        answers.push(match asked {
+            Ok(row) => counted(&row),
+            Err(error) if error.as_db_error().is_none() => return Err(error),
+            Err(error) => refused(&error, left),
+        });
+    }
+    Ok(answers)
+}
+
+/// A value that does not fit is an answer; so is that nobody knows.
+fn refused(error: &Error, limit: Duration) -> Answer {
+    let (message, code) = server_message(error);
+    match code.as_str() {
+        "57014" => Answer::Unknown(format!("it took longer than {:.0} s", limit.as_secs_f64())),
+        data if data.starts_with("22") || data.starts_with("23") => Answer::Refused(message),
+        _ => Answer::Unknown(message),
+    }
+}

@@ -1,0 +1,114 @@
+//! What kinds ask of the rows that stand before they are held to something: the queries that find those that are in the way.
+
+use super::{Context, type_change};
+use crate::catalog::{Id, Object};
+use crate::sql::{ident, idents, literal};
+use crate::statement::RowCheck;
+
+/// A row by the text of its primary key or, without one, by its place.
+fn key(context: &Context, table: &Id, alias: &str) -> String {
+    let primary = context.live.children(table).find(|c| c.id.class() == "primary key");
+    let columns: Vec<String> =
+        primary.and_then(|p| serde_json::from_value(p.definition.get("columns")?.clone()).ok()).unwrap_or_default();
+    match columns.as_slice() {
+        [] => format!("{alias}.tableoid::pg_catalog.regclass || ' ' || {alias}.ctid::text"),
+        [one] => format!("{alias}.{}::text", ident(one)),
+        many => format!("ROW({})::text", many.iter().map(|c| format!("{alias}.{}", ident(c))).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// Whether a table stands with all these columns, so that they can be asked for.
+fn stand(context: &Context, table: &Id, columns: &[String]) -> bool {
+    let column = |name: &String| Id::new("column", table.name().iter().cloned().chain([name.clone()]));
+    context.live.contains(table) && columns.iter().all(|c| context.live.contains(&column(c)))
+}
+
+fn rows(context: &Context, table: &Id, condition: String, offending: &str) -> RowCheck {
+    RowCheck::new(condition, &key(context, table, "t"), &format!("{} AS t", table.sql()), offending)
+}
+
+/// A column that becomes NOT NULL.
+pub fn has_value(context: &Context, column: &Id, table: &Id) -> Option<RowCheck> {
+    let condition = format!("every row of {} has a value in {}", table.sql(), ident(column.base()));
+    context.live.contains(column).then(|| rows(context, table, condition, &format!("t.{} IS NULL", ident(column.base()))))
+}
+
+/// A column that comes NOT NULL without a value.
+pub fn is_empty(context: &Context, column: &Id, table: &Id) -> Option<RowCheck> {
+    let condition = format!("{} has no rows, for which {} would have no value", table.sql(), ident(column.base()));
+    context.live.contains(table).then(|| rows(context, table, condition, "true"))
+}
+
+/// A condition over the columns of a table, by their bare names.
+pub fn fulfils(context: &Context, table: &Id, name: &str, expression: &str) -> Option<RowCheck> {
+    let condition = format!("every row of {} fulfils {name}: {expression}", table.sql());
+    let key = key(context, table, &ident(table.base()));
+    let offending = format!("NOT ({expression})");
+    context.live.contains(table).then(|| RowCheck::new(condition, &key, &table.sql(), &offending).evaluating())
+}
+
+/// Columns, or expressions as SQL, that become a key.
+pub fn differs(context: &Context, table: &Id, keys: &[String], nulls_differ: bool, rows: Option<&str>) -> Option<RowCheck> {
+    let list = keys.join(", ");
+    let conditions: Vec<String> = keys
+        .iter()
+        .filter(|_| nulls_differ)
+        .map(|k| format!("{k} IS NOT NULL"))
+        .chain(rows.map(|condition| format!("({condition})")))
+        .collect();
+    let conditions = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
+    let from = format!(
+        "(SELECT ROW({list})::text AS value, count(*) AS times FROM {} WHERE {conditions} GROUP BY {list}) AS t",
+        table.sql()
+    );
+    let condition = format!("no two rows of {} have the same ({list})", table.sql());
+    context.live.contains(table).then(|| RowCheck::new(condition, "t.value", &from, "t.times > 1"))
+}
+
+/// The same for plain columns, all of which have to be there.
+pub fn columns_differ(context: &Context, table: &Id, columns: &[String], nulls_differ: bool) -> Option<RowCheck> {
+    let names: Vec<String> = columns.iter().map(|c| ident(c)).collect();
+    differs(context, table, &names, nulls_differ, None).filter(|_| stand(context, table, columns))
+}
+
+/// Rows that refer to others.
+pub fn refers(context: &Context, table: &Id, from: &[String], referenced: &str, to: &[String], full: bool) -> Option<RowCheck> {
+    let joined: Vec<String> = from.iter().zip(to).map(|(f, t)| format!("r.{} = t.{}", ident(t), ident(f))).collect();
+    let given: Vec<String> = from.iter().map(|f| format!("t.{} IS NOT NULL", ident(f))).collect();
+    let missing = format!("NOT EXISTS (SELECT FROM {referenced} AS r WHERE {})", joined.join(" AND "));
+    let offending = match full && from.len() > 1 {
+        true => format!("({}) AND {missing}", given.join(" OR ")),
+        false => format!("{} AND {missing}", given.join(" AND ")),
+    };
+    let condition = format!("every row of {} refers with ({}) to one of {referenced}", table.sql(), idents(from));
+    let all = stand(context, table, from) && context.live.objects().any(|o| o.id.class() == "table" && o.id.sql() == referenced);
+    all.then(|| rows(context, table, condition, &offending))
+}
+
+/// Values that have to fit into another type. Where only trying tells, the query fails as the statement would.
+pub fn fits(context: &Context, column: &Object, table: &Id, new: &str) -> Option<RowCheck> {
+    let (name, old) = (format!("t.{}", ident(column.id.base())), column.text("type"));
+    let condition = format!("every value of {} fits into {new}", column.id.sql());
+    let offending = type_change::misfits(&name, old, new);
+    let tried = || format!("({name}::text)::{new} IS NULL AND {name} IS NOT NULL");
+    type_change::narrows(old, new).then(|| rows(context, table, condition, &offending.unwrap_or_else(tried)))
+}
+
+/// Labels of an enum that no row may have any more.
+pub fn lacks_labels(context: &Context, column: &Object, table: &Id, labels: &[String]) -> RowCheck {
+    let list = labels.iter().map(|l| literal(l)).collect::<Vec<_>>().join(", ");
+    let name = format!("t.{}", ident(column.id.base()));
+    let offending = match column.text("type").ends_with("[]") {
+        true => format!("{name}::text[] && ARRAY[{list}]"),
+        false => format!("{name}::text IN ({list})"),
+    };
+    rows(context, table, format!("no row of {} has {list} in {}", table.sql(), ident(column.id.base())), &offending)
+}
+
+/// Values of a domain that are held to something; `VALUE` in the condition is the column's.
+pub fn values_fulfil(context: &Context, column: &Id, table: &Id, expression: &str) -> RowCheck {
+    let from =
+        format!("(SELECT {} AS k, t.{} AS value FROM {} AS t) AS v", key(context, table, "t"), ident(column.base()), table.sql());
+    let condition = format!("every value of {} fulfils {expression}", column.sql());
+    RowCheck::new(condition, "v.k", &from, &format!("NOT ({expression})")).evaluating()
+}
