@@ -3,6 +3,7 @@
 mod reading;
 mod resolve;
 mod seen;
+mod sizes;
 mod torn;
 mod unmanaged;
 
@@ -16,6 +17,7 @@ use tokio_postgres::{Client, Row};
 
 use self::reading::{Joined, map};
 pub use self::seen::Seen;
+pub use self::sizes::read_sizes;
 use self::torn::Picture;
 use crate::catalog::{Catalog, Id, Unmanaged};
 use crate::kind;

@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` is the map: what flows where, and what each module must not know.
 
 pub mod apply;
+pub mod body;
 pub mod catalog;
 pub mod change;
 pub mod cli;

@@ -7,6 +7,7 @@ mod edge;
 mod fingerprint;
 mod id;
 mod object;
+mod size;
 mod snapshot;
 mod store;
 
@@ -14,5 +15,6 @@ pub use edge::{Dependency, Edge};
 pub use fingerprint::{digest, fingerprint, fingerprint_of, fingerprints};
 pub use id::{Id, IdMap, IdSet};
 pub use object::Object;
+pub use size::{Magnitude, Size};
 pub use snapshot::{FORMAT as SNAPSHOT_FORMAT, SnapshotError, read_snapshot, write_snapshot};
 pub use store::{Catalog, Entry, Unmanaged};

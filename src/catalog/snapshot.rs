@@ -1,9 +1,9 @@
 //! A catalog as a JSON document: what `plumb snapshot` writes and `--db` and `--schema` read.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Catalog, Edge, Object, Unmanaged};
+use super::{Catalog, Edge, Object, Size, Unmanaged};
 
 /// The version of the document's form.
 pub const FORMAT: u32 = 0;
@@ -31,6 +31,10 @@ struct Document {
     objects: Vec<Object>,
     edges: Vec<Edge>,
     unmanaged: Vec<Unmanaged>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sizes: BTreeMap<String, Size>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    published: BTreeSet<String>,
 }
 
 /// The catalog as pretty-printed JSON; the same catalog gives the same bytes.
@@ -48,6 +52,8 @@ pub fn write_snapshot(catalog: &Catalog) -> String {
         objects: catalog.objects().cloned().collect(),
         edges: catalog.edges().collect(),
         unmanaged: catalog.unmanaged.clone(),
+        sizes: catalog.sizes.clone(),
+        published: catalog.published.clone(),
     };
     serde_json::to_string_pretty(&document).expect("a catalog serializes") + "\n"
 }
@@ -73,5 +79,6 @@ pub fn read_snapshot(text: &str) -> Result<Catalog, SnapshotError> {
     catalog.owner = document.owner;
     catalog.roles = document.roles;
     catalog.unmanaged = document.unmanaged;
+    (catalog.sizes, catalog.published) = (document.sizes, document.published);
     Ok(catalog)
 }

@@ -1,12 +1,12 @@
 //! A catalog: objects by address, their edges, and the indexes over both.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use super::fingerprint::{Print, print};
 use super::id::IdMap;
-use super::{Dependency, Edge, Id, Object};
+use super::{Dependency, Edge, Id, Object, Size};
 
 /// An object that exists and that plumb does not manage: named, never compared, never touched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,6 +40,10 @@ pub struct Catalog {
     pub roles: BTreeSet<String>,
     /// Objects that plumb does not manage.
     pub unmanaged: Vec<Unmanaged>,
+    /// What relations hold, by SQL name, where that was asked for: it changes all the time and is part of no fingerprint.
+    pub sizes: BTreeMap<String, Size>,
+    /// Tables whose updates or deletions are published, by SQL name, where that was asked for.
+    pub published: BTreeSet<String>,
     /// In the order of their addresses.
     objects: Vec<Arc<Entry>>,
     places: IdMap<u32>,
@@ -177,6 +181,8 @@ impl Catalog {
             database: other.database.clone(),
             roles: other.roles.clone(),
             unmanaged: other.unmanaged.clone(),
+            sizes: other.sizes.clone(),
+            published: other.published.clone(),
             ..self
         }
     }

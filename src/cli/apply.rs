@@ -1,7 +1,7 @@
 //! `plumb apply`: run a plan under a lock, and see that it ended where it said.
 
 use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::arguments::ApplyOptions;
 use super::failure::{self, Failure};
@@ -14,12 +14,13 @@ use super::workspace::Workspace;
 use super::{Outcome, side};
 use crate::apply::row_checks::ask;
 use crate::apply::run::Settings;
-use crate::catalog::{Catalog, fingerprint};
+use crate::catalog::{Catalog, Magnitude, fingerprint};
 use crate::exit_code::{DONE, IN_PART, REFUSED};
-use crate::introspect::{Seen, introspect_beside};
+use crate::introspect::{Seen, introspect_beside, read_sizes};
 use crate::pg::{Session, lock};
 use crate::plan::text::time;
 use crate::plan::{Answered, Plan, Proof};
+use crate::source::date::day;
 use crate::sql::ident;
 
 /// How long a statement waits for a lock when nobody says so.
@@ -59,13 +60,14 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
 fn allowed(plan: &Plan, options: &ApplyOptions) -> Result<(), Failure> {
     let allowed = |code: &str| options.allow.iter().any(|a| a == code || a == "all");
     let mut missing: Vec<(String, String)> = Vec::new();
+    let today = day(SystemTime::now());
     if let Proof::Unproven { reason } = &plan.proof
         && !allowed("unproven")
     {
         missing.push(("unproven".to_owned(), format!("the plan is not proven: {reason}")));
     }
     for step in plan.steps() {
-        for hazard in step.hazards.iter().filter(|h| h.refused && !allowed(&h.code)) {
+        for hazard in step.hazards.iter().filter(|h| h.is_refused_on(&today) && !allowed(&h.code)) {
             missing.push((hazard.code.clone(), format!("step {}: {}", step.id, hazard.message)));
         }
     }
@@ -138,6 +140,23 @@ fn fresh(plan: &Plan, live: &Side, now: &Catalog, scope: &str) -> Result<(), Fai
     unchanged(plan, now)
 }
 
+/// No table has grown into another hazard than the one that the plan shows.
+async fn grown(plan: &Plan, session: &Session) -> Result<(), Failure> {
+    if plan.steps().all(|s| s.sizes.is_empty()) {
+        return Ok(());
+    }
+    let mut now = Catalog::default();
+    read_sizes(session, &mut now).await?;
+    let magnitude = |r: &String| now.sizes.get(r).and_then(|s| s.magnitude()).unwrap_or(Magnitude::Large);
+    let grown = plan.steps().flat_map(|s| &s.sizes).find(|(relation, planned)| magnitude(relation) > **planned);
+    match grown {
+        None => Ok(()),
+        Some((relation, _)) => {
+            Err(stale(format!("{relation} holds many more rows than when the plan was made: its hazards are others")))
+        }
+    }
+}
+
 async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOptions, workspace: &Workspace) -> Outcome {
     // Read again under the lock: what was read before may have changed.
     let now = introspect_beside(session, &workspace.seen).await?;
@@ -147,6 +166,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
         failure::print(&format!("Plan {} is applied already: {} is as the plan leaves it.\n", plan.short_id(), live.name))?;
         return Ok(DONE);
     }
+    grown(plan, session).await?;
     failure::print(&format!(
         "Applying {} to {}. Lock taken, live schema equals what was planned.\n",
         plan.short_id(),

@@ -1,7 +1,7 @@
 //! `plumb plan`.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::Outcome;
 use super::arguments::{PlanFormat, PlanOptions, Wanted};
@@ -10,10 +10,12 @@ use super::side::{self, Side};
 use super::workspace::Workspace;
 use crate::apply::row_checks::{Limits, ask};
 use crate::exit_code::{DIFFERENCES, DONE};
+use crate::introspect::read_sizes;
 use crate::kind;
 use crate::plan::{self, ANSWERS, Made, Plan, Proof, Sides, make};
 use crate::prove::prove;
 use crate::report::{junit, sarif};
+use crate::source::date::day;
 
 /// Both sides, a plan between them, and its proof.
 pub struct Planned {
@@ -35,7 +37,10 @@ pub async fn planned(
     proven: bool,
 ) -> Result<Planned, Failure> {
     let schema = workspace.schema(wanted, database.env.as_deref())?;
-    let (live, desired) = side::both(workspace, database, &schema, wanted).await?;
+    let (mut live, desired) = side::both(workspace, database, &schema, wanted).await?;
+    if let Some(session) = &live.session {
+        read_sizes(session, &mut live.catalog).await?;
+    }
     let sides = side::between(workspace, &live, &desired, wanted).await?;
     workspace.progress.stage("comparing and ordering");
     let warnings = workspace_warnings(&live, &desired);
@@ -48,6 +53,7 @@ pub async fn planned(
     } else {
         made.plan.clone()
     };
+    plan = located(plan, &desired).ignoring(&|id| desired.known(id), &day(SystemTime::now()));
     row_checks(workspace, &live, &mut plan).await?;
     plan.observed.insert("objects".to_owned(), sides.live.len().into());
     plan.observed.insert("elapsed_seconds".to_owned(), workspace.progress.elapsed().as_secs_f64().into());
@@ -72,6 +78,17 @@ pub fn limits(workspace: &Workspace, evaluate: bool) -> Option<Limits> {
 
 /// How long one condition on rows may take when nobody says so.
 const ROW_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// With the files and lines of the bodies that hazards are about.
+fn located(mut plan: Plan, desired: &Side) -> Plan {
+    let hazards = plan.groups.iter_mut().flat_map(|g| &mut g.steps).flat_map(|s| &mut s.hazards);
+    for at in hazards.filter_map(|h| h.at.as_mut()) {
+        if let Some(source) = desired.body_line(at) {
+            (at.file, at.line) = (Some(source.file), source.line);
+        }
+    }
+    plan
+}
 
 fn workspace_warnings(live: &Side, desired: &Side) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -119,7 +136,11 @@ async fn proof(
     plan.warnings.extend(unseen.map(|why| format!("not all steps could be watched one by one on a copy: {why}")));
     plan.proof = outcome.proof;
     plan.to = outcome.to.unwrap_or(plan.to);
-    plan.warnings.extend(outcome.warnings);
+    // What a step's hazard says already, and of which line, is not said twice.
+    let named: Vec<String> =
+        plan.steps().flat_map(|s| &s.hazards).filter_map(|h| h.at.as_ref().map(|at| at.of.to_string())).collect();
+    let told = |w: &String| named.iter().filter_map(|n| n.split('(').next()).any(|n| w.starts_with(&format!("{n}(")));
+    plan.warnings.extend(outcome.warnings.into_iter().filter(|w| !told(w)));
     plan.observed.insert("proof_seconds".to_owned(), started.elapsed().as_secs_f64().into());
     Ok(plan.seal())
 }

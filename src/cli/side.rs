@@ -7,12 +7,15 @@ use super::arguments::{Database, Wanted};
 use super::failure::Failure;
 use super::workspace::Workspace;
 use crate::catalog::{Catalog, Id, read_snapshot};
+use crate::hazard::{Ignored, Line};
 use crate::introspect::introspect_beside;
 use crate::kind;
 use crate::pg::{self, Session, Target};
-use crate::plan::{Sides, Source, thousands};
+use crate::plan::{Known, Sides, Source, thousands};
 use crate::prove::{Pair, Settled, candidates, settle, surroundings};
 use crate::shadow::{Properties, Scratch};
+use crate::source::bodies::body;
+use crate::source::directive::Directive;
 use crate::source::{self, Class, Files, Loaded, Loading, Place, Policy, load_read, read};
 
 /// One side.
@@ -216,6 +219,38 @@ impl Side {
     fn whole<'a>(&self, loaded: &'a Loaded, id: &Id) -> Option<&'a Place> {
         let (_, table) = id.name().split_last().filter(|(_, table)| table.len() == 2)?;
         loaded.place_of(Class::Relation, table).or_else(|| loaded.place_of(Class::Type, table))
+    }
+
+    /// What the files say of the hazards of an object. Of routines with one name only those can be told apart that differ in how
+    /// many arguments they take; for the others nothing is said.
+    pub fn known(&self, id: &Id) -> Vec<Known> {
+        let (Some((files, loaded)), Some(place)) = (&self.places, self.place(id)) else { return Vec::new() };
+        let routine = id.of().unwrap_or(id);
+        if class(routine.class()) == Class::Routine && loaded.routines(routine.name()) > 1 {
+            return Vec::new();
+        }
+        let of = |d: &Directive| {
+            let ignore = d.ignore()?;
+            let (line, _) = files.line_column(&d.place);
+            let place = format!("{}:{line}", files.0.get(d.place.file)?.path);
+            let ignored = Ignored { reason: ignore.reason.clone(), until: ignore.until.clone(), place };
+            Some(Known { code: ignore.code.clone(), ignored })
+        };
+        loaded.directives.iter().filter(|d| d.covers(place)).filter_map(of).collect()
+    }
+
+    /// Where a line of a routine's body stands in the files, when they have the routine and the line.
+    pub fn body_line(&self, at: &Line) -> Option<Source> {
+        let (files, loaded) = self.places.as_ref()?;
+        if loaded.routines(at.of.name()) != 1 {
+            return None;
+        }
+        let place = self.place(&at.of)?;
+        let file = files.0.get(place.file)?;
+        let (text, start) = body(file.text.get(place.span.start..)?)?;
+        let line = text.split('\n').nth(at.line - 1)?;
+        let first = self.line_ends.get(place.file)?.partition_point(|end| *end < place.span.start + start);
+        (line.trim_end_matches('\r') == at.text).then(|| Source { file: file.path.clone(), line: first + at.line })
     }
 
     /// The same as a person reads it.

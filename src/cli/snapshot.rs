@@ -5,10 +5,14 @@ use super::workspace::Workspace;
 use super::{Outcome, failure, plan, side};
 use crate::catalog::write_snapshot;
 use crate::exit_code::DONE;
+use crate::introspect::read_sizes;
 
 /// The command.
 pub async fn run(options: &SnapshotOptions, workspace: &mut Workspace) -> Outcome {
-    let live = side::live(workspace, &options.database).await?;
+    let mut live = side::live(workspace, &options.database).await?;
+    if let Some(session) = &live.session {
+        read_sizes(session, &mut live.catalog).await?;
+    }
     workspace.progress.stage("writing the snapshot");
     let text = write_snapshot(&live.catalog);
     workspace.progress.clear();

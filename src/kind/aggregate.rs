@@ -90,5 +90,6 @@ pub static KIND: Kind = Kind {
         ))]
     },
     spaces: &[Space::Routine],
+    effects: super::effects::gone,
     ..BASE
 };

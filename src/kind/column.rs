@@ -2,15 +2,17 @@
 
 use serde::Deserialize;
 
+use super::effects::gone;
 use super::identity::{self, Identity};
 use super::not_null::{self, NotNull};
 use super::relation::{is_partitioned, parted};
 use super::retype::retype;
 use super::row_checks;
+use super::type_change::widens;
 use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
 use crate::catalog::{Dependency, Object};
 use crate::sql::{ident, qualified};
-use crate::statement::{LockMode, Loss, Statement};
+use crate::statement::{Effect, LockMode, Loss, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -265,6 +267,31 @@ fn drop_column(context: &Context, object: &Object, only: &str) -> Statement {
     if object.definition.contains_key("generated") { dropped } else { dropped.loses(Loss::Values(object.id.sql())) }
 }
 
+/// What a change means for code that runs.
+fn effects(context: &Context, old: Option<&Object>, new: Option<&Object>) -> Vec<Effect> {
+    let Some(after) = new else { return gone(context, old, new) };
+    let id = &after.id;
+    let mut found = Vec::new();
+    if let Some(before) = old
+        && (before.text("type"), before.text("collation")) != (after.text("type"), after.text("collation"))
+        && !widens(before.text("type"), after.text("type"))
+    {
+        let words = if before.text("type") == after.text("type") {
+            format!("{id} sorts and compares in another way")
+        } else {
+            format!("{id} is {} and was {}", after.text("type"), before.text("type"))
+        };
+        found.push(Effect::Strains(words));
+    }
+    let stands = after.parent.as_ref().is_some_and(|t| context.live.contains(t));
+    let given = context.desired.contains(&id.as_class("default"))
+        || ["identity", "generated"].iter().any(|f| after.definition.contains_key(*f));
+    if stands && after.flag("not_null") && !old.is_some_and(|o| o.flag("not_null")) && !given {
+        found.push(Effect::Strains(format!("what writes to {} without a value for {} fails", id.table_sql(), ident(id.base()))));
+    }
+    found
+}
+
 fn query(version: u32) -> Query {
     let statistics = if version >= 170_000 { "a.attstattarget" } else { "nullif(a.attstattarget, -1)" };
     let virtual_column = if version >= 180_000 { "CASE WHEN a.attgenerated = 'v' THEN true END" } else { "NULL::bool" };
@@ -349,5 +376,6 @@ pub static KIND: Kind = Kind {
          JOIN pg_attribute p ON p.attrelid = i.inhparent AND p.attname = a.attname AND p.attnum > 0",
     ),
     made_by_parent: true,
+    effects,
     ..BASE
 };

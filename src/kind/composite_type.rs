@@ -4,6 +4,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use super::relation::remake;
+use super::type_change::narrows;
 use super::{BASE, Context, Cost, Kind, Query, Space, field, is_remade, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
@@ -56,16 +57,27 @@ fn alter(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
         let loss = Loss::Values(format!("{name}.{}", ident(attribute)));
         statements.push(change(format!("DROP ATTRIBUTE {}", ident(attribute))).loses(loss));
     }
+    let narrowed = |name: &String| {
+        after
+            .get(name)
+            .zip(before.get(name))
+            .is_some_and(|(a, b)| narrows(&b.data_type, &a.data_type) && a.data_type != b.data_type)
+    };
+    let cut = |name: &String| Loss::Values(format!("{}.{}", new.id.sql(), ident(name)));
     if remade {
         // Values move as text, attribute by attribute in their order: what both have.
         statements.extend(remake(context, "TYPE", old, create(new, old, |name| before.contains_key(name))));
+        if let Some(last) = statements.last_mut() {
+            last.losses.extend(before.keys().filter(|n| narrowed(n)).map(cut));
+        }
     }
     for (attribute, a) in &after {
         match before.get(attribute) {
             None => statements.push(change(format!("ADD ATTRIBUTE {}", element(attribute, a)))),
             Some(b) if b != a && !remade => {
                 let collation = a.collation.as_ref().map_or(String::new(), |c| format!(" COLLATE {c}"));
-                statements.push(change(format!("ALTER ATTRIBUTE {} TYPE {}{collation}", ident(attribute), a.data_type)));
+                let altered = change(format!("ALTER ATTRIBUTE {} TYPE {}{collation}", ident(attribute), a.data_type));
+                statements.push(if narrowed(attribute) { altered.loses(cut(attribute)) } else { altered });
             }
             Some(_) => {}
         }
@@ -103,5 +115,6 @@ pub static KIND: Kind = Kind {
     drop: |_, o| vec![Statement::new(format!("DROP TYPE {}", o.id.sql()))],
     spaces: &[Space::Type, Space::Relation],
     comment: |id| format!("TYPE {}", id.sql()),
+    effects: super::effects::gone,
     ..BASE
 };

@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 
-use super::privileges::{Privileges, Target, changes, parse};
+use super::privileges::{Privileges, Target, changes, effects, parse};
 use super::{BASE, Cost, Kind, Query, field, reads_as};
 use crate::catalog::{Catalog, Id, Object};
 use crate::sql::ident;
-use crate::statement::Statement;
+use crate::statement::{Effect, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +66,18 @@ fn between(object: &Object, old: &Privileges, new: &Privileges) -> Vec<Statement
         .collect()
 }
 
+/// Who may do more with what is made from now on; what stands keeps its rights.
+fn turns(old: Option<&Object>, new: Option<&Object>) -> Vec<Effect> {
+    let Some(object) = old.or(new) else { return Vec::new() };
+    let [schema, role, letter] = object.id.name() else { return Vec::new() };
+    let word = TYPES.iter().find(|(l, ..)| l == letter).map_or("TABLES", |(_, w, _)| w).to_lowercase();
+    let place = if schema.is_empty() { String::new() } else { format!(" in schema {}", ident(schema)) };
+    let base = object.read::<DefaultPrivileges>().base(role);
+    let given = |o: Option<&Object>| o.map_or_else(|| base.clone(), |o| o.read::<DefaultPrivileges>().privileges(role));
+    let what = format!("{word} that {} makes{place}", ident(role));
+    effects(&what, &given(old), &given(new), role).into_iter().filter(|e| matches!(e, Effect::GivesRights(_))).collect()
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "default privileges",
@@ -99,5 +111,6 @@ pub static KIND: Kind = Kind {
         let (d, role) = (o.read::<DefaultPrivileges>(), o.id.name()[1].as_str());
         between(o, &d.privileges(role), &d.base(role))
     },
+    effects: |_, old, new| turns(old, new),
     ..BASE
 };

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use super::{BASE, Context, Cost, Kind, Query, Space, expression, field, reads_as, row_checks};
 use crate::catalog::{Id, Object};
 use crate::kind::relation::remake;
+use crate::kind::type_change::narrows;
 use crate::sql::ident;
-use crate::statement::{LockMode, Statement};
+use crate::statement::{LockMode, Loss, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,14 +55,19 @@ pub(super) fn held_to(context: &Context, domain: &Id, condition: &str, statement
 }
 
 /// Another base type: no such form exists, so a new domain takes the name and every column moves over to it.
-fn rebuild(context: &Context, new: &Object) -> Vec<Statement> {
+fn rebuild(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     // The constraints are built up after by themselves.
-    remake(context, "DOMAIN", new, create(&Context { absorbed: &BTreeSet::new(), ..*context }, new))
+    let mut statements = remake(context, "DOMAIN", new, create(&Context { absorbed: &BTreeSet::new(), ..*context }, new));
+    let (before, after) = (old.text("type"), new.text("type"));
+    if let Some(last) = statements.last_mut().filter(|_| before != after && narrows(before, after)) {
+        last.losses.push(Loss::Values(new.id.to_string()));
+    }
+    statements
 }
 
 fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
     if changed.iter().any(|c| c == "type" || c == "collation") {
-        return rebuild(context, new);
+        return rebuild(context, old, new);
     }
     let d: Domain = new.read();
     let name = |d: &Domain, id: &Id| ident(&d.not_null_name.clone().unwrap_or_else(|| format!("{}_not_null", id.base())));
@@ -117,8 +123,9 @@ pub static KIND: Kind = Kind {
     ],
     create: |context, o| vec![create(context, o)],
     alter: |context, old, new, changed| alter(context, old, new, changed),
-    remake: |context, _, new| rebuild(context, new),
+    remake: rebuild,
     drop: |_, o| vec![Statement::new(format!("DROP DOMAIN {}", o.id.sql()))],
     spaces: &[Space::Type],
+    effects: super::effects::gone,
     ..BASE
 };

@@ -80,6 +80,7 @@ pub static KIND: Kind = Kind {
     drop: |_, o| vec![Statement::new(format!("DROP TYPE {}", o.id.sql()))],
     spaces: &[Space::Type],
     comment: |id| format!("TYPE {}", id.sql()),
+    effects: super::effects::gone,
     ..BASE
 };
 

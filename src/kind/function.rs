@@ -3,9 +3,10 @@
 use serde::Deserialize;
 use std::borrow::Cow;
 
-use super::{BASE, Cost, Field, Kind, Query, Space, expression, field, reads_as};
+use super::effects::gone;
+use super::{BASE, Context, Cost, Field, Kind, Query, Space, expression, field, reads_as};
 use crate::catalog::Object;
-use crate::statement::Statement;
+use crate::statement::{Effect, Statement};
 
 /// A function or procedure.
 #[derive(Deserialize)]
@@ -69,6 +70,33 @@ pub fn create(object: &Object) -> Vec<Statement> {
     vec![Statement::new(object.read::<Routine>().definition)]
 }
 
+/// With whose rights a routine runs, and whether its names mean the same for every caller.
+fn rights(object: &Object) -> (bool, bool) {
+    let settings = object.detail.get("settings").and_then(|s| s.as_array().cloned()).unwrap_or_default();
+    let path = settings.iter().filter_map(|s| s.as_str()).any(|s| s.starts_with("search_path="));
+    (object.detail.get("security_definer").is_some_and(|d| d == true), path)
+}
+
+/// What a change means for whose rights are used, and for code that calls the routine.
+pub(super) fn effects(context: &Context, old: Option<&Object>, new: Option<&Object>) -> Vec<Effect> {
+    let Some(after) = new else { return gone(context, old, new) };
+    let (id, mut found) = (&after.id, Vec::new());
+    let ((definer, path), (was_definer, had_path)) = (rights(after), old.map(rights).unwrap_or_default());
+    if definer && !path && (!was_definer || had_path) {
+        found.push(Effect::GivesRights(format!(
+            "{id} runs with the rights of its owner and sets no search_path: whoever calls it decides what its names mean"
+        )));
+    } else if definer && !was_definer && old.is_some() {
+        found.push(Effect::GivesRights(format!("{id} runs with the rights of its owner, no longer with the caller's")));
+    } else if was_definer && !definer {
+        found.push(Effect::TakesRights(format!("{id} runs with the rights of the caller, no longer with its owner's")));
+    }
+    if old.is_some_and(|before| !replaceable(before, after)) {
+        found.push(Effect::Strains(format!("{id} takes or returns something else than before")));
+    }
+    found
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "function",
@@ -80,5 +108,6 @@ pub static KIND: Kind = Kind {
     drop: |_, o| vec![Statement::new(format!("DROP FUNCTION {}", o.id.sql()))],
     spaces: &[Space::Routine],
     only_definition: true,
+    effects,
     ..BASE
 };

@@ -4,11 +4,11 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::default_privileges::initial;
-use super::privileges::{OWNER, Privileges, Target, changes};
+use super::privileges::{OWNER, PUBLIC, Privileges, Target, changes, effects};
 use super::{Absorbed, BASE, Carried, Context, Cost, Kind, field, reads_as};
 use crate::catalog::{Id, Object};
 use crate::sql::ident;
-use crate::statement::Statement;
+use crate::statement::{Effect, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +109,27 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
     change(context, object, &default(object), &object.read::<Grant>().privileges)
 }
 
+/// Who may do more or less. Of something new only what everybody may do is worth a word: nobody had anything of it before.
+fn turns(context: &Context, old: Option<&Object>, new: Option<&Object>) -> Vec<Effect> {
+    let Some((object, of)) = old.or(new).and_then(|o| Some((o, o.id.of()?))) else { return Vec::new() };
+    if !context.desired.contains(of) {
+        return Vec::new();
+    }
+    let given = |o: Option<&Object>| o.map_or_else(|| default(object), |o| o.read::<Grant>().privileges);
+    let (mut before, mut after) = (given(old), given(new));
+    let find = |id: &Id| context.desired.get(id).or_else(|| context.live.get(id));
+    let owner = owner(&find, of).unwrap_or_default();
+    if !context.live.contains(of) {
+        before.retain(|grantee, _| grantee == PUBLIC);
+        after.retain(|grantee, _| grantee == PUBLIC);
+        return effects(&of.to_string(), &before, &after, &owner)
+            .into_iter()
+            .filter(|e| matches!(e, Effect::GivesRights(_)))
+            .collect();
+    }
+    effects(&of.to_string(), &passed_on(&before, &owner), &after, &owner)
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "grant",
@@ -126,5 +147,6 @@ pub static KIND: Kind = Kind {
         let given = initial(live, &target.id, &default)?;
         (given != default).then(|| object(&target.id, &given, &default))
     }),
+    effects: turns,
     ..BASE
 };

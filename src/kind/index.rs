@@ -178,5 +178,6 @@ pub static KIND: Kind = Kind {
     },
     spaces: &[Space::Relation],
     carried: Carried::Always,
+    effects: super::effects::unidentified,
     ..BASE
 };

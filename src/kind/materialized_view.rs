@@ -132,5 +132,6 @@ pub static KIND: Kind = Kind {
         vec![Statement::new(format!("DROP MATERIALIZED VIEW {name}")).lock(name, LockMode::AccessExclusive)]
     },
     spaces: &[Space::Relation, Space::Type],
+    effects: super::view::effects,
     ..BASE
 };

@@ -9,10 +9,11 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, Id, Object};
-use crate::statement::Statement;
+use crate::statement::{Effect, Statement};
 
 mod carried;
 mod constraint;
+mod effects;
 mod identity;
 mod not_null;
 pub mod privileges;
@@ -23,6 +24,7 @@ mod row_checks;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod type_change;
 
 mod aggregate;
 mod attribute;
@@ -263,6 +265,8 @@ pub struct Kind {
     pub keep_rows: Option<KeepRows>,
     /// The object in COMMENT ON.
     pub comment: fn(&Id) -> String,
+    /// What a change from one side to the other means for rights and for code that runs; none is what is not there.
+    pub effects: fn(&Context, old: Option<&Object>, new: Option<&Object>) -> Vec<Effect>,
     /// The roles that the definition names.
     pub roles: fn(&Object) -> Vec<String>,
 }
@@ -301,6 +305,7 @@ pub const BASE: Kind = Kind {
     rests_on: &[],
     keep_rows: None,
     comment: |id| format!("{} {}", id.class().to_uppercase(), id.sql()),
+    effects: |_, _, _| Vec::new(),
 };
 
 /// `TRIGGER name ON table`, for COMMENT ON.

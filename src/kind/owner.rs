@@ -7,7 +7,7 @@ use super::{Absorbed, BASE, Carried, Cost, Kind, field, reads_as};
 use crate::catalog::{Id, Object};
 use crate::kind::sequence_owner::{self, stays_owned};
 use crate::sql::ident;
-use crate::statement::{LockMode, Statement};
+use crate::statement::{Effect, LockMode, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,5 +60,12 @@ pub static KIND: Kind = Kind {
     roles: |o| vec![o.text("role").to_owned()],
     // Whoever runs the plan owns what it creates.
     state: Some(|live, target| Some(object(&target.id, &live.role))),
+    effects: |_, old, new| match (old, new, new.and_then(|n| n.id.of())) {
+        (Some(old), Some(new), Some(target)) if old.text("role") != new.text("role") => {
+            let words = format!("{} owns {target}, and may do with it what it likes", ident(new.text("role")));
+            vec![Effect::GivesRights(words)]
+        }
+        _ => Vec::new(),
+    },
     ..BASE
 };

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Cost, Kind, Query, expression, field, on_table, reads_as};
+use super::{BASE, Context, Cost, Kind, Query, expression, field, on_table, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
-use crate::statement::{LockMode, Statement};
+use crate::statement::{Effect, LockMode, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,6 +67,75 @@ fn keeps_expressions(old: &Object, new: &Object) -> bool {
     ["using", "check"].iter().all(|f| !old.definition.contains_key(*f) || new.definition.contains_key(*f))
 }
 
+/// Whether a change lets more rows through, or fewer; both when nobody can tell.
+struct Turn {
+    looser: bool,
+    tighter: bool,
+}
+
+/// From one expression to another; none lets everything through. The server writes a term that was added to all of the old
+/// expression with AND or OR between them, and all of it in brackets.
+fn turn(old: Option<&str>, new: Option<&str>) -> Turn {
+    let with = |whole: &str, part: &str, word: &str| {
+        whole.starts_with(&format!("({part} {word} ")) || whole.ends_with(&format!(" {word} {part})"))
+    };
+    let (looser, tighter) = match (old, new) {
+        (a, b) if a == b => (false, false),
+        (_, None | Some("true")) => (true, false),
+        (None | Some("true"), _) => (false, true),
+        (Some(a), Some(b)) if with(b, a, "OR") || with(a, b, "AND") => (true, false),
+        (Some(a), Some(b)) if with(b, a, "AND") || with(a, b, "OR") => (false, true),
+        _ => (true, true),
+    };
+    Turn { looser, tighter }
+}
+
+/// From one list of roles to another; an empty one is everybody.
+fn roles_turn(old: &[String], new: &[String]) -> Turn {
+    let within = |a: &[String], b: &[String]| b.is_empty() || !a.is_empty() && a.iter().all(|r| b.contains(r));
+    Turn { looser: !within(new, old), tighter: !within(old, new) }
+}
+
+/// What a change means for who sees rows, where the table has its policies enforced before and after.
+fn effects(context: &Context, old: Option<&Object>, new: Option<&Object>) -> Vec<Effect> {
+    let Some(id) = old.or(new).map(|o| &o.id) else { return Vec::new() };
+    let Some(table) = old.or(new).and_then(|o| o.parent.as_ref()) else { return Vec::new() };
+    let enforced = [context.live, context.desired].iter().all(|c| c.get(table).is_some_and(|t| t.flag("row_security")));
+    if !enforced {
+        return Vec::new();
+    }
+    let restricts = |o: &Object| o.flag("restrictive");
+    let gives = |words: &str| Effect::GivesRights(format!("{id} {words}"));
+    let takes = |words: &str| Effect::TakesRights(format!("{id} {words}"));
+    match (old, new) {
+        (None, Some(new)) if restricts(new) => vec![takes("comes, and only rows that it too lets through are left")],
+        (None, Some(_)) => vec![gives("comes, and lets rows through that no other policy may let through")],
+        (Some(old), None) if restricts(old) => vec![gives("goes, and rows that it kept back are let through")],
+        (Some(_), None) => vec![takes("goes, and rows that only it let through are no longer seen or written")],
+        (Some(old), Some(new)) => changed(old, new, gives, takes),
+        (None, None) => Vec::new(),
+    }
+}
+
+fn changed(old: &Object, new: &Object, gives: impl Fn(&str) -> Effect, takes: impl Fn(&str) -> Effect) -> Vec<Effect> {
+    let (before, after): (Policy, Policy) = (old.read(), new.read());
+    if (before.restrictive, &before.command) != (after.restrictive, &after.command) {
+        return vec![gives("is for other statements, or of another kind: it may let through what it did not")];
+    }
+    let roles = roles_turn(&before.roles, &after.roles);
+    // To whom a restrictive policy applies sees fewer rows.
+    let roles = if after.restrictive { Turn { looser: roles.tighter, tighter: roles.looser } } else { roles };
+    let turns =
+        [roles, turn(before.using.as_deref(), after.using.as_deref()), turn(before.check.as_deref(), after.check.as_deref())];
+    let (looser, tighter) = (turns.iter().any(|t| t.looser), turns.iter().any(|t| t.tighter));
+    match (looser, tighter) {
+        (true, true) => vec![gives("is another: it may let through rows that it kept back, and the other way round")],
+        (true, false) => vec![gives("lets more rows through")],
+        (false, true) => vec![takes("lets fewer rows through")],
+        (false, false) => Vec::new(),
+    }
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "policy",
@@ -102,5 +171,42 @@ pub static KIND: Kind = Kind {
     },
     comment: |id| on_table("POLICY", id),
     only_definition: true,
+    effects,
     ..BASE
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_term_more_or_less_tells_which_way_it_goes() {
+        let of = |old: &str, new: &str| {
+            let some = |t: &'static str| Some(t).filter(|t| !t.is_empty());
+            let t = turn(some(Box::leak(old.to_owned().into_boxed_str())), some(Box::leak(new.to_owned().into_boxed_str())));
+            (t.looser, t.tighter)
+        };
+        assert_eq!(of("(tenant = me())", "((tenant = me()) OR shared)"), (true, false));
+        assert_eq!(of("((tenant = me()) OR shared)", "(tenant = me())"), (false, true));
+        assert_eq!(of("(tenant = me())", "(live AND (tenant = me()))"), (false, true));
+        assert_eq!(of("(tenant = me())", "(((tenant = me()) OR shared) AND live)"), (true, true));
+        assert_eq!(of("(tenant = me())", "(tenant = you())"), (true, true));
+        assert_eq!(of("(a)", "true"), (true, false));
+        assert_eq!(of("", "(a)"), (false, true));
+        assert_eq!(of("(a)", "(a)"), (false, false));
+    }
+
+    #[test]
+    fn everybody_is_more_than_some() {
+        let of = |old: &[&str], new: &[&str]| {
+            let list = |l: &[&str]| l.iter().map(|r| (*r).to_owned()).collect::<Vec<_>>();
+            let t = roles_turn(&list(old), &list(new));
+            (t.looser, t.tighter)
+        };
+        assert_eq!(of(&["a"], &[]), (true, false));
+        assert_eq!(of(&[], &["a"]), (false, true));
+        assert_eq!(of(&["a"], &["a", "b"]), (true, false));
+        assert_eq!(of(&["a"], &["b"]), (true, true));
+        assert_eq!(of(&[], &[]), (false, false));
+    }
+}

@@ -17,5 +17,6 @@ pub static KIND: Kind = Kind {
     spaces: &[Space::Constraint, Space::Relation, Space::PrimaryKey],
     carried: Carried::Always,
     comment: |id| on_table("CONSTRAINT", id),
+    effects: super::effects::unidentified,
     ..BASE
 };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::sql::ident;
+use crate::statement::Effect;
 
 /// Grantee to privileges; a privilege with grant option ends in `*`. The owner's entry has the empty name and that of
 /// PUBLIC the name `public`, which no role can have.
@@ -139,6 +140,34 @@ pub fn changes(old: &Privileges, new: &Privileges, target: &Target) -> Vec<Strin
         }
     }
     revokes.into_iter().chain(grants).collect()
+}
+
+/// Who may do more or less on `what` under the new list than under the old one, as sentences.
+pub fn effects(what: &str, old: &Privileges, new: &Privileges, owner: &str) -> Vec<Effect> {
+    let none = BTreeSet::new();
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let mut found = Vec::new();
+    for name in names {
+        let (before, after) = (old.get(name).unwrap_or(&none), new.get(name).unwrap_or(&none));
+        let who = match name.as_str() {
+            OWNER => ident(owner),
+            PUBLIC => "PUBLIC".to_owned(),
+            role => ident(role),
+        };
+        let words = |list: BTreeSet<String>| {
+            let ordered = LETTERS.iter().map(|(_, w)| *w).filter(|w| list.contains(*w)).collect::<Vec<_>>().join(", ");
+            Some(ordered).filter(|o| !o.is_empty())
+        };
+        let less = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<BTreeSet<_>>();
+        let (gained, lost) = (less(&bare(after), &bare(before)), less(&bare(before), &bare(after)));
+        let passes = less(&starred(after), &starred(before));
+        let no_longer: BTreeSet<String> = less(&less(&starred(before), &starred(after)), &lost);
+        found.extend(words(gained).map(|w| Effect::GivesRights(format!("{who} may {w} on {what}"))));
+        found.extend(words(passes).map(|w| Effect::GivesRights(format!("{who} may let others {w} on {what}"))));
+        found.extend(words(lost).map(|w| Effect::TakesRights(format!("{who} may no longer {w} on {what}"))));
+        found.extend(words(no_longer).map(|w| Effect::TakesRights(format!("{who} may no longer let others {w} on {what}"))));
+    }
+    found
 }
 
 #[cfg(test)]

@@ -15,5 +15,6 @@ pub static KIND: Kind = Kind {
     drop: |_, o| vec![Statement::new(format!("DROP PROCEDURE {}", o.id.sql()))],
     spaces: &[Space::Routine],
     only_definition: true,
+    effects: super::function::effects,
     ..BASE
 };

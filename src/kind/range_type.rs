@@ -90,5 +90,6 @@ pub static KIND: Kind = Kind {
     drop: |_, o| vec![drop(o)],
     spaces: &[Space::Type],
     comment: |id| format!("TYPE {}", id.sql()),
+    effects: super::effects::gone,
     ..BASE
 };

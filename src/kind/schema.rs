@@ -30,6 +30,7 @@ pub static KIND: Kind = Kind {
     }),
     create: |_, o| vec![Statement::new(format!("CREATE SCHEMA {}", ident(o.id.base())))],
     drop: |_, o| vec![Statement::new(format!("DROP SCHEMA {}", ident(o.id.base())))],
+    effects: super::effects::gone,
     ..BASE
 };
 

@@ -178,5 +178,6 @@ pub static KIND: Kind = Kind {
         ]
     },
     spaces: &[Space::Relation],
+    effects: super::effects::gone,
     ..BASE
 };

@@ -4,12 +4,13 @@ use serde::Deserialize;
 
 use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
 use crate::catalog::Object;
+use crate::kind::effects::{gone, unidentified};
 use crate::kind::relation::{TOAST_OPTIONS, TOAST_SORTED_OPTIONS, change_options, given_options, with_options};
 use crate::kind::rows::keep;
 use crate::kind::sequence::{persists_with_table, set_persistence};
 use crate::kind::sequence_owner;
 use crate::sql::ident;
-use crate::statement::{LockMode, Loss, Statement};
+use crate::statement::{Effect, LockMode, Loss, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -142,6 +143,30 @@ fn sequences_stay(context: &Context, table: &Object, unlogged: bool) -> Vec<Stat
     other.map(|s| set_persistence(&s.id, s.flag("unlogged"))).collect()
 }
 
+/// What a change means for who sees rows, and for those who follow them.
+fn effects(context: &Context, old: Option<&Object>, new: Option<&Object>) -> Vec<Effect> {
+    let (Some(before), Some(after)) = (old, new) else { return gone(context, old, new) };
+    let name = after.id.sql();
+    let mut found = unidentified(context, old, new);
+    match (before.flag("row_security"), after.flag("row_security")) {
+        (true, false) => {
+            let words = format!("row level security of {name} is switched off: whoever may read the table sees all rows");
+            return found.into_iter().chain([Effect::GivesRights(words)]).collect();
+        }
+        (false, true) => {
+            let words = format!("row level security of {name} is switched on: only rows that a policy lets through are left");
+            found.push(Effect::TakesRights(words));
+        }
+        _ => {}
+    }
+    match (before.flag("force_row_security"), after.flag("force_row_security")) {
+        (true, false) => found.push(Effect::GivesRights(format!("the owner of {name} is no longer bound by its policies"))),
+        (false, true) => found.push(Effect::TakesRights(format!("the owner of {name} is bound by its policies too"))),
+        _ => {}
+    }
+    found
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "table",
@@ -200,5 +225,6 @@ pub static KIND: Kind = Kind {
     spaces: &[Space::Relation, Space::Type],
     holds_rows: true,
     keep_rows: Some(keep),
+    effects,
     ..BASE
 };

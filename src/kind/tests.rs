@@ -10,6 +10,7 @@ fn every_file_of_this_folder_is_listed() {
         "tests",
         "carried",
         "constraint",
+        "effects",
         "identity",
         "not_null",
         "privileges",

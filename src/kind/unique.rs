@@ -28,5 +28,6 @@ pub static KIND: Kind = Kind {
     spaces: &[Space::Constraint, Space::Relation],
     carried: Carried::Always,
     comment: |id| on_table("CONSTRAINT", id),
+    effects: super::effects::unidentified,
     ..BASE
 };

@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 
+use super::effects::gone;
 use super::relation::{SORTED_OPTIONS, change_options, given_options, options, with_options};
-use super::{BASE, Cost, Kind, Query, Space, expression, field, reads_as};
+use super::{BASE, Context, Cost, Kind, Query, Space, expression, field, reads_as};
 use crate::catalog::Object;
-use crate::statement::{LockMode, Statement};
+use crate::statement::{Effect, LockMode, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +48,37 @@ fn alter(old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
         .collect()
 }
 
+/// Whether a boolean storage parameter is on, in any of the ways in which PostgreSQL takes it.
+fn is_on(object: &Object, name: &str) -> bool {
+    let value = options(object).into_iter().find_map(|o| o.strip_prefix(name)?.strip_prefix('=').map(str::to_lowercase));
+    value.is_some_and(|v| ["true", "yes", "on", "1"].iter().any(|on| !v.is_empty() && on.starts_with(&v) && v != "o"))
+}
+
+/// What a change means for who sees rows, and for code that reads the view.
+pub(super) fn effects(context: &Context, old: Option<&Object>, new: Option<&Object>) -> Vec<Effect> {
+    let (Some(before), Some(after)) = (old, new) else { return gone(context, old, new) };
+    let (name, mut found) = (&after.id, Vec::new());
+    match (is_on(before, "security_invoker"), is_on(after, "security_invoker")) {
+        (true, false) => found.push(Effect::GivesRights(format!(
+            "{name} loses security_invoker: its readers see what its owner may see, past the policies and grants that are for them"
+        ))),
+        (false, true) => found.push(Effect::TakesRights(format!("{name} takes the rights of whoever reads it, not its owner's"))),
+        _ => {}
+    }
+    if is_on(before, "security_barrier") && !is_on(after, "security_barrier") {
+        found.push(Effect::GivesRights(format!(
+            "{name} loses security_barrier: functions in a query may see rows that it filters out"
+        )));
+    }
+    let columns = |o: &Object| o.definition.get("columns").and_then(|c| serde_json::from_value::<Vec<String>>(c.clone()).ok());
+    let (had, has) = (columns(before).unwrap_or_default(), columns(after).unwrap_or_default());
+    let lost: Vec<String> = had.into_iter().filter(|c| !has.contains(c)).collect();
+    if !lost.is_empty() {
+        found.push(Effect::Strains(format!("{name} no longer has {}, or has it as something else", lost.join(", "))));
+    }
+    found
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "view",
@@ -75,5 +107,6 @@ pub static KIND: Kind = Kind {
     },
     spaces: &[Space::Relation, Space::Type],
     only_definition: true,
+    effects,
     ..BASE
 };

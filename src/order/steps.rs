@@ -9,7 +9,7 @@ use super::sort::{Cycle, Sorted, sort};
 use crate::catalog::{Catalog, Id};
 use crate::change::{Action, Changes};
 use crate::kind::{self, Absorbed, Context};
-use crate::statement::{Statement, Transaction};
+use crate::statement::{Effect, Statement, Transaction};
 
 /// One step of a plan: one object, its statements, and why it stands where it stands.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Step {
     pub with: Vec<Node>,
     /// The statements, in order.
     pub statements: Vec<Statement>,
+    /// What it means for rights and for code that runs.
+    pub effects: Vec<Effect>,
     /// Why the object changes.
     pub reason: String,
     /// Earlier steps (by place in the list) that must come before, each with the reason.
@@ -96,6 +98,7 @@ fn write(graph: &Graph, sorted: Sorted) -> Vec<Step> {
                 Some(Action::Alter(fields)) => fields.clone(),
                 _ => Vec::new(),
             },
+            effects: effects(graph, &node, &members),
             with: members.into_iter().filter(|m| *m != node).collect(),
             statements,
             reason: change.map_or(String::new(), |c| c.reason.clone()),
@@ -104,6 +107,28 @@ fn write(graph: &Graph, sorted: Sorted) -> Vec<Step> {
         });
     }
     steps
+}
+
+/// What a standing node means for rights and for running code. What is made anew is compared with what it was, once and with all
+/// that it loses or keeps of its rights; of what goes for good its name says it all.
+fn effects(graph: &Graph, node: &Node, members: &[Node]) -> Vec<Effect> {
+    let nothing = BTreeSet::new();
+    let context = Context { live: graph.live, desired: graph.desired, absorbed: &nothing };
+    let mut ids = BTreeSet::from([node.id.clone()]);
+    match node.op {
+        Op::Save | Op::Restore => return Vec::new(),
+        Op::Drop if graph.desired.contains(&node.id) => return Vec::new(),
+        Op::Drop => {}
+        Op::Create | Op::Alter => {
+            ids.extend(members.iter().filter(|m| m.id.of().is_some()).map(|m| m.id.clone()));
+            let remade = node.op == Op::Create || graph.changes.list.get(&node.id).is_some_and(|c| c.remade);
+            let anew = members.iter().filter(|m| remade && m.op != Op::Drop && graph.live.contains(&m.id));
+            ids.extend(anew.flat_map(|m| graph.live.children(&m.id)).filter(|c| c.id.of().is_some()).map(|c| c.id.clone()));
+        }
+    }
+    let of = |id: &Id| (kind::of(id).effects)(&context, graph.live.get(id), graph.desired.get(id));
+    let found: BTreeSet<Effect> = ids.iter().flat_map(of).collect();
+    found.into_iter().collect()
 }
 
 /// The statements of a standing node and of what it has absorbed.

@@ -3,6 +3,7 @@
 use serde_json::Map;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bodies::bodies;
 use super::document::{FORMAT, Fingerprints, Group, LockFact, Plan, PlanStep, Proof, Source, UnmanagedDifference, unmanaged};
 use super::standing::{Standing, Touched};
 use crate::catalog::{Catalog, Id, fingerprint, fingerprint_of, fingerprints};
@@ -10,7 +11,7 @@ use crate::change::{Action, Changes, Scope};
 use crate::hazard;
 use crate::kind;
 use crate::order::{Op, Step};
-use crate::statement::Transaction;
+use crate::statement::{LockMode, Transaction};
 
 /// What a plan is made from.
 pub struct Context<'a> {
@@ -86,35 +87,99 @@ fn closure(context: &Context, steps: &[Step]) -> String {
 /// Cuts steps into groups: what later statements see only after a commit ends one, what cannot run in a transaction is alone.
 fn groups(context: &Context, steps: &[Step]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    let mut open: Option<Transaction> = None;
-    let mut standing = Standing::new(context.whole);
-    for (place, step) in steps.iter().enumerate() {
-        let rule = step.statements.iter().map(|s| s.transaction).max().unwrap_or(Transaction::Inside);
-        let joins = match open {
-            Some(Transaction::Inside) => rule == Transaction::Inside,
-            Some(Transaction::CommitAfter) => rule == Transaction::CommitAfter,
-            _ => false,
-        };
-        let written = write_step(context, &standing, place, step);
-        match groups.last_mut().filter(|_| joins) {
-            Some(group) => group.steps.push(written),
-            None => {
-                let id = groups.len() as u32 + 1;
-                groups.push(Group { id, transactional: rule != Transaction::Alone, after: None, steps: vec![written] });
-            }
-        }
-        open = Some(rule);
-        standing.pass(step, context.desired);
+    let touched = touched(context, steps);
+    let bounds = bounds(steps);
+    let bodies = bodies(context, steps);
+    let no_bodies = Vec::new();
+    for (start, end, rule) in bounds {
+        let held = held(&touched[start..end]);
+        let written = (start..end).zip(held).map(|(place, held)| {
+            let bodies = bodies.get(&place).unwrap_or(&no_bodies);
+            write_step(context, place, &steps[place], (&touched[place], &held, bodies))
+        });
+        let id = groups.len() as u32 + 1;
+        groups.push(Group { id, transactional: rule != Transaction::Alone, after: None, steps: written.collect() });
     }
     groups
 }
 
-fn write_step(context: &Context, standing: &Standing, place: usize, step: &Step) -> PlanStep {
-    let hazards = hazard::judge(step);
-    let seen = context.seen.get(&(place as u32 + 1));
-    let declared = || standing.touched(&step.statements);
-    let Touched { locks, rewrites, scans, validates } = seen.cloned().unwrap_or_else(declared);
-    let brief = |relation: &String| !scans.contains(relation) && !rewrites.contains(relation);
+/// Where each group begins and ends, and how it stands to transactions.
+fn bounds(steps: &[Step]) -> Vec<(usize, usize, Transaction)> {
+    let mut bounds: Vec<(usize, usize, Transaction)> = Vec::new();
+    for (place, step) in steps.iter().enumerate() {
+        let rule = step.statements.iter().map(|s| s.transaction).max().unwrap_or(Transaction::Inside);
+        match bounds.last_mut() {
+            Some((_, end, open)) if *open == rule && rule != Transaction::Alone => *end = place + 1,
+            _ => bounds.push((place, place + 1, rule)),
+        }
+    }
+    bounds
+}
+
+/// What each step does to relations that stand before it: as it was seen, else as its kind declares.
+fn touched(context: &Context, steps: &[Step]) -> Vec<Touched> {
+    let mut standing = Standing::new(context.whole);
+    let one = |(place, step): (usize, &Step)| {
+        let declared = || standing.touched(&step.statements);
+        let touched = context.seen.get(&(place as u32 + 1)).cloned().unwrap_or_else(declared);
+        standing.pass(step, context.desired);
+        touched
+    };
+    steps.iter().enumerate().map(one).collect()
+}
+
+fn takes_long(touched: &Touched, relation: &str) -> bool {
+    touched.rewrites.contains(relation) || touched.scans.contains(relation)
+}
+
+/// Relations under locks, and what is worked on meanwhile.
+type Held = BTreeMap<String, BTreeSet<String>>;
+
+/// For each step of a transaction the relations that it is the first to lock against others, and what is read or written in full
+/// from then on. A step that works on what it locks says so by itself.
+fn held(works: &[Touched]) -> Vec<Held> {
+    let mut blocked: BTreeMap<&String, LockMode> = BTreeMap::new();
+    let mut all = Vec::new();
+    for (at, work) in works.iter().enumerate() {
+        let mut held = Held::new();
+        for (relation, mode) in work.locks.iter().filter(|(_, m)| m.blocks_writes()) {
+            let as_strong = |m: &LockMode| m.blocks_reads() || !mode.blocks_reads();
+            if blocked.get(relation).is_some_and(as_strong) {
+                continue;
+            }
+            blocked.insert(relation, *mode);
+            let says_itself = |w: &Touched| takes_long(w, relation) && w.locks.get(relation).is_some_and(as_strong);
+            let later = works[at..].iter().filter(|w| !says_itself(w));
+            let over: BTreeSet<String> = later.flat_map(|w| w.rewrites.iter().chain(&w.scans)).cloned().collect();
+            if !over.is_empty() {
+                held.insert(relation.clone(), over);
+            }
+        }
+        all.push(held);
+    }
+    all
+}
+
+fn write_step(
+    context: &Context,
+    place: usize,
+    step: &Step,
+    (work, held, bodies): (&Touched, &Held, &[hazard::Body]),
+) -> PlanStep {
+    let reverse = super::reverse::reverse(context, step);
+    let facts = hazard::Facts {
+        step,
+        locks: &work.locks,
+        rewrites: &work.rewrites,
+        scans: &work.scans,
+        held,
+        // What is put aside comes back by the plan itself.
+        no_way_back: reverse.why.as_deref().filter(|_| reverse.sql.is_none() && !matches!(step.node.op, Op::Save | Op::Restore)),
+        bodies,
+    };
+    let judged = hazard::judge(&facts, &context.whole.sizes);
+    let brief = |relation: &String| !takes_long(work, relation);
+    let locks = work.locks.iter().map(|(r, mode)| LockFact { brief: brief(r), relation: r.clone(), mode: *mode });
     let change = match step.node.op {
         Op::Create => "create",
         Op::Alter | Op::Save | Op::Restore => "alter",
@@ -130,14 +195,15 @@ fn write_step(context: &Context, standing: &Standing, place: usize, step: &Step)
         reason: step.reason.clone(),
         source: (context.source)(&step.node.id),
         after: step.after.iter().map(|(i, s)| (*i as u32 + 1, s.clone())).collect(),
-        locks: locks.into_iter().map(|(relation, mode)| LockFact { brief: brief(&relation), relation, mode }).collect(),
-        rewrites: rewrites.into_iter().collect(),
-        scans: scans.into_iter().collect(),
-        validates: validates.into_iter().collect(),
+        locks: locks.collect(),
+        rewrites: work.rewrites.iter().cloned().collect(),
+        scans: work.scans.iter().cloned().collect(),
+        validates: work.validates.iter().cloned().collect(),
         checks: step.statements.iter().flat_map(|s| s.needs.iter().cloned()).collect(),
-        observed: seen.is_some(),
-        hazards,
-        reverse: super::reverse::reverse(context, step),
+        observed: context.seen.contains_key(&(place as u32 + 1)),
+        hazards: judged.hazards,
+        sizes: judged.sizes,
+        reverse,
         before: definition(context.live, context, step),
         definition: definition(context.desired, context, step),
     }

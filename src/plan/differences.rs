@@ -113,8 +113,8 @@ fn one(page: &mut Page, difference: &Difference, class: usize, options: &Options
     if difference.state == State::Differs && beyond_switches(difference) {
         changed(page, difference, options);
     }
-    for hazard in &difference.hazards {
-        page.marked(COLUMN - 2, Mark::Bang, &format!("{}: {}", hazard.code, hazard.message));
+    for hazard in difference.hazards.iter().filter(|h| h.matters()) {
+        page.marked(COLUMN - 2, Mark::Bang, &hazard.words());
     }
     let (there, back) = if drift { ("repair     ", "reproduce  ") } else { ("there  ", "back   ") };
     statements(page, there, &difference.repair, options);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-use crate::catalog::{Id, Unmanaged, digest};
+use crate::catalog::{Id, Magnitude, Unmanaged, digest};
 use crate::change::Scope;
 use crate::hazard::Hazard;
 pub use crate::report::Source;
@@ -161,6 +161,9 @@ pub struct PlanStep {
     /// What may hurt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hazards: Vec<Hazard>,
+    /// What the size of relations was taken for where it decided about a hazard.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sizes: BTreeMap<String, Magnitude>,
     /// The way back.
     pub reverse: Reverse,
     /// The definition before and after, as SQL, for what is altered or replaced.

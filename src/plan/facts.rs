@@ -98,7 +98,7 @@ pub fn summary(plan: &Plan) -> String {
 
 /// `2 hazards` or `No hazards`.
 pub fn hazards(plan: &Plan) -> String {
-    match plan.steps().map(|s| s.hazards.len()).sum() {
+    match plan.steps().map(|s| s.hazards.iter().filter(|h| h.matters()).count()).sum() {
         0 => "No hazards".to_owned(),
         n => count(n, "hazard"),
     }
@@ -122,7 +122,7 @@ pub fn timed_proof(plan: &Plan) -> String {
 
 /// What `apply` refuses unless it is allowed by name, in order.
 pub fn refused(plan: &Plan) -> Vec<String> {
-    let hazards = plan.steps().flat_map(|s| &s.hazards).filter(|h| h.refused).map(|h| h.code.clone());
+    let hazards = plan.steps().flat_map(|s| &s.hazards).filter(|h| h.refused()).map(|h| h.code.clone());
     let unproven = matches!(plan.proof, Proof::Unproven { .. }).then(|| "unproven".to_owned());
     let fails = answers(plan).iter().any(|a| a.answer.fails()).then(|| "rows".to_owned());
     hazards.chain(unproven).chain(fails).collect::<BTreeSet<_>>().into_iter().collect()

@@ -1,6 +1,7 @@
 //! The plan: what will be done, in which groups, why, and what was proven of it. Pure.
 
 mod answers;
+mod bodies;
 mod build;
 mod compared;
 mod difference;
@@ -8,6 +9,7 @@ pub mod differences;
 mod document;
 mod facts;
 pub mod findings;
+mod ignore;
 mod make;
 mod page;
 mod reverse;
@@ -27,5 +29,6 @@ pub use document::{
     write,
 };
 pub use facts::{count, thousands};
+pub use ignore::Known;
 pub use make::{Made, MakeError, Sides, make, observed};
 pub use standing::Touched;

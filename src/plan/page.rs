@@ -135,6 +135,24 @@ impl Page {
         self.push(&clean(line));
     }
 
+    /// A line of a text with a mark under a part of it; of a long line what is around the mark.
+    pub fn excerpt(&mut self, column: usize, lead: &str, text: &str, mark: std::ops::Range<usize>) {
+        let part = |range: std::ops::Range<usize>| clean(text.get(range).unwrap_or_default());
+        let (before, marked, after) = (part(0..mark.start), part(mark.clone()), part(mark.end..text.len()));
+        let room = self.width.saturating_sub(column + lead.width());
+        let mut before = before.trim_start().to_owned();
+        while before.width() + marked.width().min(room / 2) > room {
+            before.remove(0);
+        }
+        let (pad, gap) = (" ".repeat(column), " ".repeat(lead.width() + before.width()));
+        let mut shown = format!("{before}{marked}{after}");
+        while shown.width() > room {
+            shown.pop();
+        }
+        self.push(&format!("{pad}{lead}{shown}"));
+        self.push(&format!("{pad}{gap}{}", "^".repeat(marked.width().min(room.saturating_sub(before.width())).max(1))));
+    }
+
     /// SQL behind a word. Lines break only where SQL may be broken, so that it can be copied; what cannot be broken is left long.
     pub fn code(&mut self, lead: &str, sql: &str) {
         let hang = " ".repeat(lead.width());

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::build::Context;
 use super::document::Reverse;
 use crate::catalog::{Id, Object};
-use crate::kind::{self, Absorbed};
+use crate::kind::{self, Absorbed, Cost};
 use crate::order::{Op, Step};
 use crate::statement::Statement;
 
@@ -18,7 +18,11 @@ pub fn reverse(context: &Context, step: &Step) -> Reverse {
     let statements = match step.node.op {
         Op::Create => context.desired.get(id).map(|o| (kind::of(id).drop)(&back, o)),
         Op::Alter => match (context.desired.get(id), context.live.get(id)) {
-            (Some(old), Some(new)) => Some((kind::of(id).alter)(&back, old, new, &step.fields)),
+            (Some(old), Some(new)) if alters(old, new, &step.fields) => Some((kind::of(id).alter)(&back, old, new, &step.fields)),
+            (Some(old), Some(new)) if kind::of(id).only_definition => {
+                let drop = (kind::of(id).drop)(&back, old);
+                Some(drop.into_iter().chain(rebuild(context, step, new)).collect())
+            }
             _ => None,
         },
         Op::Save | Op::Restore => None,
@@ -32,6 +36,16 @@ pub fn reverse(context: &Context, step: &Step) -> Reverse {
         _ => None,
     };
     Reverse { sql, why }
+}
+
+/// Whether these fields can be changed in place in this direction: what goes one way may not go the other.
+fn alters(old: &Object, new: &Object, fields: &[String]) -> bool {
+    let cost = |f: &String| kind::of(&old.id).field(f).map(|f| f.cost);
+    fields.iter().all(|f| match cost(f) {
+        Some(Cost::Replace) | None => false,
+        Some(Cost::AlterOrReplace(can_alter)) => can_alter(old, new),
+        Some(_) => true,
+    })
 }
 
 /// Makes a dropped object again: its CREATE with the parts that stand inside, the parts that follow it, and owner, rights and

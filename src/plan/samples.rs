@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::document::{FORMAT, Fingerprints, Group, LockFact, Plan, PlanStep, Proof, Reverse, Source, UnmanagedDifference};
 use crate::catalog::{Catalog, Id};
 use crate::change::Scope;
-use crate::hazard::Hazard;
+use crate::hazard::{Hazard, Level};
 use crate::statement::LockMode;
 
 /// A step with nothing special about it.
@@ -33,6 +33,7 @@ pub fn step(id: u32, phase: &str, change: &str, object: Id, sql: &[&str]) -> Pla
         checks: Vec::new(),
         observed: false,
         hazards: Vec::new(),
+        sizes: BTreeMap::new(),
         reverse: Reverse { sql: None, why: Some("PostgreSQL has no statement that takes this back".into()) },
         before: None,
         definition: None,
@@ -56,7 +57,13 @@ impl PlanStep {
     }
 
     fn hurts(mut self, code: &str, message: &str, refused: bool) -> PlanStep {
-        self.hazards.push(Hazard { code: code.into(), message: message.into(), refused });
+        self.hazards.push(Hazard {
+            level: if refused { Level::Refused } else { Level::Warning },
+            code: code.into(),
+            message: message.into(),
+            at: None,
+            ignored: None,
+        });
         self
     }
 

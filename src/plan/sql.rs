@@ -82,7 +82,7 @@ fn render_step(step: &PlanStep) -> String {
     );
     lines.extend(step.rewrites.iter().map(|r| format!("  rewrites: {r}")));
     lines.extend(step.scans.iter().map(|r| format!("  reads all of: {r}")));
-    lines.extend(step.hazards.iter().map(|h| format!("  ! {}: {}", h.code, h.message)));
+    lines.extend(step.hazards.iter().filter(|h| h.matters()).map(|h| format!("  ! {}", h.words())));
     let comments: String = lines.iter().map(|l| comment(l)).collect();
     let statements: String = step.sql.iter().map(|s| statement(s)).collect();
     format!("\n{comments}{statements}")

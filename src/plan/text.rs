@@ -8,6 +8,7 @@ use super::document::{Plan, PlanStep};
 use super::facts;
 use super::page::{Mark, Page};
 use crate::catalog::Id;
+use crate::hazard::Hazard;
 
 /// Lines of a comparison that are shown of one object.
 pub(super) const COMPARED: usize = 12;
@@ -159,7 +160,7 @@ fn one(
     for scanned in &step.scans {
         page.note(at, &scan(step, scanned));
     }
-    hazards(page, step, columns);
+    hazards(page, step, columns, options);
     for answered in answers.iter().filter(|a| a.step == step.id) {
         match &answered.answer {
             Answer::Holds if !options.verbose => {}
@@ -245,11 +246,14 @@ fn statements(page: &mut Page, step: &PlanStep, at: usize, most: usize) {
     }
 }
 
-fn hazards(page: &mut Page, step: &PlanStep, columns: &Columns) {
-    for hazard in &step.hazards {
-        page.marked(columns.mark(), Mark::Bang, &format!("{}: {}", hazard.code, hazard.message));
+fn hazards(page: &mut Page, step: &PlanStep, columns: &Columns, options: &Options) {
+    for hazard in step.hazards.iter().filter(|h| options.verbose || h.matters()) {
+        page.marked(columns.mark(), Mark::Bang, &hazard.words());
+        if let Some(at) = &hazard.at {
+            page.excerpt(columns.text(), &format!("{}: ", at.place()), &at.text, at.from..at.to);
+        }
     }
-    if let Some(why) = step.reverse.why.as_ref().filter(|_| step.hazards.iter().any(|h| h.refused)) {
+    if let Some(why) = step.reverse.why.as_ref().filter(|_| step.hazards.iter().any(Hazard::refused)) {
         let back = if step.reverse.sql.is_some() { "way back" } else { "no way back" };
         page.note(columns.text(), &format!("{back}: {why}"));
     }

@@ -191,7 +191,7 @@ fn problem(routine: &Routine, statement: Option<&Statement>, error: &ServerError
 
 fn place(statement: &Statement, error: &ServerError) -> Place {
     let first = statement.hints.defines.first().map_or_else(|| statement.place.clone(), |d| d.place.clone());
-    let Some((body, start)) = body(statement) else { return first };
+    let Some((body, start)) = body(&statement.sql) else { return first };
     let at = match (&error.inside, error.context.as_deref().and_then(line_in)) {
         (Some((at, text)), _) if body.starts_with(text.as_str()) => *at,
         (Some((at, text)), _) if body.contains(text.as_str()) => body.find(text.as_str()).unwrap_or(0) + at,
@@ -207,8 +207,7 @@ fn place(statement: &Statement, error: &ServerError) -> Place {
 }
 
 /// The text between the quotes after AS, and its byte in the statement.
-fn body(statement: &Statement) -> Option<(&str, usize)> {
-    let sql = statement.sql.as_str();
+pub fn body(sql: &str) -> Option<(&str, usize)> {
     let mut after_as = false;
     for token in tokens(sql) {
         let text = &sql[token.span.clone()];

@@ -45,6 +45,12 @@ impl Loaded {
         })
     }
 
+    /// How many routines of this name the files define.
+    pub fn routines(&self, parts: &[String]) -> usize {
+        let name = Name::new(Class::Routine, parts.iter().cloned());
+        self.places.range(name..).take_while(|(n, _)| n.class == Class::Routine && n.parts == parts).count()
+    }
+
     /// Where the routine with these argument types (`int4`, `text[]`) is defined, else any of its name.
     pub fn place_of_routine(&self, parts: &[String], args: &[String]) -> Option<&Place> {
         let name = Name { class: Class::Routine, parts: parts.to_vec(), args: args.to_vec() };

@@ -25,6 +25,21 @@ pub enum Reach {
     Heirs,
 }
 
+/// What a change means for people and programs beyond the object itself; `kind` says it from the definitions on both sides.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// Somebody may see or do more than before: a sentence.
+    GivesRights(String),
+    /// Somebody may see or do less than before: a sentence.
+    TakesRights(String),
+    /// A name that code may use goes away.
+    Gone(String),
+    /// What code relies on is another: a sentence.
+    Strains(String),
+    /// Subscribers can no longer tell rows of this table apart.
+    Unidentified(String),
+}
+
 /// What running the reverse would not bring back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "loses", content = "of", rename_all = "kebab-case")]

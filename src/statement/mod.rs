@@ -4,7 +4,7 @@ mod effect;
 mod lock_mode;
 mod row_check;
 
-pub use effect::{Loss, Reach, Transaction};
+pub use effect::{Effect, Loss, Reach, Transaction};
 pub use lock_mode::LockMode;
 pub use row_check::RowCheck;
 

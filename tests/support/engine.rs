@@ -167,7 +167,7 @@ pub fn golden(made: &Made) -> String {
         let how = if group.transactional { "in one transaction" } else { "without a transaction" };
         writeln!(text, "-- group {}, {how}", group.id).unwrap();
         for step in &group.steps {
-            let hazards: String = step.hazards.iter().map(|h| format!(", hazard {}", h.code)).collect();
+            let hazards: String = step.hazards.iter().filter(|h| h.matters()).map(|h| format!(", hazard {}", h.code)).collect();
             writeln!(text, "\n-- {}. {} {}, {}{hazards}", step.id, step.change, step.object, step.phase).unwrap();
             for sql in &step.sql {
                 writeln!(text, "{sql};").unwrap();

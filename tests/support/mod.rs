@@ -8,6 +8,7 @@ pub mod desk;
 pub mod dump;
 pub mod engine;
 pub mod facts;
+pub mod hazard_page;
 pub mod lint_page;
 pub mod load;
 pub mod random;
