@@ -166,7 +166,7 @@ fn what_is_dumped_loads_again() {
             assert!(diff.stdout.to_lowercase().contains("no difference") || diff.stdout.contains("equal"), "{}", diff.stdout);
             d.exits(0, &format!("drift --db $DB --schema {form}"));
             let empty = d.bench.create().await;
-            d.exits(0, &format!("apply --db {} --schema {form}", url(&empty)));
+            d.exits(0, &format!("apply --db {} --schema {form} --allow all", url(&empty)));
             d.exits(0, &format!("diff {} $DB --scope *", url(&empty)));
         }
     });
@@ -228,7 +228,7 @@ fn passwords_are_never_shown() {
         assert_eq!(run(&["plan", "--db", &good, "--format", "sql", "--out", "-"]), 2);
         assert_eq!(run(&["plan", "--db", &keyword, "-vv", "--out", "-"]), 2);
         assert_eq!(run(&["plan", "--env", "p", "-vv", "--out", "-"]), 2);
-        assert_eq!(run(&["apply", "plan.json", "--db", &good, "-vv"]), 0);
+        assert_eq!(run(&["apply", "plan.json", "--db", &good, "-vv", "--allow", "all"]), 0);
         assert_eq!(run(&["drift", "--db", &good, "-vv"]), 0);
         assert_eq!(run(&["snapshot", "--db", &good]), 0);
         assert_eq!(run(&["dump", "--db", &good]), 0);
