@@ -177,7 +177,7 @@ fn hostile_names_go_all_the_way() {
     desk("hostile", async |d| {
         d.place.write("schema/all.sql", RICH);
         d.exits(2, "plan --db $DB --out plan.json");
-        d.exits(0, "apply plan.json --db $DB");
+        d.exits(0, "apply plan.json --db $DB --allow all");
         d.exits(0, "plan --db $DB");
         let changed = RICH.replace("\"MixedCase\" int", "\"MixedCase\" bigint NOT NULL").replace("E'x\\ny'", "E'\\x1b[31m'");
         d.place.write("schema/all.sql", &changed);

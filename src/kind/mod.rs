@@ -62,7 +62,6 @@ mod sequence_owner;
 mod statistics;
 mod table;
 mod trigger;
-mod type_change;
 mod unique;
 mod view;
 mod view_column;

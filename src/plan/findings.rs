@@ -2,30 +2,30 @@
 
 use super::difference::{Difference, State, Topic, differences};
 use super::document::Plan;
-use crate::hazard::RULES;
+use crate::hazard::{self, RULES};
 use crate::report::{Finding, Level, Report, Rule};
 
 /// The level of what `apply` refuses, and of what it does not.
-fn level(refused: bool) -> Level {
-    if refused { Level::Error } else { Level::Warning }
+fn level(of: hazard::Level) -> Level {
+    if of == hazard::Level::Refused { Level::Error } else { Level::Warning }
 }
 
 /// The hazards of a plan, each at the line of its step.
 pub fn hazards(plan: &Plan, of: &str) -> Report {
-    let rule = |r: &&crate::hazard::Rule| Rule {
+    let rule = |r: &&hazard::Rule| Rule {
         code: r.code.to_owned(),
         meaning: r.meaning.to_owned(),
-        help: if r.refused { format!("plumb apply refuses it without --allow {}", r.code) } else { String::new() },
-        level: level(r.refused),
+        help: r.remedy.to_owned(),
+        level: level(r.level),
     };
-    let steps = plan.steps().flat_map(|step| step.hazards.iter().map(move |hazard| (step, hazard)));
-    let finding = |(step, hazard): (&super::PlanStep, &crate::hazard::Hazard)| Finding {
+    let steps = plan.steps().flat_map(|step| step.hazards.iter().filter(|h| h.matters()).map(move |hazard| (step, hazard)));
+    let finding = |(step, hazard): (&super::PlanStep, &hazard::Hazard)| Finding {
         code: hazard.code.clone(),
-        level: level(hazard.refused),
+        level: level(hazard.level),
         message: format!("step {}, {} {}: {}", step.id, step.change, step.object, hazard.message),
         object: step.object.to_string(),
         source: step.source.clone(),
-        ignored: None,
+        ignored: hazard.ignored.as_ref().map(|i| i.reason.clone()),
     };
     Report::new(of, RULES.iter().map(rule).collect(), steps.map(finding).collect())
 }
