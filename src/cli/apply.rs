@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::arguments::ApplyOptions;
 use super::failure::{self, Failure};
-use super::plan::{limits, planned};
+use super::plan::{limits, planned, unread};
 use super::prove::read_plan;
 use super::running::Run;
 use super::side::Side;
@@ -186,7 +186,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
 /// The rows are such that no step fails on them, as far as they can be asked before the first one.
 async fn rows(plan: &Plan, session: &Session, options: &ApplyOptions, workspace: &Workspace) -> Result<(), Failure> {
     let Some(limits) = limits(workspace, true).filter(|_| plan.steps().any(|s| !s.checks.is_empty())) else { return Ok(()) };
-    let answers = ask(&session.client, plan, limits).await.map_err(|e| Failure::from_server("apply::rows", &e))?;
+    let answers = ask(&session.client, plan, limits).await.map_err(unread)?;
     let failing = |a: &&Answered| a.answer.fails();
     let lines: Vec<String> = answers.iter().filter(failing).map(|a| format!("step {}: {}", a.step, a.sentence())).collect();
     if lines.is_empty() || options.allow.iter().any(|a| a == "rows" || a == "all") {

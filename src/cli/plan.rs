@@ -10,7 +10,7 @@ use super::side::{self, Side};
 use super::workspace::Workspace;
 use crate::apply::row_checks::{Limits, ask};
 use crate::exit_code::{DIFFERENCES, DONE};
-use crate::introspect::read_sizes;
+use crate::introspect::{IntrospectError, read_sizes};
 use crate::kind;
 use crate::plan::{self, ANSWERS, Made, Plan, Proof, Sides, make};
 use crate::prove::prove;
@@ -65,9 +65,14 @@ async fn row_checks(workspace: &mut Workspace, live: &Side, plan: &mut Plan) -> 
     let Some(session) = live.session.as_ref().filter(|_| plan.steps().any(|s| !s.checks.is_empty())) else { return Ok(()) };
     let Some(limits) = limits(workspace, false) else { return Ok(()) };
     workspace.progress.stage("asking the live rows");
-    let answers = ask(&session.client, plan, limits).await.map_err(|e| Failure::from_server("plan::rows", &e))?;
+    let answers = ask(&session.client, plan, limits).await.map_err(unread)?;
     plan.observed.insert(ANSWERS.to_owned(), serde_json::to_value(answers).unwrap_or_default());
     Ok(())
+}
+
+/// The connection is lost while the rows are asked for.
+pub fn unread(source: tokio_postgres::Error) -> IntrospectError {
+    IntrospectError::Query { what: "rows that would be in the way".to_owned(), source }
 }
 
 /// How long the live database may be asked about its rows; none when it is not to be asked.

@@ -109,6 +109,9 @@ pub(super) async fn prepare(
         note(id, |leftovers| leftovers.roles.insert(name.clone()));
         if let Err(error) = administrator.client.batch_execute(&claim::create_role(name)).await {
             note(id, |leftovers| leftovers.roles.remove(name)); // somebody else's, if it is there
+            if error.code().is_some_and(|code| ["42710", "23505"].contains(&code.code())) {
+                continue; // another plumb has made it at the same moment
+            }
             return Err(ShadowError::sql(format!("create role {name}"))(error));
         }
     }
