@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 N ?= 1000
-.PHONY: help setup demo test conformance soak bless bench clean
+.PHONY: help setup demo test browser conformance soak bless bench clean
 
 # What tools/setup.sh found or fetched: paths of libclang and of the PostgreSQL servers.
 WITH := . .tools/env.sh &&
@@ -29,6 +29,10 @@ test: ## Formatting, lints and all tests, as CI runs them
 	@$(WITH) cargo clippy --locked --all-targets -- -D warnings
 	@echo "== tests"
 	@$(WITH) cargo test --locked --no-fail-fast
+
+browser: ## The page of a plan in a headless Chromium, which is installed first (about 100 MB)
+	@tools/setup.sh browser
+	@$(WITH) cargo test --locked --test browser -- --nocapture
 
 conformance: ## Every schema and pair of ../shared, and the table docs/conformance.md
 	@tools/setup.sh test

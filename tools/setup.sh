@@ -3,6 +3,7 @@
 #
 #   tools/setup.sh demo    a C compiler, libclang, a PostgreSQL server with psql and pg_dump
 #   tools/setup.sh test    the same, rustfmt and clippy, and a second server: PostgreSQL 16 with pgvector
+#   tools/setup.sh browser the same as test, and Chromium
 #
 # As root with apt-get, packages of the distribution are installed; otherwise everything goes into a cache of the user's
 # own, and nothing else on the machine changes. Running it again does nothing that is done already.
@@ -77,7 +78,7 @@ rust() {
         0.* | 1.[0-9].* | 1.[0-8][0-9].*) fail "cargo is $version; plumb needs Rust 1.90 or newer" "With rustup: rustup update stable" ;;
     esac
     say "Rust: $version"
-    [ "$what" = test ] || return 0
+    [ "$what" != demo ] || return 0
     local part
     for part in fmt clippy; do
         cargo "$part" --version >/dev/null 2>&1 && continue
@@ -222,7 +223,7 @@ servers() {
         say "PostgreSQL: $found (found none of version $oldest to $newest with psql, pg_dump and contrib on this machine)"
     fi
     remember PLUMB_TEST_PG "$found"
-    if [ "$what" != test ]; then
+    if [ "$what" = demo ]; then
         remember PLUMB_PG_BIN "$found" # where plumb itself looks first
         return 0
     fi
@@ -232,12 +233,29 @@ servers() {
     remember PLUMB_PG_BIN "$found:$own"
 }
 
+# --- a browser -------------------------------------------------------------------------------------------------------
+
+browser() {
+    local name found=''
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
+        found=$(command -v "$name") && break
+    done
+    if [ -z "$found" ] && may_apt; then
+        say "Chromium: installing it with apt-get (about 100 MB)"
+        apt_install chromium
+        found=$(command -v chromium)
+    fi
+    [ -n "$found" ] || fail "Chromium is missing" "Install chromium or google-chrome, then run this again."
+    say "Chromium: $found"
+    remember PLUMB_BROWSER "$found"
+}
+
 # --- what the other commands read ------------------------------------------------------------------------------------
 
 remember_line() { printf '%s\n' "$1" >>.tools/env.sh; }
 remember() { remember_line "export $1=$(printf '%q' "$2")"; }
 
-case $what in demo | test) ;; *) fail "setup.sh demo, or setup.sh test" ;; esac
+case $what in demo | test | browser) ;; *) fail "setup.sh demo, setup.sh test, or setup.sh browser" ;; esac
 echo "== setup (cache: $cache)"
 mkdir -p .tools "$cache" || fail "cannot write $cache"
 work=$(mktemp -d "$cache/setup.XXXXXX")
@@ -249,3 +267,4 @@ rust
 compiler
 libclang
 servers
+[ "$what" != browser ] || browser

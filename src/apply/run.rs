@@ -3,6 +3,7 @@
 use std::time::Duration;
 use tokio_postgres::Client;
 
+use crate::plan::sql::SETTINGS;
 use crate::plan::{Group, PlanStep};
 
 /// A step that the server refused.
@@ -44,10 +45,8 @@ pub struct Settings {
 /// The settings of every transaction of a plan: names in plans are qualified, bodies are checked by the proof.
 fn preamble(settings: Settings) -> String {
     let timeout = settings.lock_timeout.map_or(0, |t| t.as_millis());
-    format!(
-        "SET LOCAL search_path = pg_catalog; SET LOCAL check_function_bodies = off; SET LOCAL client_min_messages = warning; \
-         SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {timeout}"
-    )
+    let all: String = SETTINGS.iter().map(|(name, value)| format!("SET LOCAL {name} = {value}; ")).collect();
+    format!("{all}SET LOCAL lock_timeout = {timeout}")
 }
 
 fn failed(step: &PlanStep, sql: &str, error: &tokio_postgres::Error) -> StepFailed {

@@ -18,13 +18,11 @@ use crate::catalog::{Catalog, Magnitude, fingerprint};
 use crate::exit_code::{DONE, IN_PART, REFUSED};
 use crate::introspect::{Seen, introspect_beside, read_sizes};
 use crate::pg::{Session, lock};
+use crate::plan::sql::LOCK_TIMEOUT;
 use crate::plan::text::time;
 use crate::plan::{Answered, Plan, Proof};
 use crate::source::date::day;
 use crate::sql::ident;
-
-/// How long a statement waits for a lock when nobody says so.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The command.
 pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {

@@ -59,6 +59,10 @@ pub enum Command {
     Check(CheckOptions),
     /// Prove a stored plan again.
     Prove(ProveOptions),
+    /// Draw what comes before what in a plan.
+    Graph(GraphOptions),
+    /// Say of one step of a plan why it is there, and why it is where it is.
+    Explain(ExplainOptions),
     /// Write a completion script for a shell.
     Completions {
         /// The shell.
@@ -105,6 +109,10 @@ pub struct PlanOptions {
     /// What to print.
     #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
     pub format: PlanFormat,
+    /// Also write the plan to this file, in the form that its ending names: .md for a pull request, .html for a browser, .sql
+    /// for psql, and .json, .txt, .svg, .dot, .mmd. May be given several times.
+    #[arg(long, value_name = "FILE", value_parser = super::report::parse)]
+    pub report: Vec<super::report::Report>,
     /// Do not prove the plan.
     #[arg(long)]
     pub no_prove: bool,
@@ -126,6 +134,10 @@ pub enum PlanFormat {
     Sarif,
     /// Its hazards for test reports, as JUnit XML.
     Junit,
+    /// For a comment on a pull request.
+    Markdown,
+    /// For a browser: one file with everything in it.
+    Html,
 }
 
 /// `plumb apply`.
@@ -275,6 +287,40 @@ pub struct ProveOptions {
     pub shadow: Option<String>,
 }
 
+/// `plumb graph`.
+#[derive(Args, Debug)]
+pub struct GraphOptions {
+    /// The plan; without one, a plan is made.
+    pub plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub database: Database,
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = GraphFormat::Dot)]
+    pub format: GraphFormat,
+}
+
+/// The forms of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// For Graphviz.
+    Dot,
+    /// For Markdown of code hosts.
+    Mermaid,
+    /// A picture.
+    Svg,
+}
+
+/// `plumb explain`.
+#[derive(Args, Debug)]
+pub struct ExplainOptions {
+    /// The plan.
+    pub plan: PathBuf,
+    /// The step: its number, or its object's name or a part of it.
+    pub step: String,
+}
+
 /// `2s`, `500ms`, `1m`, or seconds.
 fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -308,7 +354,8 @@ impl Arguments {
             Command::Dump(o) => &o.database,
             Command::Snapshot(o) => &o.database,
             Command::Prove(o) => &o.database,
-            Command::Diff(_) | Command::Check(_) | Command::Completions { .. } => return None,
+            Command::Graph(o) => &o.database,
+            Command::Diff(_) | Command::Check(_) | Command::Explain(_) | Command::Completions { .. } => return None,
         };
         database.env.as_deref()
     }

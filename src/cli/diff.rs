@@ -39,7 +39,7 @@ pub async fn run(options: &DiffOptions, workspace: &mut Workspace) -> Outcome {
     failure::print(&match options.format {
         DiffFormat::Text => differences::render(&made.plan, &text_options),
         DiffFormat::Json => differences::json(&made.plan),
-        DiffFormat::Sql => plan::sql::render(&made.plan),
+        DiffFormat::Sql => plan::sql::render(&made.plan, workspace.config.lock_timeout),
     })?;
     Ok(if made.plan.is_empty() { DONE } else { DIFFERENCES })
 }

@@ -6,11 +6,14 @@ mod check;
 mod diff;
 mod drift;
 mod dump;
+mod explain;
 mod failure;
 mod findings;
+mod graph;
 mod plan;
 mod progress;
 mod prove;
+mod report;
 mod running;
 mod side;
 mod snapshot;
@@ -111,6 +114,8 @@ async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
         Command::Snapshot(options) => snapshot::run(options, workspace).await,
         Command::Check(options) => check::run(options, workspace).await,
         Command::Prove(options) => prove::run(options, workspace).await,
+        Command::Graph(options) => graph::run(options, workspace).await,
+        Command::Explain(options) => explain::run(options, workspace),
         Command::Completions { shell } => {
             use clap::CommandFactory;
             clap_complete::generate(*shell, &mut Arguments::command(), "plumb", &mut std::io::stdout());

@@ -164,13 +164,17 @@ pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
     if let Some(path) = &saved {
         write_file(path, &plan::write(plan))?;
     }
+    let shown = shown(workspace, &planned, options, saved);
     let text = match options.format {
         PlanFormat::Json => plan::write(plan),
         PlanFormat::Sarif => sarif(&plan::findings::hazards(plan, &planned.live.name)),
         PlanFormat::Junit => junit(&plan::findings::hazards(plan, &planned.live.name)),
-        PlanFormat::Sql => plan::sql::render(plan),
-        PlanFormat::Text => plan::text::render(plan, &text_options(workspace, &planned, options, saved)),
+        PlanFormat::Sql => plan::sql::render(plan, shown.lock_timeout),
+        PlanFormat::Text => plan::text::render(plan, &shown),
+        PlanFormat::Markdown => plan::markdown::render(plan, &shown),
+        PlanFormat::Html => plan::html::render(plan, &shown),
     };
+    super::report::write(&options.report, plan, &shown)?;
     super::failure::print(&text)?;
     let code = if plan.is_empty() { DONE } else { DIFFERENCES };
     // The process ends now: giving large catalogs back piece by piece would take a tenth of its time.
@@ -178,8 +182,8 @@ pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
     Ok(code)
 }
 
-fn text_options(workspace: &Workspace, planned: &Planned, options: &PlanOptions, saved: Option<PathBuf>) -> plan::text::Options {
-    plan::text::Options {
+fn shown(workspace: &Workspace, planned: &Planned, options: &PlanOptions, saved: Option<PathBuf>) -> plan::Options {
+    plan::Options {
         color: workspace.color,
         width: super::terminal::width(std::io::stdout()),
         target: planned.live.name.clone(),
@@ -188,6 +192,7 @@ fn text_options(workspace: &Workspace, planned: &Planned, options: &PlanOptions,
         environment: options.database.env.clone(),
         saved: saved.map(|p| p.display().to_string()),
         verbose: workspace.progress.verbose(),
+        lock_timeout: workspace.config.lock_timeout,
     }
 }
 

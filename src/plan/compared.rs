@@ -47,7 +47,17 @@ fn words(old: &str, new: &str) -> Difference {
         (start, end) if whole(start, end).1.len().max(whole(start, end).0.len()) <= LITERAL => whole(start, end),
         _ => whole(start, end),
     };
-    Difference::Words { old, new }
+    let (old, new) = balanced(&old, &new);
+    Difference::Words { old: old.to_owned(), new: new.to_owned() }
+}
+
+/// Both without the bracket at their end when neither has its beginning.
+fn balanced<'a>(old: &'a str, new: &'a str) -> (&'a str, &'a str) {
+    let open = |text: &str| text.matches('(').count() < text.matches(')').count();
+    match (old.strip_suffix(')'), new.strip_suffix(')')) {
+        (Some(a), Some(b)) if open(old) && open(new) && !a.is_empty() && !b.is_empty() => (a, b),
+        _ => (old, new),
+    }
 }
 
 /// The range of words grown to whole literals: half a literal does not read well.
@@ -93,6 +103,8 @@ mod tests {
         assert_eq!(compare("a b c", "a x c"), Difference::Words { old: "b".into(), new: "x".into() });
         let whole = Difference::Words { old: "'old and tried'".into(), new: "'old and new'".into() };
         assert_eq!(compare("COMMENT ON t IS 'old and tried'", "COMMENT ON t IS 'old and new'"), whole);
+        let label = Difference::Words { old: "'b'".into(), new: "'b', 'c'".into() };
+        assert_eq!(compare("ENUM ('a', 'b')", "ENUM ('a', 'b', 'c')"), label);
         assert_eq!(compare("a a", "a a a"), Difference::Words { old: String::new(), new: "a".into() });
     }
 

@@ -8,8 +8,6 @@ use super::facts;
 use crate::catalog::Id;
 use crate::hazard::Hazard;
 
-/// Classes that say who may do what.
-const RIGHTS: &[&str] = &["policy", "grant", "owner", "default privileges"];
 /// Fields of a table that switch its policies on.
 const SWITCHES: &[&str] = &["row_security", "force_row_security"];
 /// Words of a definition that decide whose rights are used: class, word.
@@ -149,7 +147,7 @@ fn topic(step: &PlanStep, live: Option<&str>, wanted: Option<&str>) -> Topic {
     let switched = class == "table" && step.fields.iter().any(|f| SWITCHES.contains(&f.as_str()));
     let words = WORDS.iter().filter(|(of, _)| *of == class);
     let said = words.into_iter().any(|(_, word)| setting(live, word) != setting(wanted, word));
-    if RIGHTS.contains(&class) || switched || said { Topic::Security } else { Topic::Structure }
+    if facts::RIGHTS.contains(&class) || switched || said { Topic::Security } else { Topic::Structure }
 }
 
 /// A word of a definition with what is set to it, outside the body.

@@ -5,12 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::answers::answers;
 use super::compared::{Difference, compare};
 use super::document::{Plan, PlanStep, Proof};
+use super::page::Mark;
 use crate::catalog::Id;
+use crate::hazard::Hazard;
 use crate::sql::ident;
 use crate::statement::LockMode;
 
 /// The beginning of the reason of what is only taken down and built up again.
 const RESTS: &str = "it rests on";
+/// Classes that say who may do what.
+pub const RIGHTS: &[&str] = &["policy", "grant", "owner", "default privileges"];
+/// The phases in their order.
+const PHASES: &[&str] = &["expand", "migrate", "contract"];
 
 /// The name of an object without its class: `tenant_isolation on public.documents`, `of table public.t` for an owner.
 pub fn name(id: &Id) -> String {
@@ -96,12 +102,53 @@ pub fn summary(plan: &Plan) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// `2 hazards` or `No hazards`.
+/// How many objects change; one that is rebuilt counts once.
+pub fn changes(plan: &Plan) -> usize {
+    plan.steps().count() - rebuilt(plan).len()
+}
+
+/// The hazards of a step that whoever reads the plan has to see without asking for more.
+pub fn hazards_of(step: &PlanStep) -> impl Iterator<Item = &Hazard> {
+    step.hazards.iter().filter(|h| h.matters())
+}
+
+/// Whether there are such.
+pub fn hurts(step: &PlanStep) -> bool {
+    hazards_of(step).next().is_some()
+}
+
+/// What a hazard says besides its code, with what the files say to it and the line that it is about.
+pub fn message(hazard: &Hazard) -> String {
+    let words = hazard.words();
+    let words = words.strip_prefix(&format!("{}: ", hazard.code)).unwrap_or(&words);
+    hazard.at.as_ref().map_or(words.to_owned(), |at| format!("{words} (in {} of {})", at.place(), at.of))
+}
+
+/// `2 hazards: loses-rows, rewrites`, or `no hazards`.
 pub fn hazards(plan: &Plan) -> String {
-    match plan.steps().map(|s| s.hazards.iter().filter(|h| h.matters()).count()).sum() {
-        0 => "No hazards".to_owned(),
-        n => count(n, "hazard"),
+    let codes: BTreeSet<&str> = plan.steps().flat_map(hazards_of).map(|h| h.code.as_str()).collect();
+    match plan.steps().flat_map(hazards_of).count() {
+        0 => "no hazards".to_owned(),
+        n => format!("{}: {}", count(n, "hazard"), codes.into_iter().collect::<Vec<_>>().join(", ")),
     }
+}
+
+/// The phases that the plan has, in the order in which they are told: expand, migrate, contract, and what else a plan may say.
+pub fn phases(plan: &Plan) -> Vec<&str> {
+    let mut phases: Vec<&str> = Vec::new();
+    for phase in plan.steps().map(|s| s.phase.as_str()) {
+        if !phases.contains(&phase) {
+            phases.push(phase);
+        }
+    }
+    phases.sort_by_key(|phase| PHASES.iter().position(|p| p == phase).unwrap_or(PHASES.len()));
+    phases
+}
+
+/// Whether the steps of a phase stand together. Where they do not, only their numbers say in which order they run.
+pub fn phases_in_turn(plan: &Plan) -> bool {
+    let phases = phases(plan);
+    plan.steps().map(|step| phases.iter().position(|p| *p == step.phase)).is_sorted()
 }
 
 /// What was proven, as a sentence with its full stop; the same plan gives the same sentence.
@@ -178,6 +225,12 @@ pub fn difference(step: &PlanStep) -> Difference {
     }
 }
 
+/// Whether changed lines are nothing but the statements of the step, which then say it shorter.
+pub fn said(step: &PlanStep, lines: &[(Option<Mark>, String)]) -> bool {
+    let changed = lines.iter().filter_map(|(mark, line)| mark.map(|m| (m, line.trim_end_matches(';'))));
+    changed.eq(step.sql.iter().map(|sql| (Mark::Plus, sql.as_str())))
+}
+
 /// Whether two statements say the same thing of different values, so that a comparison by words reads well.
 pub fn alike(old: &str, new: &str) -> bool {
     old.split(' ').zip(new.split(' ')).take_while(|(a, b)| a == b).count() >= 3
@@ -204,6 +257,13 @@ pub fn because(reason: &str) -> String {
         },
         None => reason.to_owned(),
     }
+}
+
+/// What a new column is: its type and what else stands behind its name.
+pub fn column(step: &PlanStep) -> Option<&str> {
+    let only = step.sql.first().filter(|_| step.change == "create" && step.object.class() == "column")?;
+    let added = format!(" ADD COLUMN {} ", ident(step.object.base()));
+    only.split_once(&added).map(|(_, what)| what)
 }
 
 /// The names of changed fields for a person: `using, row security`.

@@ -4,19 +4,34 @@ mod answers;
 mod bodies;
 mod build;
 mod compared;
+mod definition;
 mod difference;
 pub mod differences;
 mod document;
+pub mod explain;
 mod facts;
 pub mod findings;
+pub mod graph;
+pub mod html;
 mod ignore;
+mod known;
 mod make;
+pub mod markdown;
+mod markup;
+mod notes;
+mod options;
 mod page;
 mod reverse;
 pub mod sql;
 mod standing;
 pub mod text;
 
+#[cfg(test)]
+mod hostile_samples;
+#[cfg(test)]
+mod markdown_tests;
+#[cfg(test)]
+mod picture_tests;
 #[cfg(test)]
 mod render_tests;
 #[cfg(test)]
@@ -31,4 +46,5 @@ pub use document::{
 pub use facts::{count, thousands};
 pub use ignore::Known;
 pub use make::{Made, MakeError, Sides, make, observed};
+pub use options::Options;
 pub use standing::Touched;

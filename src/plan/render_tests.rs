@@ -83,12 +83,12 @@ fn colour_changes_no_text() {
 
 #[test]
 fn a_script_for_psql() {
-    insta::assert_snapshot!(sql::render(&realistic()));
+    insta::assert_snapshot!(sql::render(&realistic(), None));
 }
 
 #[test]
 fn nothing_leaves_its_comment() {
-    let script = sql::render(&hostile());
+    let script = sql::render(&hostile(), None);
     insta::assert_snapshot!(script);
     assert!(!script.contains('\r'));
 }

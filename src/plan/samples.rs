@@ -233,6 +233,10 @@ pub fn realistic() -> Plan {
     steps[5].fields = vec!["privileges".into()];
     steps[7].scans = vec!["public.orders".into()];
     steps[7].rewrites = vec!["public.orders".into()];
+    steps[8].after = vec![(9, "view public.revenue goes before column public.orders.total changes its type".into())];
+    steps[9].after = vec![(9, "view public.revenue uses column public.orders.legacy_code now".into())];
+    steps[7].after = vec![(9, "view public.revenue uses column public.orders.total now".into())];
+    steps[8].after.push((10, "view public.revenue needs column public.orders.total, says pg_depend".into()));
     steps[9].reverse = Reverse {
         sql: Some(vec!["ALTER TABLE public.orders ADD COLUMN legacy_code text".into()]),
         why: Some("it brings back the definition, not what it held".into()),

@@ -6,35 +6,18 @@ use super::answers::{Answer, Answered, answers};
 use super::compared::Difference;
 use super::document::{Plan, PlanStep};
 use super::facts;
+use super::known::{known, mark, reading, source};
+use super::notes;
 use super::page::{Mark, Page};
 use crate::catalog::Id;
 use crate::hazard::Hazard;
 
+pub use super::options::Options;
+
+/// The longest name of a column with what the column is.
+const COLUMN: usize = 64;
 /// Lines of a comparison that are shown of one object.
 pub(super) const COMPARED: usize = 12;
-/// Lines of one summary that are shown.
-const LISTED: usize = 8;
-
-/// How a plan is shown, and what it does not know of itself.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Whether marks are coloured.
-    pub color: bool,
-    /// Columns of the terminal; at most 100 are used.
-    pub width: usize,
-    /// The live side: `app on db.internal`.
-    pub target: String,
-    /// Its server: `PostgreSQL 16.4`.
-    pub server: String,
-    /// The wanted side: `schema/`.
-    pub schema: String,
-    /// The environment of the configuration, if one was named.
-    pub environment: Option<String>,
-    /// Where the plan was written to, if it was.
-    pub saved: Option<String>,
-    /// Whether everything is shown: statements, reasons, whole comparisons.
-    pub verbose: bool,
-}
 
 /// The plan as text, ending with a line break. `observed.proof_seconds`, `observed.elapsed_seconds` and `observed.objects` are shown
 /// where they are known.
@@ -48,8 +31,7 @@ pub fn render(plan: &Plan, options: &Options) -> String {
     }
     page.blank();
     locks(&mut page, plan, options);
-    transactions(&mut page, plan);
-    leftovers(&mut page, plan, options);
+    notes::transactions(plan).iter().chain(&notes::leftovers(plan, options)).for_each(|note| page.say(note));
     next(&mut page, plan, options);
     page.finish().trim_end().to_owned() + "\n"
 }
@@ -68,7 +50,7 @@ pub fn one_line(text: &str) -> String {
 }
 
 fn head(page: &mut Page, plan: &Plan, options: &Options) {
-    let answer = format!("Plan {}: {}. {}.", plan.short_id(), facts::summary(plan), facts::hazards(plan));
+    let answer = format!("Plan {}: {}; {}.", plan.short_id(), facts::summary(plan), facts::hazards(plan));
     let proof = facts::timed_proof(plan);
     if answer.len() + 1 + proof.len() <= page.width {
         page.say(&format!("{answer} {proof}"));
@@ -76,11 +58,7 @@ fn head(page: &mut Page, plan: &Plan, options: &Options) {
         page.say(&answer);
         page.say(&proof);
     }
-    let place = match &options.environment {
-        Some(environment) => format!("{environment} ({}, {})", options.target, options.server),
-        None => format!("{} ({})", options.target, options.server),
-    };
-    page.say(&format!("For {place}, from {}.", options.schema));
+    page.say(&format!("For {}, from {}.", options.place(), options.schema));
 }
 
 fn nothing(page: &mut Page, plan: &Plan, options: &Options) {
@@ -118,14 +96,12 @@ fn steps(page: &mut Page, plan: &Plan, options: &Options) {
     let columns = Columns::of(plan);
     let rebuilt = facts::rebuilt(plan);
     let answers = answers(plan);
-    let mut phase = "";
-    for step in plan.steps() {
-        if step.phase != phase {
-            page.blank();
-            page.say(&step.phase);
-            phase = &step.phase;
+    for phase in facts::phases(plan) {
+        page.blank();
+        page.say(phase);
+        for step in plan.steps().filter(|s| s.phase == phase) {
+            one(page, plan, step, &columns, &rebuilt, &answers, options);
         }
-        one(page, plan, step, &columns, &rebuilt, &answers, options);
     }
 }
 
@@ -142,8 +118,10 @@ fn one(
 ) {
     let lead = format!(" {:>number$}  ", step.id, number = columns.number);
     let name = format!("{:class$} {}", step.object.class(), facts::name(&step.object), class = columns.class);
-    let source = step.source.as_ref().map_or(String::new(), |s| format!("{}:{}", s.file, s.line));
-    page.titled(&lead, mark(step), &name, &source);
+    // A column says what it is where that needs no more than its line.
+    let what = facts::column(step).filter(|what| !what.contains('\n') && name.len() + what.len() <= COLUMN);
+    let name = what.map_or(name.clone(), |what| format!("{name}  {what}"));
+    page.titled(&lead, mark(step), &name, &source(step).unwrap_or_default());
     let at = columns.text();
     let other = match rebuilt.get(&step.object) {
         Some((dropped, made)) if *dropped == step.id => {
@@ -158,7 +136,7 @@ fn one(
     };
     changed(page, step, other, at, options);
     for scanned in &step.scans {
-        page.note(at, &scan(step, scanned));
+        page.note(at, &format!("reads {}", reading(step, scanned)));
     }
     hazards(page, step, columns, options);
     for answered in answers.iter().filter(|a| a.step == step.id) {
@@ -173,23 +151,6 @@ fn one(
     }
 }
 
-fn mark(step: &PlanStep) -> Mark {
-    match step.change.as_str() {
-        "create" => Mark::Plus,
-        "drop" => Mark::Minus,
-        _ => Mark::Tilde,
-    }
-}
-
-fn scan(step: &PlanStep, relation: &str) -> String {
-    let meanwhile = step.locks.iter().find(|l| l.relation == relation).map_or("blocks nobody", |l| match l.mode {
-        mode if mode.blocks_reads() => "blocks reads and writes meanwhile",
-        mode if mode.blocks_writes() => "blocks writes meanwhile",
-        _ => "blocks nobody",
-    });
-    format!("reads all of {relation}, {meanwhile}")
-}
-
 /// What changes: per field the old and the new words, or changed lines of the definition, or else the statements. For what is
 /// made again after `dropped`, how it differs from what that was.
 fn changed(page: &mut Page, step: &PlanStep, dropped: Option<&PlanStep>, at: usize, options: &Options) {
@@ -200,15 +161,21 @@ fn changed(page: &mut Page, step: &PlanStep, dropped: Option<&PlanStep>, at: usi
     };
     match difference {
         Difference::Words { old, new } => words(page, &fields, at, (&old, &new)),
+        Difference::Lines(lines) if facts::said(step, &lines) => statements(page, step, at, most),
         Difference::Lines(lines) => {
             if !fields.is_empty() {
                 page.note(at, &fields);
             }
             listed(page, at, &lines, most);
         }
-        Difference::None if step.change == "alter" && !options.verbose => statements(page, step, at, most),
+        Difference::None if shows_statements(step) && !options.verbose => statements(page, step, at, most),
         Difference::None => {}
     }
+}
+
+/// Whether the name of a step says too little without its statements: changes without a comparison, and who may do what.
+fn shows_statements(step: &PlanStep) -> bool {
+    step.change == "alter" || (step.change == "create" && facts::RIGHTS.contains(&step.object.class()))
 }
 
 fn words(page: &mut Page, fields: &str, at: usize, (old, new): (&str, &str)) {
@@ -261,77 +228,34 @@ fn hazards(page: &mut Page, step: &PlanStep, columns: &Columns, options: &Option
 
 /// Everything else that is known of a step.
 fn verbose(page: &mut Page, step: &PlanStep, at: usize) {
-    page.labelled(at, "why  ", &step.reason);
-    for (earlier, sentence) in &step.after {
-        page.labelled(at, "after", &format!("step {earlier}: {sentence}"));
+    for (label, text) in known(step).iter().filter(|(label, _)| *label != "source") {
+        page.labelled(at, &format!("{label:6}"), text);
     }
-    for lock in &step.locks {
-        page.labelled(at, "lock ", &format!("{} on {}", lock.mode, lock.relation));
+    for (earlier, sentence) in &step.after {
+        page.labelled(at, "after ", &format!("step {earlier}: {sentence}"));
     }
     for sql in &step.sql {
-        page.code(&format!("{}sql    ", " ".repeat(at)), &format!("{sql};"));
+        page.code(&format!("{}sql     ", " ".repeat(at)), &format!("{sql};"));
     }
     match &step.reverse.sql {
-        Some(back) => back.iter().for_each(|sql| page.code(&format!("{}back   ", " ".repeat(at)), &format!("{sql};"))),
-        None => page.labelled(at, "back ", step.reverse.why.as_deref().unwrap_or("there is none")),
+        Some(back) => back.iter().for_each(|sql| page.code(&format!("{}back    ", " ".repeat(at)), &format!("{sql};"))),
+        None => page.labelled(at, "back  ", step.reverse.why.as_deref().unwrap_or("there is none")),
     }
 }
 
 fn locks(page: &mut Page, plan: &Plan, options: &Options) {
-    let blocking = facts::blocking(plan);
-    let steps = |list: &[u32]| format!("step{} {}", if list.len() == 1 { "" } else { "s" }, facts::numbers(list));
-    match blocking.as_slice() {
+    match notes::locks(plan).as_slice() {
         [] if plan.is_empty() => {}
         [] => page.say("Locks that block someone: none."),
-        [one] => {
-            let words = format!("{} on {}, {} ({})", one.mode, one.relation, one.whom(), steps(&one.steps));
-            page.say(&format!("Locks that block someone: {words}."));
-        }
+        [one] => page.say(&format!("Locks that block someone: {one}.")),
         list => {
             page.say("Locks that block someone:");
-            let most = if options.verbose { usize::MAX } else { LISTED };
-            for one in list.iter().take(most) {
-                page.note(2, &format!("{} on {}, {} ({})", one.mode, one.relation, one.whom(), steps(&one.steps)));
-            }
+            let most = if options.verbose { usize::MAX } else { notes::LISTED };
+            list.iter().take(most).for_each(|one| page.note(2, one));
             if list.len() > most {
                 page.note(2, &format!("… {} (--verbose shows all)", facts::count(list.len() - most, "more relation")));
             }
         }
-    }
-}
-
-/// How the steps are cut, when there is more than one transaction.
-fn transactions(page: &mut Page, plan: &Plan) {
-    if plan.groups.len() < 2 {
-        return;
-    }
-    let groups = plan.groups.iter().map(|g| {
-        let steps: Vec<u32> = g.steps.iter().map(|s| s.id).collect();
-        format!("{}{}", facts::numbers(&steps), if g.transactional { "" } else { " (outside a transaction)" })
-    });
-    let groups: Vec<String> = groups.collect();
-    page.say(&format!("Committed {} times: steps {}.", groups.len(), groups.join("; ")));
-}
-
-/// What the plan does not do: never silent.
-fn leftovers(page: &mut Page, plan: &Plan, options: &Options) {
-    let most = if options.verbose { usize::MAX } else { 3 };
-    facts::unmanaged_sentences(plan, &options.target, &options.schema, options.verbose).iter().for_each(|s| page.say(s));
-    if !plan.pending.is_empty() {
-        let list: Vec<String> = plan.pending.iter().map(|p| format!("{} {}", p.change, p.object)).collect();
-        page.say(&format!("Left for another phase: {} ({}).", facts::count(list.len(), "step"), facts::some_of(&list, most)));
-    }
-    if !plan.outside_scope.is_empty() && (!plan.is_empty() || options.verbose) {
-        let words = facts::count(plan.outside_scope.len(), "object");
-        page.say(&format!("Outside scope: {words} ({}).", facts::some_of(&plan.outside_scope, most)));
-    }
-    let roles = facts::roles(plan);
-    if !roles.is_empty() {
-        let most = if options.verbose { usize::MAX } else { LISTED };
-        page.say(&format!("Roles that have to exist: {}.", facts::some_of(&roles, most)));
-    }
-    for warning in &plan.warnings {
-        page.say(&format!("Warning: {warning}"));
     }
 }
 
@@ -341,15 +265,13 @@ fn next(page: &mut Page, plan: &Plan, options: &Options) {
         return;
     }
     page.blank();
-    let Some(saved) = &options.saved else {
+    let (Some(saved), Some(words)) = (&options.saved, options.apply(plan)) else {
         return page.say("Not saved. To keep it and run it: plumb plan --out FILE");
     };
     page.say(&format!("Saved as {saved}. To run it:"));
-    let environment = options.environment.iter().map(|e| format!("--env {}", shell(e)));
-    let allowed = facts::refused(plan).into_iter().map(|code| format!("--allow {}", shell(&code)));
-    let parts: Vec<String> = environment.chain(allowed).collect();
-    let mut line = format!("  plumb apply {}", shell(saved));
-    for part in parts {
+    let mut words = words.into_iter();
+    let mut line = format!("  {}", words.next().unwrap_or_default());
+    for part in words {
         // A broken line must still be one command.
         if line.len() + part.len() + 3 > page.width {
             page.command(&format!("{line} \\"));
@@ -358,10 +280,4 @@ fn next(page: &mut Page, plan: &Plan, options: &Options) {
         line = format!("{line} {part}");
     }
     page.command(&line);
-}
-
-/// A word as a shell takes it.
-fn shell(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }

@@ -1,0 +1,60 @@
+//! What is known of one step, as one list: a fact that is added here stands in every output.
+
+use super::document::PlanStep;
+use super::page::Mark;
+
+/// Something that can be known of a step.
+pub struct Known {
+    /// What it is called before its text.
+    pub label: &'static str,
+    /// Its texts, one for each time that it holds.
+    pub of: fn(&PlanStep) -> Vec<String>,
+}
+
+/// Everything but the statements, the steps before and after, the hazards and the way back, which have forms of their own.
+pub static KNOWN: &[Known] = &[
+    Known { label: "why", of: |step| vec![step.reason.clone()] },
+    Known { label: "source", of: |step| source(step).into_iter().collect() },
+    Known { label: "lock", of: locks },
+    Known { label: "writes", of: |step| step.rewrites.iter().map(|r| format!("all of {r} anew")).collect() },
+    Known { label: "reads", of: |step| step.scans.iter().map(|r| reading(step, r)).collect() },
+];
+
+/// All that is known of a step, label and text.
+pub fn known(step: &PlanStep) -> Vec<(&'static str, String)> {
+    KNOWN.iter().flat_map(|known| (known.of)(step).into_iter().map(|text| (known.label, text))).collect()
+}
+
+/// Where the wanted definition stands: `schema/orders.sql:14`.
+pub fn source(step: &PlanStep) -> Option<String> {
+    step.source.as_ref().map(|s| format!("{}:{}", s.file, s.line))
+}
+
+/// The sign of a step's change.
+pub fn mark(step: &PlanStep) -> Mark {
+    match step.change.as_str() {
+        "create" => Mark::Plus,
+        "drop" => Mark::Minus,
+        _ => Mark::Tilde,
+    }
+}
+
+fn locks(step: &PlanStep) -> Vec<String> {
+    let whom = |lock: &super::LockFact| match lock.mode {
+        mode if mode.blocks_reads() => ", blocks reads and writes",
+        mode if mode.blocks_writes() => ", blocks writes",
+        _ => "",
+    };
+    let brief = |lock: &super::LockFact| if lock.brief { ", brief" } else { "" };
+    step.locks.iter().map(|l| format!("{} on {}{}{}", l.mode, l.relation, whom(l), brief(l))).collect()
+}
+
+/// `all of public.orders, blocks writes meanwhile`.
+pub fn reading(step: &PlanStep, relation: &str) -> String {
+    let meanwhile = step.locks.iter().find(|l| l.relation == relation).map_or("blocks nobody", |l| match l.mode {
+        mode if mode.blocks_reads() => "blocks reads and writes meanwhile",
+        mode if mode.blocks_writes() => "blocks writes meanwhile",
+        _ => "blocks nobody",
+    });
+    format!("all of {relation}, {meanwhile}")
+}

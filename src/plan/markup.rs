@@ -1,0 +1,28 @@
+//! Texts of strangers inside HTML and SVG.
+
+use super::page::steers;
+use std::fmt::Write;
+
+/// A text as HTML shows it, on one line or on several: nothing in it is markup, ends an attribute, or turns the reading direction.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            '\n' | '\t' => escaped.push(c),
+            '\r' => escaped.push_str("\\r"),
+            c if steers(c) => drop(write!(escaped, "\\u{{{:x}}}", c as u32)),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// A text on one line.
+pub fn line(text: &str) -> String {
+    escape(&super::page::clean(text))
+}

@@ -1,0 +1,55 @@
+//! What is said of a plan as a whole below its steps, as sentences: who is blocked, what is committed when, and what it does not do.
+
+use super::document::Plan;
+use super::facts;
+use super::options::Options;
+
+/// Names that are given of a list.
+const NAMED: usize = 3;
+/// Roles that are named, and relations that block.
+pub const LISTED: usize = 8;
+
+/// Who is blocked by what, one sentence for each relation, the strongest lock first.
+pub fn locks(plan: &Plan) -> Vec<String> {
+    let steps = |list: &[u32]| format!("step{} {}", if list.len() == 1 { "" } else { "s" }, facts::numbers(list));
+    let one = |b: &facts::Blocking| format!("{} on {}, {} ({})", b.mode, b.relation, b.whom(), steps(&b.steps));
+    facts::blocking(plan).iter().map(one).collect()
+}
+
+/// How the steps are cut, when there is more than one transaction, and whether the phases run in turn.
+pub fn transactions(plan: &Plan) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !facts::phases_in_turn(plan) {
+        notes.push("The steps run in the order of their numbers, across the phases.".to_owned());
+    }
+    let group = |g: &super::Group| {
+        let steps: Vec<u32> = g.steps.iter().map(|s| s.id).collect();
+        format!("{}{}", facts::numbers(&steps), if g.transactional { "" } else { " (outside a transaction)" })
+    };
+    if plan.groups.len() > 1 {
+        let groups: Vec<String> = plan.groups.iter().map(group).collect();
+        notes.push(format!("Committed {} times: steps {}.", groups.len(), groups.join("; ")));
+    }
+    notes
+}
+
+/// What the plan does not do: never silent.
+pub fn leftovers(plan: &Plan, options: &Options) -> Vec<String> {
+    let most = if options.verbose { usize::MAX } else { NAMED };
+    let mut notes = facts::unmanaged_sentences(plan, &options.target, &options.schema, options.verbose);
+    if !plan.pending.is_empty() {
+        let list: Vec<String> = plan.pending.iter().map(|p| format!("{} {}", p.change, p.object)).collect();
+        notes.push(format!("Left for another phase: {} ({}).", facts::count(list.len(), "step"), facts::some_of(&list, most)));
+    }
+    if !plan.outside_scope.is_empty() && (!plan.is_empty() || options.verbose) {
+        let words = facts::count(plan.outside_scope.len(), "object");
+        notes.push(format!("Outside scope: {words} ({}).", facts::some_of(&plan.outside_scope, most)));
+    }
+    let roles = facts::roles(plan);
+    if !roles.is_empty() {
+        let most = if options.verbose { usize::MAX } else { LISTED };
+        notes.push(format!("Roles that have to exist: {}.", facts::some_of(&roles, most)));
+    }
+    notes.extend(plan.warnings.iter().map(|warning| format!("Warning: {warning}")));
+    notes
+}

@@ -1,0 +1,28 @@
+// What a person does on the page of a plan; the title says at the end what came of it.
+const said = [];
+const panel = document.getElementById("panel"), view = document.getElementById("view");
+const node = (id) => view.querySelector(`[data-step="${id}"] a`);
+const box = () => view.querySelector("svg").getAttribute("viewBox");
+const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+const at = (kind, x, y) => new PointerEvent(kind, { pointerId: 1, button: 0, clientX: x, clientY: y, bubbles: true });
+node(2).dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
+said.push(panel.dataset.step + location.hash);
+panel.querySelector(".close").click();
+said.push(panel.hidden + location.hash + document.activeElement.closest("[data-step]").dataset.step);
+const tabs = [...view.querySelectorAll("a")].filter((a) => a.getAttribute("tabindex") === "0").length;
+for (const key of ["ArrowRight", "ArrowLeft", "ArrowDown"]) if (document.activeElement === node(2)) press(key);
+said.push(tabs + (document.activeElement === node(2) ? "same" : "moved"));
+document.querySelector('.step a[href="#step-1"], .hazards a, .step .body a')?.click();
+said.push(panel.hidden ? "closed" : "open");
+press("Escape");
+said.push(panel.hidden ? "closed" : "open");
+document.querySelector('[data-zoom="fit"]').click();
+const whole = box();
+document.querySelector('[data-zoom="in"]').click();
+document.querySelector('[data-zoom="in"]').click();
+const near = box();
+view.dispatchEvent(at("pointerdown", 200, 200));
+window.dispatchEvent(at("pointermove", 120, 200));
+window.dispatchEvent(at("pointerup", 120, 200));
+said.push(whole !== near ? "zooms" : "stays", near !== box() ? "pans" : "stays");
+document.title = said.join(" ");
