@@ -66,7 +66,7 @@ fn the_script_runs_in_psql_and_ends_where_the_plan_says() {
         let run = psql(d, "plan.sql");
         assert!(run.status.success(), "{}\n{}", words(&run), d.place.read("plan.sql"));
         d.exits(0, "drift --db $DB");
-        assert!(d.exits(0, "apply plan.json --db $DB").stdout.contains("is applied already"));
+        assert!(d.exits(0, "apply plan.json --db $DB --allow all").stdout.contains("is applied already"));
         assert_eq!(d.number("SELECT count(*) FROM public.notes WHERE amount = 2.5").await, 1);
         // And back, from the files of the beginning.
         d.place.write("back/all.sql", BEFORE);
@@ -80,7 +80,8 @@ fn the_script_runs_in_psql_and_ends_where_the_plan_says() {
 #[test]
 fn the_script_gives_way_and_leaves_nothing_behind() {
     desk("gives_way", async |d| {
-        d.sql("CREATE TABLE users (id bigint PRIMARY KEY); BEGIN; LOCK TABLE users IN ACCESS SHARE MODE").await;
+        d.sql("CREATE TABLE users (id bigint PRIMARY KEY)").await;
+        d.sql("BEGIN; LOCK TABLE users IN ACCESS SHARE MODE").await;
         d.place.write("schema/users.sql", &format!("{TABLE}CREATE TABLE before_it (id int);"));
         d.place.write("plumb.toml", "lock_timeout = \"300ms\"\n");
         d.exits(2, "plan --db $DB --out - --report plan.sql");
