@@ -1,6 +1,7 @@
 //! What is known of one step, as one list: a fact that is added here stands in every output.
 
 use super::document::PlanStep;
+use super::facts;
 use super::page::Mark;
 
 /// Something that can be known of a step.
@@ -13,7 +14,7 @@ pub struct Known {
 
 /// Everything but the statements, the steps before and after, the hazards and the way back, which have forms of their own.
 pub static KNOWN: &[Known] = &[
-    Known { label: "why", of: |step| vec![step.reason.clone()] },
+    Known { label: "why", of: |step| vec![facts::because(&step.reason)] },
     Known { label: "source", of: |step| source(step).into_iter().collect() },
     Known { label: "lock", of: locks },
     Known { label: "writes", of: |step| step.rewrites.iter().map(|r| format!("all of {r} anew")).collect() },

@@ -40,7 +40,7 @@ pub fn render(plan: &Plan, options: &Options) -> String {
     let share = room * 2 / 5;
     let (hazards, cut) = blocks::hazards(plan, &mut room, share);
     said(&mut left, cut, "hazard");
-    let share = room / 2;
+    let share = room * 2 / 3;
     let (table, cut) = table::table(plan, &mut room, share);
     said(&mut left, cut, "row");
     let definitions = Definitions::of(plan);

@@ -44,10 +44,25 @@ impl Columns {
         for arrow in arrows {
             made.arrow(*arrow, bend);
         }
-        for item in 0..made.sizes.len() {
+        for item in made.in_depth() {
             made.order[made.column[item]].push(item);
         }
         made
+    }
+
+    /// All items, each followed by what hangs on it: a tree that is put down in this order has no crossing.
+    fn in_depth(&self) -> Vec<usize> {
+        let mut seen = vec![false; self.sizes.len()];
+        let mut items = Vec::with_capacity(self.sizes.len());
+        let mut open: Vec<usize> = (0..self.sizes.len()).rev().collect();
+        while let Some(item) = open.pop() {
+            if !std::mem::replace(&mut seen[item], true) {
+                items.push(item);
+                // Taken from the end: what is on the right first, in its own order.
+                open.extend(self.joined[0][item].iter().chain(&self.joined[1][item]).rev());
+            }
+        }
+        items
     }
 
     fn arrow(&mut self, (from, to): (usize, usize), bend: bool) {
