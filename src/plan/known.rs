@@ -19,6 +19,8 @@ pub static KNOWN: &[Known] = &[
     Known { label: "lock", of: locks },
     Known { label: "writes", of: |step| step.rewrites.iter().map(|r| format!("all of {r} anew")).collect() },
     Known { label: "reads", of: |step| step.scans.iter().map(|r| reading(step, r)).collect() },
+    Known { label: "checks", of: |step| step.validates.iter().map(|c| format!("all rows against {c}")).collect() },
+    Known { label: "needs", of: |step| step.checks.iter().map(|c| c.condition.clone()).collect() },
 ];
 
 /// All that is known of a step, label and text.

@@ -40,6 +40,18 @@ fn the_marker_is_the_same_for_every_plan_of_a_target() {
     assert_eq!(marker.as_deref(), Some("<!-- plumb:plan ________details___svg__h1_out__h1_____ -->"));
 }
 
+#[test]
+fn rows_in_the_way_are_counted_and_not_shown() {
+    let mut plan = realistic();
+    let answer = super::Answer::Broken(3, vec!["secret".into()]);
+    let answered = super::Answered { step: 10, condition: "every row of public.orders has a total".into(), answer };
+    plan.observed.insert(super::ANSWERS.into(), serde_json::to_value([answered]).expect("serializes"));
+    let said = "would fail: every row of";
+    for text in [render(&plan, &options()), super::html::render(&plan, &options())] {
+        assert!(text.contains(said) && text.contains("3 rows would be in the way") && !text.contains("secret"));
+    }
+}
+
 /// What a code host makes of it: texts that are no code, codes, cells for each row, and HTML.
 #[derive(Default)]
 struct Read {

@@ -1,5 +1,6 @@
 //! What is said of a plan as a whole below its steps, as sentences: who is blocked, what is committed when, and what it does not do.
 
+use super::answers::{Answer, Answered, answers};
 use super::document::Plan;
 use super::facts;
 use super::options::Options;
@@ -14,6 +15,21 @@ pub fn locks(plan: &Plan) -> Vec<String> {
     let steps = |list: &[u32]| format!("step{} {}", if list.len() == 1 { "" } else { "s" }, facts::numbers(list));
     let one = |b: &facts::Blocking| format!("{} on {}, {} ({})", b.mode, b.relation, b.whom(), steps(&b.steps));
     facts::blocking(plan).iter().map(one).collect()
+}
+
+/// What would fail on the rows that stand, and what was not asked. Without the rows' keys and values: these notes go to places where
+/// more people read than may read the table.
+pub fn rows(plan: &Plan) -> Vec<String> {
+    let one = |a: Answered| match a.answer {
+        Answer::Holds => None,
+        Answer::Broken(rows, _) => {
+            let rows = facts::count(usize::try_from(rows).unwrap_or_default(), "row");
+            Some(format!("Step {} would fail: {}, and {rows} would be in the way.", a.step, a.condition))
+        }
+        Answer::Refused(_) => Some(format!("Step {} would fail: {}, and a value does not.", a.step, a.condition)),
+        Answer::Unknown(why) => Some(format!("Step {}: not asked whether {}: {why}.", a.step, a.condition)),
+    };
+    answers(plan).into_iter().filter_map(one).collect()
 }
 
 /// How the steps are cut, when there is more than one transaction, and whether the phases run in turn.

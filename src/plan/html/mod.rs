@@ -103,7 +103,8 @@ fn hazards(plan: &Plan) -> String {
         };
         facts::hazards_of(step).map(one).collect()
     };
-    let items: String = plan.steps().map(item).collect();
+    let rows: String = notes::rows(plan).iter().map(|row| format!("<li>{}</li>\n", line(row))).collect();
+    let items: String = plan.steps().map(item).collect::<String>() + &rows;
     if items.is_empty() {
         return String::new();
     }
