@@ -10,6 +10,7 @@ use super::compare::{Action, Blocked, Change, Changes, rebuilt};
 pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
     let torn = |c: &&Change| c.retype || matches!(c.action, Action::Drop | Action::Replace);
     part_indexes(changes, desired, whole);
+    late_checks(changes, desired, whole);
     let mut todo: Vec<Id> = changes.list.values().filter(torn).map(|c| c.id.clone()).collect();
     let mut retyped_only: Vec<(Id, Id)> = Vec::new();
     while let Some(id) = todo.pop() {
@@ -100,6 +101,25 @@ fn part_indexes(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
     for (parent, because) in parents {
         if let (Some(old), Some(new)) = (whole.get(&parent), desired.get(&parent)) {
             changes.list.insert(parent, rebuilt(old, new, &because));
+        }
+    }
+}
+
+/// A new heir has its parent table's check as a valid one from the start. Where it is wanted NOT VALID there too, the parent's comes
+/// once more, after the heir.
+fn late_checks(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
+    let made = |table: &Id| changes.list.get(table).is_some_and(|c| matches!(c.action, Action::Create | Action::Replace));
+    let heirs = changes.list.values().filter_map(|c| c.new.as_ref()).filter(|check| {
+        let heir = check.parent.as_ref().filter(|table| made(table)).and_then(|table| desired.get(table));
+        let late = check.id.class() == "check" && check.flag("inherited") && check.flag("not_valid");
+        late && heir.is_some_and(|table| table.definition.contains_key("inherits"))
+    });
+    let mut todo: Vec<(Id, Id)> = heirs.map(|check| (check.id.clone(), check.id.clone())).collect();
+    while let Some((check, because)) = todo.pop() {
+        let parents = desired.uses(&check).iter().filter(|(_, d)| *d == Dependency::Inherited);
+        todo.extend(parents.map(|(parent, _)| (parent.clone(), because.clone())));
+        if let (Some(old), Some(new)) = (whole.get(&check), desired.get(&check).filter(|new| !new.flag("inherited"))) {
+            changes.list.insert(check, rebuilt(old, new, &because));
         }
     }
 }
