@@ -186,6 +186,11 @@ async fn replayed(session: &Session, around: &Catalog, object: &Object) -> Resul
     client.batch_execute("BEGIN; SET LOCAL check_function_bodies = off").await.ok();
     let gone = dropped(client, &context, object).await;
     if !gone {
+        // A partition has no column of its own.
+        let partition = object.parent.as_ref().and_then(|table| around.get(&table.as_class("partition")));
+        if let Some(partition) = partition.filter(|_| object.id.class() == "column") {
+            dropped(client, &context, partition).await;
+        }
         // What stays because its parent's does (a member of a partition) goes with that, and is made again by itself.
         for above in ancestors(around, &object.id) {
             dropped(client, &context, above).await;
