@@ -196,14 +196,18 @@ fn overloads(graph: &Graph, list: &mut Vec<Edge>) {
 
 /// A REVOKE on a table takes the grants on its columns away, so these are given after.
 fn column_grants(graph: &Graph, list: &mut Vec<Edge>) {
-    for node in graph.nodes.iter().filter(|n| n.id.class() == "grant" && n.op != Op::Drop) {
+    for node in graph.nodes.iter().filter(|n| n.id.class() == "grant") {
         let Some(of) = node.id.of() else { continue };
         let owner = Id::satellite("owner", of);
         let sentence = || format!("{owner} decides whose rights are the owner's");
         push(list, graph.node(Op::Alter, &owner), Some(node.clone()), false, sentence);
+        for column in graph.desired.children(of).map(|c| &c.id).filter(|id| graph.node(Op::Drop, id).is_some()) {
+            let sentence = || format!("{} gives those on {column} again", node.id);
+            push(list, graph.node(Op::Create, column), Some(node.clone()), false, sentence);
+        }
         let Some(table) = graph.desired.get(of).and_then(|o| o.parent.clone()) else { continue };
         let grant = Id::satellite("grant", &table);
-        for op in [Op::Create, Op::Alter, Op::Drop] {
+        for op in [Op::Create, Op::Alter, Op::Drop].into_iter().filter(|_| node.op != Op::Drop) {
             let sentence = || format!("{grant} takes grants on columns away");
             push(list, graph.node(op, &grant), Some(node.clone()), true, sentence);
         }

@@ -185,12 +185,7 @@ async fn replayed(session: &Session, around: &Catalog, object: &Object) -> Resul
     let context = Context { live: around, desired: around, absorbed: &nothing };
     client.batch_execute("BEGIN; SET LOCAL check_function_bodies = off").await.ok();
     let gone = dropped(client, &context, object).await;
-    if !gone {
-        // A partition has no column of its own.
-        let partition = object.parent.as_ref().and_then(|table| around.get(&table.as_class("partition")));
-        if let Some(partition) = partition.filter(|_| object.id.class() == "column") {
-            dropped(client, &context, partition).await;
-        }
+    if !gone && !detached(client, &context, object).await {
         // What stays because its parent's does (a member of a partition) goes with that, and is made again by itself.
         for above in ancestors(around, &object.id) {
             dropped(client, &context, above).await;
@@ -206,6 +201,13 @@ async fn replayed(session: &Session, around: &Catalog, object: &Object) -> Resul
     let read = if made { read_one(session, &object.id).await } else { Ok(None) };
     client.batch_execute("ROLLBACK").await.ok();
     read
+}
+
+/// Drops a partition's column, which is its table's until it is detached; whether it was one.
+async fn detached(client: &Client, context: &Context<'_>, object: &Object) -> bool {
+    let partition = object.parent.as_ref().and_then(|table| context.live.get(&table.as_class("partition")));
+    let Some(partition) = partition.filter(|_| object.id.class() == "column") else { return false };
+    dropped(client, context, partition).await && dropped(client, context, object).await
 }
 
 /// Drops it in the transaction that runs, with whatever rests on it: nothing of that stays.
