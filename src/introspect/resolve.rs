@@ -137,10 +137,11 @@ impl Resolver {
         {
             parts.entry((dependent.0, dependent.1)).or_default().push((referenced.0, referenced.1));
         }
+        // As far up as it goes: what a foreign key is to each partition hangs on what it is to the one above.
         let is_part = |key: &(u32, u32)| {
-            let mut level = vec![*key];
-            for _ in 0..4 {
-                level = level.iter().filter_map(|k| parts.get(k)).flatten().copied().collect();
+            let (mut level, mut seen) = (vec![*key], HashSet::new());
+            while !level.is_empty() {
+                level = level.iter().filter_map(|k| parts.get(k)).flatten().copied().filter(|k| seen.insert(*k)).collect();
                 if level.iter().any(|k| known.contains(k)) {
                     return true;
                 }
