@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::constraint::{COMMON, INDEX, add, alter_index, index_marks, query, remove};
-use super::{Absorbed, BASE, Carried, Cost, Kind, Space, expression, field, on_table, reads_as};
+use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Space, expression, field, on_table, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
 
@@ -31,6 +31,14 @@ fn element(object: &Object) -> String {
     format!("CONSTRAINT {} {}", ident(object.id.base()), object.read::<Exclusion>().definition)
 }
 
+/// Whether another exclusion of the table says the same, but perhaps for its storage parameters: one CREATE TABLE makes one of two
+/// such constraints.
+fn twin(context: &Context, object: &Object) -> bool {
+    let says = |o: &Object| o.text("definition").split(" WITH (").next().map(str::to_owned);
+    let first = |o: &Object| o.id.class() == "exclusion" && o.id < object.id && says(o) == says(object);
+    object.parent.as_ref().is_some_and(|t| context.desired.children(t).any(first))
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "exclusion",
@@ -52,7 +60,10 @@ pub static KIND: Kind = Kind {
     },
     alter: |context, old, new, changed| alter_index(context, old, new, changed),
     drop: remove,
-    element: Some(|_, o| (!o.flag("clustered") && !o.flag("replica_identity")).then(|| element(o))),
+    element: Some(|context, o| {
+        let whole = !o.flag("clustered") && !o.flag("replica_identity") && !twin(context, o);
+        whole.then(|| element(o))
+    }),
     absorbed: Absorbed::Inside,
     spaces: &[Space::Constraint, Space::Relation],
     carried: Carried::Always,

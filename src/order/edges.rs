@@ -201,7 +201,9 @@ fn column_grants(graph: &Graph, list: &mut Vec<Edge>) {
         let owner = Id::satellite("owner", of);
         let sentence = || format!("{owner} decides whose rights are the owner's");
         push(list, graph.node(Op::Alter, &owner), Some(node.clone()), false, sentence);
-        for column in graph.desired.children(of).map(|c| &c.id).filter(|id| graph.node(Op::Drop, id).is_some()) {
+        let anew =
+            |id: &&Id| id.class() == "column" && graph.node(Op::Drop, id).is_some() && graph.node(Op::Create, of).is_none();
+        for column in graph.desired.children(of).map(|c| &c.id).filter(anew) {
             let sentence = || format!("{} gives those on {column} again", node.id);
             push(list, graph.node(Op::Create, column), Some(node.clone()), false, sentence);
         }

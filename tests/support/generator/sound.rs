@@ -127,7 +127,7 @@ impl Model {
                 let theirs = self.items.get(target).map_or(item.within, |t| t.within);
                 let inward = theirs != item.within && self.root(theirs) == self.root(item.within);
                 // "cannot determine element type", says the server.
-                let bounded = types.iter().any(|t| matches!(t, Type::Array(of) if **of == Type::Plain("varchar(20)")));
+                let bounded = types.iter().any(|t| matches!(t, Type::Array(of) if self.type_sql(of).contains('(')));
                 distinct && !inward && !bounded && table.is_some() && columns.iter().all(here) && types == wanted
             }
             What::Index(index) => self.bend_index(item.within, index, &inside),
