@@ -237,7 +237,9 @@ fn main() {
                     if i >= count {
                         break;
                     }
-                    found.lock().unwrap().extend(run(seed + i, effort, &known).inspect(report));
+                    // Not in one expression with the lock, which would be held while the pair runs.
+                    let failed = run(seed + i, effort, &known).inspect(report);
+                    found.lock().unwrap().extend(failed);
                     if (i + 1).is_multiple_of(100) {
                         println!("  {} of {count}, {:.0} s ...", i + 1, started.elapsed().as_secs_f64());
                     }
