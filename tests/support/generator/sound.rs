@@ -149,7 +149,8 @@ impl Model {
                 self.view(item.within).is_some_and(|v| self.sources(v).contains(source))
             }
             What::Trigger { function, timing, of, when, statement, enabled } => {
-                of.retain(here);
+                let mut seen = BTreeSet::new();
+                of.retain(|k| here(k) && seen.insert(*k));
                 let computed = |k: Key| self.column(k).is_some_and(|c| c.generated.is_some());
                 when.take_if(|e| *statement || !here(&e.column) || computed(e.column));
                 if let Some(table) = table {
