@@ -80,6 +80,8 @@ impl Resolver {
                 'P' | 'S' if same_class => Dependency::Inherited,
                 'P' | 'S' => continue,
                 'a' | 'i' if a.class() == "table" && b.class() == "table" => continue,
+                // What only the index of a constraint uses (its condition) does not take the constraint along.
+                'a' if a.class() == "exclusion" && self.exact(*dependent).is_none() => Dependency::Normal,
                 'a' | 'i' | 'x' => Dependency::Auto,
                 _ => Dependency::Normal,
             };

@@ -16,7 +16,7 @@ pub enum Carried {
 
 /// Types that compare with each other, so that a foreign key survives while only one of its sides has changed.
 const FAMILIES: &[&[&str]] = &[
-    &["smallint", "integer", "bigint", "numeric"],
+    &["smallint", "integer", "bigint"],
     &["text", "character varying", "character"],
     &["timestamp without time zone", "timestamp with time zone", "date"],
     &["real", "double precision"],

@@ -136,7 +136,9 @@ fn parts(graph: &Graph, list: &mut Vec<Edge>) {
         let Some(parent) = parent else { continue };
         let sentence = || format!("{} is part of {parent}", node.id);
         // What default privileges give to something new and nobody wants is taken away when it stands.
-        let of_new = node.id.of().and_then(|of| graph.node(Op::Create, of)).filter(|_| node.op == Op::Drop);
+        let remade = |of: &Id| graph.changes.list.get(of).is_some_and(|c| c.remade);
+        let anew = |of: &Id| graph.node(Op::Create, of).or_else(|| graph.node(Op::Alter, of).filter(|_| remade(of)));
+        let of_new = node.id.of().and_then(anew).filter(|_| node.op == Op::Drop);
         if of_new.is_some() {
             push(list, of_new, Some(node.clone()), false, sentence);
         } else if node.op == Op::Drop {
@@ -198,9 +200,11 @@ fn overloads(graph: &Graph, list: &mut Vec<Edge>) {
 fn column_grants(graph: &Graph, list: &mut Vec<Edge>) {
     for node in graph.nodes.iter().filter(|n| n.id.class() == "grant") {
         let Some(of) = node.id.of() else { continue };
-        let owner = Id::satellite("owner", of);
-        let sentence = || format!("{owner} decides whose rights are the owner's");
-        push(list, graph.node(Op::Alter, &owner), Some(node.clone()), false, sentence);
+        for owned in [Some(of), graph.desired.get(of).and_then(|o| o.parent.as_ref())].into_iter().flatten() {
+            let owner = Id::satellite("owner", owned);
+            let sentence = || format!("{owner} decides whose rights are the owner's");
+            push(list, graph.node(Op::Alter, &owner), Some(node.clone()), false, sentence);
+        }
         let anew =
             |id: &&Id| id.class() == "column" && graph.node(Op::Drop, id).is_some() && graph.node(Op::Create, of).is_none();
         for column in graph.desired.children(of).map(|c| &c.id).filter(anew) {
