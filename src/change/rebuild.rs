@@ -187,7 +187,9 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
     if dependency == Dependency::Inherited && taken_along(changes, whole, id, dependent) {
         return Verdict::Rebuilt;
     }
-    let altered = changes.list.get(dependent).is_some_and(|c| matches!(c.action, Action::Alter(_)));
+    // A foreign key that is validated rests on the key that it rested on before.
+    let lets_go = dependent.class() != "foreign key";
+    let altered = lets_go && changes.list.get(dependent).is_some_and(|c| matches!(c.action, Action::Alter(_)));
     let still_used = desired.uses(dependent).iter().any(|(u, _)| u == id);
     if kind::of(dependent).holds_rows || altered && !still_used {
         return Verdict::Stays;

@@ -162,7 +162,8 @@ impl Model {
     }
 
     fn visit(&self, key: Key, done: &mut Vec<Key>, open: &mut Vec<Key>) -> Result<(), Vec<Key>> {
-        if done.contains(&key) {
+        // What is named and gone is let go of in the next round of `settle`.
+        if done.contains(&key) || !self.items.contains_key(&key) {
             return Ok(());
         }
         if open.contains(&key) {
