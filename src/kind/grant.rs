@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::default_privileges::initial;
 use super::privileges::{OWNER, PUBLIC, Privileges, Target, changes, effects};
 use super::{Absorbed, BASE, Carried, Context, Cost, Kind, field, reads_as};
-use crate::catalog::{Id, Object};
+use crate::catalog::{Catalog, Id, Object};
 use crate::sql::ident;
 use crate::statement::{Effect, Statement};
 
@@ -79,15 +79,56 @@ fn between(context: &Context, object: &Object, old: &Privileges, new: &Privilege
     let Some(target) = target(context, object) else { return Vec::new() };
     let mut statements: Vec<Statement> =
         changes(&passed_on(old, &target.owner), new, &target).into_iter().map(Statement::new).collect();
-    // Whoever is a member of a role that may pass the privileges on revokes in its name, and nothing was given in that. What lies
-    // in a schema the owner may not reach.
-    let schema = object.id.of().is_some_and(|of| of.class() == "schema");
-    let passes_on = old.iter().any(|(to, set)| to != OWNER && set.iter().any(|p| p.ends_with('*')));
-    if schema && passes_on && target.owner != context.live.role && statements.iter().any(|s| s.sql.starts_with("REVOKE")) {
-        statements.insert(0, Statement::new(format!("SET LOCAL ROLE {}", ident(&target.owner))));
-        statements.push(Statement::new("RESET ROLE"));
+    // Whoever is a member of a role that may pass the privileges on revokes in its name, and nothing was given in that.
+    let revokes = statements.iter().any(|s| s.sql.starts_with("REVOKE"));
+    let passed = passes_on(old) || above(context, object).is_some_and(|o| passes_on(&o.read::<Grant>().privileges));
+    if revokes && passed && target.owner != context.live.role {
+        in_name_of_owner(context, object, &target.owner, &mut statements);
     }
     statements
+}
+
+/// Whether somebody may give on what he was given.
+fn passes_on(privileges: &Privileges) -> bool {
+    privileges.iter().any(|(to, set)| to != OWNER && set.iter().any(|p| p.ends_with('*')))
+}
+
+/// For a column's rights: those on its table as they are, which go for the column too.
+fn above<'a>(context: &Context<'a>, object: &Object) -> Option<&'a Object> {
+    let of = object.id.of().filter(|of| matches!(of.class(), "column" | "view column"))?;
+    let table = context.live.get(of)?.parent.as_ref()?;
+    context.live.get(&Id::satellite("grant", table))
+}
+
+/// Runs statements as the owner, who may use the schema for as long as that takes.
+fn in_name_of_owner(context: &Context, object: &Object, owner: &str, statements: &mut Vec<Statement>) {
+    let schema = object.id.of().filter(|of| of.class() != "schema").map(|of| Id::new("schema", [of.first()]));
+    let sides = [context.live, context.desired];
+    // The right itself as the plan has it must not go with the one that is lent.
+    let own = |schema: &Id| sides.iter().any(|side| owns(side, schema, owner) || may_use(side, schema, owner));
+    let open = |schema: &Id| {
+        let on = |side: &&Catalog| [owner, PUBLIC].iter().any(|to| may_use(side, schema, to)) || owns(side, schema, owner);
+        sides.iter().all(on)
+    };
+    let closed = schema.filter(|schema| !open(schema));
+    if closed.as_ref().is_some_and(own) {
+        return;
+    }
+    let role = ident(owner);
+    let lend = closed.as_ref().map(|s| Statement::new(format!("GRANT USAGE ON SCHEMA {} TO {role}", s.sql())));
+    let back = closed.as_ref().map(|s| Statement::new(format!("REVOKE USAGE ON SCHEMA {} FROM {role}", s.sql())));
+    let first = lend.into_iter().chain([Statement::new(format!("SET LOCAL ROLE {role}"))]);
+    *statements = first.chain(std::mem::take(statements)).chain([Statement::new("RESET ROLE")]).chain(back).collect();
+}
+
+fn owns(side: &Catalog, schema: &Id, role: &str) -> bool {
+    side.get(&Id::satellite("owner", schema)).is_some_and(|o| o.text("role") == role)
+}
+
+/// Whether a role, or PUBLIC, is given the use of a schema.
+fn may_use(side: &Catalog, schema: &Id, role: &str) -> bool {
+    let given = side.get(&Id::satellite("grant", schema)).map(|g| g.read::<Grant>().privileges).unwrap_or_default();
+    given.get(role).is_some_and(|set| set.iter().any(|p| p.trim_end_matches('*') == "USAGE"))
 }
 
 /// The old privileges under the new owner: with the object it takes over those of the old one, and keeps its own.

@@ -132,7 +132,10 @@ pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement>
             continue;
         }
         let through = text_like(new_type);
-        let sql = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {new_type} USING {name}::{through}::{new_type}");
+        // Without a word about it the column has the type's collation from then on.
+        let collation = Some(column.text("collation")).filter(|c| !c.is_empty());
+        let collate = collation.map_or(String::new(), |c| format!(" COLLATE {c}"));
+        let sql = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {new_type}{collate} USING {name}::{through}::{new_type}");
         let retyped = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).heirs();
         statements.push(if same_text(context, id) { retyped.scan(table) } else { retyped.rewrite(table) });
     }

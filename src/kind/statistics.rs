@@ -50,6 +50,7 @@ pub static KIND: Kind = Kind {
         let dropped = Statement::new(format!("DROP STATISTICS {}", o.id.sql()));
         vec![dropped.lock(o.text("table"), LockMode::ShareUpdateExclusive)]
     },
-    carried: Carried::Always,
+    // The server makes them anew with the columns' types, and forgets whose they were.
+    carried: Carried::Never,
     ..BASE
 };

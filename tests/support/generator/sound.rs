@@ -228,8 +228,9 @@ impl Model {
     pub fn callable(&self, function: Key, column: Key, immutable: bool) -> bool {
         self.function(function).is_some_and(|f| {
             let first = f.args.first().is_some_and(|a| self.resolve(&a.1) == self.type_of(column));
-            // Whoever owns the table of an index has to be allowed to call it.
-            let open = !immutable || self.items.get(&function).is_some_and(|i| !i.closed);
+            // Whoever owns the table of an index has to be allowed to call it, and to read what it reads.
+            let reads = f.reads.is_some() || f.calls.is_some();
+            let open = !immutable || !reads && self.items.get(&function).is_some_and(|i| !i.closed);
             first && open && f.returns == 0 && (!immutable || f.volatility == 0)
         })
     }
