@@ -100,10 +100,11 @@ pub fn remake(context: &Context, word: &str, old: &Object, create: Statement) ->
     statements
 }
 
-/// Whether a type is a domain over text before and after, whose values are the same bytes.
+/// Whether a type is a domain over text afterwards, and over text of any length before: its values are the same bytes.
 fn same_text(context: &Context, id: &Id) -> bool {
-    let text = |c: &Catalog| c.get(id).is_some_and(|d| d.text("type") == "text" && !d.flag("not_null"));
-    id.class() == "domain" && text(context.live) && text(context.desired)
+    let base = |c: &Catalog| c.get(id).filter(|d| !d.flag("not_null")).map(|d| d.text("type").to_owned()).unwrap_or_default();
+    let (before, after) = (base(context.live), base(context.desired));
+    id.class() == "domain" && after == "text" && (before == "text" || before.starts_with("character varying"))
 }
 
 /// Moves every column that uses the type or collation `id` over to the one that has taken its name, or to text.

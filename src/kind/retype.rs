@@ -3,7 +3,7 @@
 use super::column::Column;
 use super::relation::is_enum;
 use super::type_change::{narrows, rewrites, widens};
-use super::{Context, row_checks};
+use super::{Context, carries, row_checks};
 use crate::catalog::{Id, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
@@ -68,9 +68,12 @@ fn rests_on(context: &Context, column: &Id) -> bool {
 /// refer, which are read.
 fn keys_on(context: &Context, column: &Id) -> Vec<(String, bool)> {
     let keys = context.live.used_by(column).iter().filter(|(user, _)| user.class() == "foreign key");
-    let stay =
-        keys.filter(|(key, _)| context.live.get(key).map(|o| &o.definition) == context.desired.get(key).map(|o| &o.definition));
-    let ends = stay.filter_map(|(key, _)| Some((key.table_sql(), context.live.get(key)?.text("referenced").to_owned())));
+    let (old, new) = (context.live.get(column), context.desired.get(column));
+    // Those that the server cannot rebuild have gone before.
+    let carried = |key: &Object| old.zip(new).is_some_and(|(old, new)| carries(key, old, new));
+    let same = |key: &&Object| context.desired.get(&key.id).is_some_and(|wanted| wanted.definition == key.definition);
+    let stay = keys.filter_map(|(key, _)| context.live.get(key)).filter(|key| same(key) && carried(key));
+    let ends = stay.map(|key| (key.id.table_sql(), key.text("referenced").to_owned()));
     let own = column.table_sql();
     ends.map(|(from, to)| if from == own { (to, false) } else { (from, true) }).collect()
 }

@@ -177,7 +177,8 @@ pub static KIND: Kind = Kind {
                 .loses(Loss::Position(name)),
         ]
     },
-    spaces: &[Space::Relation],
+    // The server looks for a type of that name too, though a sequence makes none.
+    spaces: &[Space::Relation, Space::Type],
     effects: super::effects::gone,
     ..BASE
 };

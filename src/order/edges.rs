@@ -205,8 +205,8 @@ fn column_grants(graph: &Graph, list: &mut Vec<Edge>) {
             let sentence = || format!("{owner} decides whose rights are the owner's");
             push(list, graph.node(Op::Alter, &owner), Some(node.clone()), false, sentence);
         }
-        let anew =
-            |id: &&Id| id.class() == "column" && graph.node(Op::Drop, id).is_some() && graph.node(Op::Create, of).is_none();
+        let given = |id: &Id| id.class() == "column" && graph.desired.contains(&Id::satellite("grant", id));
+        let anew = |id: &&Id| given(id) && graph.node(Op::Drop, id).is_some() && graph.node(Op::Create, of).is_none();
         for column in graph.desired.children(of).map(|c| &c.id).filter(anew) {
             let sentence = || format!("{} gives those on {column} again", node.id);
             push(list, graph.node(Op::Create, column), Some(node.clone()), false, sentence);

@@ -37,7 +37,13 @@ pub fn nasty() -> Plan {
         step.after = if n == 0 { Vec::new() } else { vec![(id - 1, format!("because {name}"))] };
         step.reverse.why = Some((*name).to_owned());
         step.scans = vec![(*name).to_owned()];
-        step.hazards = vec![Hazard { code: "loses-rows".into(), message: format!("rows of {name} are lost"), level: Level::Refused, at: None, ignored: None }];
+        step.hazards = vec![Hazard {
+            code: "loses-rows".into(),
+            message: format!("rows of {name} are lost"),
+            level: Level::Refused,
+            at: None,
+            ignored: None,
+        }];
         step.locks =
             vec![super::LockFact { relation: (*name).to_owned(), mode: LockMode::AccessExclusive, brief: n.is_multiple_of(2) }];
         step.source = Some(super::Source { file: format!("schema/{name}.sql"), line: id as usize });
@@ -67,8 +73,13 @@ pub fn large(count: u32) -> Plan {
             }
         };
         if step.change == "drop" {
-            step.hazards =
-                vec![Hazard { code: "loses-rows".into(), message: format!("all rows of old.{table} are lost"), level: Level::Refused, at: None, ignored: None }];
+            step.hazards = vec![Hazard {
+                code: "loses-rows".into(),
+                message: format!("all rows of old.{table} are lost"),
+                level: Level::Refused,
+                at: None,
+                ignored: None,
+            }];
         } else if !id.is_multiple_of(4) && id > 4 {
             step.after = vec![(id - id % 4, format!("index needs table public.{table}, says pg_depend"))];
         } else if id > 8 {

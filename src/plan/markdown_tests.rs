@@ -137,8 +137,13 @@ fn no_plan_is_too_long() {
     plan.warnings = vec![long.clone(); 40];
     plan.plumb = long.clone();
     for step in plan.groups.iter_mut().flat_map(|g| &mut g.steps) {
-        step.hazards =
-            vec![crate::hazard::Hazard { code: format!("code-{}", step.id), message: long[..60].into(), level: crate::hazard::Level::Refused, at: None, ignored: None }];
+        step.hazards = vec![crate::hazard::Hazard {
+            code: format!("code-{}", step.id),
+            message: long[..60].into(),
+            level: crate::hazard::Level::Refused,
+            at: None,
+            ignored: None,
+        }];
     }
     let options = Options { target: long.clone(), saved: Some(long.clone()), environment: Some(long), ..options() };
     let markdown = render(&plan, &options);

@@ -44,8 +44,8 @@ impl<'a> Writer<'a> {
     }
 
     fn body(&self, step: &PlanStep) -> String {
-        let hazards =
-            facts::hazards_of(step).map(|h| format!("<p class=\"hazard\"><b>! {}</b>: {}.</p>\n", line(&h.code), line(&facts::message(h))));
+        let hazards = facts::hazards_of(step)
+            .map(|h| format!("<p class=\"hazard\"><b>! {}</b>: {}.</p>\n", line(&h.code), line(&facts::message(h))));
         let hazards: String = hazards.collect();
         let place = self.graph.steps.binary_search_by_key(&step.id, |s| s.id).unwrap_or_default();
         let before: Vec<&Edge> = self.graph.before(place).collect();
