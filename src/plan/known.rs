@@ -20,6 +20,7 @@ pub static KNOWN: &[Known] = &[
     Known { label: "writes", of: |step| step.rewrites.iter().map(|r| format!("all of {r} anew")).collect() },
     Known { label: "reads", of: |step| step.scans.iter().map(|r| reading(step, r)).collect() },
     Known { label: "checks", of: |step| step.validates.iter().map(|c| format!("all rows against {c}")).collect() },
+    Known { label: "note", of: notes },
     Known { label: "needs", of: |step| step.checks.iter().map(|c| c.condition.clone()).collect() },
 ];
 
@@ -40,6 +41,12 @@ pub fn mark(step: &PlanStep) -> Mark {
         "drop" => Mark::Minus,
         _ => Mark::Tilde,
     }
+}
+
+/// Hazards that not everybody has to read.
+fn notes(step: &PlanStep) -> Vec<String> {
+    let noted = step.hazards.iter().filter(|h| !h.matters());
+    noted.map(|h| format!("{}: {}", h.code, facts::message(h))).collect()
 }
 
 fn locks(step: &PlanStep) -> Vec<String> {

@@ -228,7 +228,7 @@ fn hazards(page: &mut Page, step: &PlanStep, columns: &Columns, options: &Option
 
 /// Everything else that is known of a step.
 fn verbose(page: &mut Page, step: &PlanStep, at: usize) {
-    for (label, text) in known(step).iter().filter(|(label, _)| *label != "source") {
+    for (label, text) in known(step).iter().filter(|(label, _)| !["source", "note"].contains(label)) {
         page.labelled(at, &format!("{label:6}"), text);
     }
     for (earlier, sentence) in &step.after {

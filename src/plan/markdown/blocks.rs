@@ -56,7 +56,8 @@ pub fn hazards(plan: &Plan, room: &mut usize, share: usize) -> (String, usize) {
 fn head(name: &str, hazard: &Hazard, times: usize) -> String {
     let kind = if hazard.refused() { "CAUTION" } else { "WARNING" };
     let name = shorten(&clean(name), NAME);
-    let meaning = RULES.iter().find(|r| r.code == name).map_or(String::new(), |r| format!(" {}", prose(r.meaning)));
+    let meaning =
+        RULES.iter().find(|r| r.code == name).map_or(String::new(), |r| format!(" {} {}", prose(r.meaning), prose(r.remedy)));
     let allow = match hazard.refused() {
         true => format!(" `apply` refuses it without {}.", code(&format!("--allow {name}"))),
         false => String::new(),
