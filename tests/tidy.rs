@@ -1,5 +1,4 @@
 //! The rules of the house, as tests: who may use whom, how long a file may be, and what is not written here at all.
-//! They read text, not meaning: comments, strings and test modules are told apart, nothing more.
 
 use std::collections::BTreeSet;
 use std::fs;
