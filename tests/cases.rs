@@ -218,6 +218,9 @@ impl Case {
 
     /// Writes `plan.sql` when the plan is good; says what was done.
     fn bless(&self) -> Result<&'static str, String> {
+        if self.settings.pins.iter().any(|p| p.check == "plan") {
+            return Ok("pinned");
+        }
         let outcomes = self.outcomes();
         for check in ["converges", "dump"] {
             let pinned = self.settings.pins.iter().any(|p| p.check == check);

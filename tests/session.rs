@@ -209,7 +209,7 @@ fn three_owners_and_rights_for_everybody() {
         d.sql("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT INSERT ON TABLES TO PUBLIC").await;
         d.place.write("schema/all.sql", &format!("{tables}{defaults}"));
         d.exits(2, "plan --db $DB --out plan.json");
-        d.exits(0, "apply plan.json --db $DB");
+        d.exits(0, "apply plan.json --db $DB --allow widens-rights");
         d.exits(0, "plan --db $DB --out -");
         // What the live default privileges give to a new table without being asked is taken back.
         assert_eq!(d.number("SELECT count(*) FROM pg_class, aclexplode(relacl) WHERE relname = 'one' AND grantee = 0").await, 0);
