@@ -76,7 +76,7 @@ run 2 plan --out "$place/plan.json"
 
 heading "3. Apply it: what it loses is allowed by name"
 allow=()
-refused=$(awk -F'"' '$2 == "code" { code = $4 } $2 == "refused" && /true/ { print code }' "$place/plan.json" | sort -u)
+refused=$(awk -F'"' '$2 == "level" { level = $4 } $2 == "code" && level == "refused" { print $4 }' "$place/plan.json" | sort -u)
 for code in $refused; do allow+=(--allow "$code"); done
 run 0 apply "$place/plan.json" "${allow[@]}" --yes
 
