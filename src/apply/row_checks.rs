@@ -92,6 +92,7 @@ async fn one_by_one(client: &Client, checks: &[&RowCheck], limits: Limits) -> Re
 /// A value that does not fit is an answer; so is that nobody knows.
 fn refused(error: &Error, limit: Duration) -> Answer {
     let (message, code) = server_message(error);
+    let message = message.lines().next().unwrap_or_default().to_owned();
     match code.as_str() {
         "57014" => Answer::Unknown(format!("it took longer than {:.0} s", limit.as_secs_f64())),
         data if data.starts_with("22") || data.starts_with("23") => Answer::Refused(message),
