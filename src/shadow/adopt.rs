@@ -58,5 +58,8 @@ pub async fn adopt(administrator: &Client, owner: &str) -> Result<(), Error> {
 /// Statements of a private cluster's administrator that need `role`, as it stands in SQL, to be a superuser. To be sent in one
 /// transaction.
 pub fn as_superuser(role: &str, statements: &str) -> String {
-    format!("ALTER ROLE {role} SUPERUSER;\n{statements}\nALTER ROLE {role} NOSUPERUSER;\n")
+    // Roles are the cluster's: a proof's two copies, or two plumbs, may do this at the same time, and the server refuses the second
+    // change of a role's row instead of waiting. Advisory locks would not do, they end at the database.
+    let alone = "LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE";
+    format!("{alone};\nALTER ROLE {role} SUPERUSER;\n{statements}\nALTER ROLE {role} NOSUPERUSER;\n")
 }

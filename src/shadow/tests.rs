@@ -374,3 +374,16 @@ async fn the_owner_adopts_what_the_administrator_made() {
                   UNION ALL SELECT evtowner FROM pg_event_trigger UNION ALL SELECT opfowner FROM pg_opfamily WHERE oid >= 16384) x WHERE rolname = 'ann'";
     assert_eq!(text(&scratch.session, owners).await, "annfalse");
 }
+
+#[tokio::test]
+async fn two_databases_make_superusers_things_at_the_same_time() {
+    let (shadow, properties) = shadow().await;
+    let one = shadow.scratch(&properties, "ann", &BTreeSet::new()).await.unwrap();
+    let other = shadow.scratch(&properties, "ann", &BTreeSet::new()).await.unwrap();
+    for _ in 0..50 {
+        let statements = as_superuser("ann", "CREATE SCHEMA s; DROP SCHEMA s;");
+        let [one, other] = [&one, &other].map(|scratch| scratch.administrator.client.batch_execute(&statements));
+        let (one, other) = tokio::join!(one, other);
+        one.and(other).unwrap();
+    }
+}
