@@ -113,6 +113,11 @@ impl Id {
         Id::new(class, self.name().iter().cloned())
     }
 
+    /// A part of it by its name: a column of a table.
+    pub fn part(&self, class: &str, name: &str) -> Id {
+        Id::new(class, self.name().iter().map(String::as_str).chain([name]))
+    }
+
     /// The kind of object in PostgreSQL's words: `table`, `column`, `primary key`, ...
     pub fn class(&self) -> &str {
         &self.0.address.class

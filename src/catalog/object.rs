@@ -44,6 +44,12 @@ impl Object {
         self.definition.get(field).and_then(Value::as_bool).unwrap_or_default()
     }
 
+    /// A field that is a list of texts, of the definition or else of the detail; empty when there is none.
+    pub fn texts(&self, field: &str) -> Vec<String> {
+        let list = self.definition.get(field).or_else(|| self.detail.get(field)).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
     /// The fields that differ between two definitions of one object, in the order of their names.
     pub fn changed_fields(&self, other: &Object) -> Vec<String> {
         if std::ptr::eq(self, other) {

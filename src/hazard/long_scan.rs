@@ -1,7 +1,6 @@
 //! `long-scan`: a table is read in full under a lock that blocks.
 
 use super::{Example, Facts, Finding, Level, Rule, Same};
-use crate::statement::LockMode;
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -59,10 +58,6 @@ ALTER TABLE orders ADD CONSTRAINT positive CHECK (id > 0) NOT VALID;
 
 fn judge(facts: &Facts) -> Vec<Finding> {
     let scanned = facts.scans.iter().filter(|r| !facts.rewrites.contains(*r));
-    let blocking = scanned.filter_map(|r| Some((r, facts.locks.get(r).copied().filter(|m| m.blocks_writes())?)));
-    let words = |r: &String, mode: LockMode| {
-        let whom = if mode.blocks_reads() { "reads and writes" } else { "writes" };
-        format!("{r} is read in full while its {whom} wait")
-    };
-    blocking.map(|(r, mode)| Finding::new(words(r, mode)).over([r])).collect()
+    let blocking = scanned.filter_map(|r| Some((r, facts.locks.get(r)?.blocked()?)));
+    blocking.map(|(r, whom)| Finding::new(format!("{r} is read in full while its {whom} wait")).over([r])).collect()
 }

@@ -42,11 +42,7 @@ fn validate(object: &Object) -> Vec<Statement> {
 }
 
 fn rows(context: &Context, object: &Object) -> Option<RowCheck> {
-    // A column that comes with the plan has no values yet.
-    let mut columns = context.desired.uses(&object.id).iter().map(|(id, _)| id).filter(|id| id.class() == "column");
-    if !columns.all(|column| context.live.contains(column)) {
-        return None;
-    }
+    row_checks::columns(context, object)?;
     row_checks::fulfils(context, object.parent.as_ref()?, &ident(object.id.base()), object.text("expression"))
 }
 

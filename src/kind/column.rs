@@ -100,16 +100,17 @@ fn extras(object: &Object) -> Vec<Statement> {
 }
 
 pub(super) fn on_column(object: &Object, action: &str) -> Statement {
-    let table = object.id.table_sql();
-    Statement::new(format!("ALTER TABLE ONLY {table} ALTER COLUMN {} {action}", ident(object.id.base())))
-        .lock(table, LockMode::AccessExclusive)
+    under(object, action, LockMode::AccessExclusive)
 }
 
 /// The same for what only ANALYZE reads.
 fn sample(object: &Object, action: &str) -> Statement {
+    under(object, action, LockMode::ShareUpdateExclusive)
+}
+
+fn under(object: &Object, action: &str, mode: LockMode) -> Statement {
     let table = object.id.table_sql();
-    Statement::new(format!("ALTER TABLE ONLY {table} ALTER COLUMN {} {action}", ident(object.id.base())))
-        .lock(table, LockMode::ShareUpdateExclusive)
+    Statement::new(format!("ALTER TABLE ONLY {table} ALTER COLUMN {} {action}", ident(object.id.base()))).lock(table, mode)
 }
 
 fn create(context: &Context, object: &Object) -> Vec<Statement> {

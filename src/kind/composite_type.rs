@@ -57,12 +57,8 @@ fn alter(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
         let loss = Loss::Values(format!("{name}.{}", ident(attribute)));
         statements.push(change(format!("DROP ATTRIBUTE {}", ident(attribute))).loses(loss));
     }
-    let narrowed = |name: &String| {
-        after
-            .get(name)
-            .zip(before.get(name))
-            .is_some_and(|(a, b)| narrows(&b.data_type, &a.data_type) && a.data_type != b.data_type)
-    };
+    let narrowed =
+        |name: &String| after.get(name).zip(before.get(name)).is_some_and(|(a, b)| narrows(&b.data_type, &a.data_type));
     let cut = |name: &String| Loss::Values(format!("{}.{}", new.id.sql(), ident(name)));
     if remade {
         // Values move as text, attribute by attribute in their order: what both have.

@@ -152,21 +152,27 @@ pub fn index_marks(object: &Object, clustered: bool, replica_identity: bool) -> 
     statements
 }
 
+/// What a key asks of the rows: values in all columns of a primary key, and no two alike.
+fn rows(context: &Context, object: &Object, key: &Key, primary: bool) -> Vec<RowCheck> {
+    let (Some(table), Some(columns)) = (&object.parent, row_checks::columns(context, object)) else { return Vec::new() };
+    let may_be_null = |column: &&&Id| primary && context.live.get(column).is_some_and(|c| !c.flag("not_null"));
+    let values = columns.iter().filter(may_be_null).filter_map(|column| row_checks::has_value(context, column, table));
+    let names: Vec<String> = key.columns.iter().map(|c| ident(c)).collect();
+    let alike = Some(()).filter(|()| !key.without_overlaps);
+    let alike = alike.and_then(|()| row_checks::differs(context, table, &names, !primary && !key.nulls_not_distinct, None));
+    values.chain(alike).collect()
+}
+
 /// Makes a key by itself.
 pub fn create_key(context: &Context, object: &Object, words: &str) -> Vec<Statement> {
     let k: Key = object.read();
-    let primary = words == "PRIMARY KEY";
-    let table_id = object.parent.as_ref();
-    let values = k.columns.iter().filter(|_| primary).filter_map(|c| {
-        let column = Id::new("column", table_id?.name().iter().cloned().chain([c.clone()]));
-        let nullable = context.live.get(&column).is_some_and(|c| !c.flag("not_null"));
-        row_checks::has_value(context, &column, table_id?).filter(|_| nullable)
-    });
-    let unlike = table_id.filter(|_| !k.without_overlaps);
-    let unlike = unlike.and_then(|t| row_checks::columns_differ(context, t, &k.columns, !primary && !k.nulls_not_distinct));
-    let checks: Vec<RowCheck> = values.chain(unlike).collect();
     let table = object.id.table_sql();
-    let mut statements = vec![add(object, &key_element(object, words)).partitions_in(table, LockMode::Share).needs(checks)];
+    let mut statements = vec![add(object, &key_element(object, words)).partitions_in(table, LockMode::Share).needs(rows(
+        context,
+        object,
+        &k,
+        words == "PRIMARY KEY",
+    ))];
     statements.extend(index_marks(object, k.clustered, k.replica_identity));
     statements
 }

@@ -58,8 +58,7 @@ pub(super) fn held_to(context: &Context, domain: &Id, condition: &str, statement
 fn rebuild(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     // The constraints are built up after by themselves.
     let mut statements = remake(context, "DOMAIN", new, create(&Context { absorbed: &BTreeSet::new(), ..*context }, new));
-    let (before, after) = (old.text("type"), new.text("type"));
-    if let Some(last) = statements.last_mut().filter(|_| before != after && narrows(before, after)) {
+    if let Some(last) = statements.last_mut().filter(|_| narrows(old.text("type"), new.text("type"))) {
         last.losses.push(Loss::Values(new.id.to_string()));
     }
     statements

@@ -57,8 +57,7 @@ fn columns(list: &[String], period: bool) -> String {
 
 /// Whether a partition has the key already: the server joins the two, and the checks of what the partition's refers to go.
 fn joins(context: &Context, object: &Object) -> bool {
-    let heirs = context.desired.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
-    heirs.count() > 0
+    context.desired.used_by(&object.id).iter().any(|(_, d)| *d == Dependency::Inherited)
 }
 
 fn create(context: &Context, object: &Object) -> Statement {
@@ -98,6 +97,7 @@ fn create(context: &Context, object: &Object) -> Statement {
 fn rows(context: &Context, object: &Object) -> Option<RowCheck> {
     let f: ForeignKey = object.read();
     let table = object.parent.as_ref().filter(|_| !f.period)?;
+    row_checks::columns(context, object)?;
     row_checks::refers(context, table, &f.columns, &f.referenced, &f.referenced_columns, f.match_full == Some(true))
 }
 

@@ -39,7 +39,8 @@ struct Index {
 
 /// What a unique index asks of the rows; its keys are expressions as `pg_get_indexdef` gives them.
 fn rows(context: &Context, object: &Object, index: &Index) -> Option<RowCheck> {
-    let keys: Vec<String> = serde_json::from_value(object.detail.get("keys")?.clone()).ok()?;
+    let keys = Some(object.texts("keys")).filter(|keys| !keys.is_empty())?;
+    row_checks::columns(context, object)?;
     let nulls_differ = !index.body.contains(" NULLS NOT DISTINCT");
     let plain = index.predicate.is_none() && keys.iter().all(|k| !k.contains('('));
     let check = row_checks::differs(context, object.parent.as_ref()?, &keys, nulls_differ, index.predicate.as_deref())?;

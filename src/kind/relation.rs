@@ -1,7 +1,7 @@
 //! What tables, indexes, views and types share: storage parameters, and moving columns from one type to another.
 
 use super::Context;
-use super::column::after_retype;
+use super::column::{Column, after_retype};
 use crate::catalog::{Catalog, Id, Object};
 use crate::sql::{ident, literal, qualified};
 use crate::statement::{LockMode, Statement};
@@ -134,8 +134,7 @@ pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement>
         }
         let through = text_like(new_type);
         // Without a word about it the column has the type's collation from then on.
-        let collation = Some(column.text("collation")).filter(|c| !c.is_empty());
-        let collate = collation.map_or(String::new(), |c| format!(" COLLATE {c}"));
+        let collate = column.read::<Column>().collate();
         let sql = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {new_type}{collate} USING {name}::{through}::{new_type}");
         let retyped = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).heirs();
         statements.push(if same_text(context, id) { retyped.scan(table) } else { retyped.rewrite(table) });
@@ -217,12 +216,7 @@ pub fn is_enum(catalog: &Catalog, column: &Object) -> bool {
 
 /// The storage parameters of a definition.
 pub fn options(object: &Object) -> Vec<String> {
-    object
-        .definition
-        .get("options")
-        .and_then(|o| o.as_array())
-        .map(|list| list.iter().filter_map(|o| o.as_str()).map(str::to_owned).collect())
-        .unwrap_or_default()
+    object.texts("options")
 }
 
 #[cfg(test)]

@@ -36,14 +36,10 @@ pub fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     let mut statement = Statement::new(format!("ALTER TABLE {table} {}", actions.join(", ")))
         .lock(table.clone(), LockMode::AccessExclusive)
         .heirs();
-    if before.data_type != after.data_type
-        && !widens(&before.data_type, &after.data_type)
-        && narrows(&before.data_type, &after.data_type)
-    {
+    if !widens(&before.data_type, &after.data_type) && narrows(&before.data_type, &after.data_type) {
         statement = statement.loses(Loss::Values(new.id.sql()));
     }
-    if let Some(parent) = new.parent.as_ref().filter(|_| before.data_type != after.data_type && context.using(&new.id).is_none())
-    {
+    if let Some(parent) = new.parent.as_ref().filter(|_| context.using(&new.id).is_none()) {
         statement = statement.needs(row_checks::fits(context, old, parent, &after.data_type));
     }
     if rewrites(&before.data_type, &after.data_type) {

@@ -8,19 +8,17 @@ use crate::statement::RowCheck;
 /// A row by the text of its primary key or, without one, by its place.
 fn key(context: &Context, table: &Id, alias: &str) -> String {
     let primary = context.live.children(table).find(|c| c.id.class() == "primary key");
-    let columns: Vec<String> =
-        primary.and_then(|p| serde_json::from_value(p.definition.get("columns")?.clone()).ok()).unwrap_or_default();
-    match columns.as_slice() {
+    match primary.map(|key| key.texts("columns")).unwrap_or_default().as_slice() {
         [] => format!("{alias}.tableoid::pg_catalog.regclass || ' ' || {alias}.ctid::text"),
         [one] => format!("{alias}.{}::text", ident(one)),
         many => format!("ROW({})::text", many.iter().map(|c| format!("{alias}.{}", ident(c))).collect::<Vec<_>>().join(", ")),
     }
 }
 
-/// Whether a table stands with all these columns, so that they can be asked for.
-fn stand(context: &Context, table: &Id, columns: &[String]) -> bool {
-    let column = |name: &String| Id::new("column", table.name().iter().cloned().chain([name.clone()]));
-    context.live.contains(table) && columns.iter().all(|c| context.live.contains(&column(c)))
+/// The columns that a constraint or index uses, where all of them stand: one that comes with the plan has no values yet.
+pub fn columns<'a>(context: &'a Context, object: &Object) -> Option<Vec<&'a Id>> {
+    let used: Vec<&Id> = context.desired.uses(&object.id).iter().map(|(id, _)| id).filter(|id| id.class() == "column").collect();
+    used.iter().all(|column| context.live.contains(column)).then_some(used)
 }
 
 fn rows(context: &Context, table: &Id, condition: String, offending: &str) -> RowCheck {
@@ -65,12 +63,6 @@ pub fn differs(context: &Context, table: &Id, keys: &[String], nulls_differ: boo
     context.live.contains(table).then(|| RowCheck::new(condition, "t.value", &from, "t.times > 1"))
 }
 
-/// The same for plain columns, all of which have to be there.
-pub fn columns_differ(context: &Context, table: &Id, columns: &[String], nulls_differ: bool) -> Option<RowCheck> {
-    let names: Vec<String> = columns.iter().map(|c| ident(c)).collect();
-    differs(context, table, &names, nulls_differ, None).filter(|_| stand(context, table, columns))
-}
-
 /// Rows that refer to others.
 pub fn refers(context: &Context, table: &Id, from: &[String], referenced: &str, to: &[String], full: bool) -> Option<RowCheck> {
     let joined: Vec<String> = from.iter().zip(to).map(|(f, t)| format!("r.{} = t.{}", ident(t), ident(f))).collect();
@@ -81,8 +73,7 @@ pub fn refers(context: &Context, table: &Id, from: &[String], referenced: &str, 
         false => format!("{} AND {missing}", given.join(" AND ")),
     };
     let condition = format!("every row of {} refers with ({}) to one of {referenced}", table.sql(), idents(from));
-    let all = stand(context, table, from) && context.live.objects().any(|o| o.id.class() == "table" && o.id.sql() == referenced);
-    all.then(|| rows(context, table, condition, &offending))
+    context.live.contains(table).then(|| rows(context, table, condition, &offending))
 }
 
 /// Values that have to fit into another type. Where only trying tells, the query fails as the statement would.

@@ -119,13 +119,14 @@ fn alter_field(context: &Context, old: &Table, new: &Table, object: &Object, nam
         }
         "of_type" => one(&new.of_type.as_ref().map_or("NOT OF".to_owned(), |t| format!("OF {t}"))),
         "inherits" => {
-            let gone = old.inherits.iter().filter(|p| !new.inherits.contains(p)).map(|p| format!("NO INHERIT {p}"));
-            let added = new.inherits.iter().filter(|p| !old.inherits.contains(p)).map(|p| format!("INHERIT {p}"));
-            let added = added.zip(new.inherits.iter().filter(|p| !old.inherits.contains(p)));
-            let joins = |(action, parent): (String, &String)| {
-                change(object, &action).map(|s| s.lock(parent.clone(), LockMode::ShareUpdateExclusive))
+            let gone = old.inherits.iter().filter(|p| !new.inherits.contains(p));
+            let added = new.inherits.iter().filter(|p| !old.inherits.contains(p));
+            let leave = |parent: &String| change(object, &format!("NO INHERIT {parent}"));
+            let join = |parent: &String| {
+                let joined = change(object, &format!("INHERIT {parent}"));
+                joined.map(|s| s.lock(parent.clone(), LockMode::ShareUpdateExclusive))
             };
-            gone.filter_map(|action| change(object, &action)).chain(added.filter_map(joins)).collect()
+            gone.filter_map(leave).chain(added.filter_map(join)).collect()
         }
         _ => change_options(&format!("ALTER TABLE {}", object.id.sql()), &old.options, &new.options)
             .into_iter()

@@ -47,7 +47,7 @@ pub fn narrows(old: &str, new: &str) -> bool {
         length(new).is_some_and(|after| digits <= more && before - digits <= after - more)
     });
     let unlimited = UNLIMITED.contains(&new);
-    !(grows || base(old) == base(new) && (longer || unlimited))
+    old != new && !(grows || base(old) == base(new) && (longer || unlimited))
 }
 
 /// The largest values of the types of whole numbers.

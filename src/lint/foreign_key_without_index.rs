@@ -1,8 +1,7 @@
 //! `foreign-key-without-index`: a foreign key whose own side cannot be searched.
 
-use super::schema::strings;
 use super::{Found, Rule, Schema};
-use crate::catalog::{Id, Object};
+use crate::catalog::Object;
 use crate::report::Level;
 use crate::sql::idents;
 
@@ -16,10 +15,10 @@ fn find(schema: &Schema) -> Vec<Found> {
         }
         let indexes = schema.indexes(&table.id);
         for key in keys {
-            let columns = strings(key, "columns");
+            let columns = key.texts("columns");
             if !indexes.iter().any(|i| i.leads_with(&columns)) {
                 let message = format!("{}: no index leads with ({})", key.id, idents(&columns));
-                let column = |c: &String| Id::new("column", table.id.name().iter().cloned().chain([c.clone()]));
+                let column = |c: &String| table.id.part("column", c);
                 found.push(Found::new(key, message).or_at(columns.iter().map(column)));
             }
         }

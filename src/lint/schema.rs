@@ -111,7 +111,7 @@ fn index(object: &Object) -> Option<Index<'_>> {
             Some(Index { object, method, keys: owned(keys), include: owned(include), rest: rest.to_owned(), predicate, unique })
         }
         "primary key" | "unique" => {
-            let names = |field: &str| strings(object, field).iter().map(|c| ident(c)).collect();
+            let names = |field: &str| object.texts(field).iter().map(|c| ident(c)).collect();
             let method = if object.flag("without_overlaps") { "gist" } else { "btree" };
             let rest = if object.flag("nulls_not_distinct") { "NULLS NOT DISTINCT" } else { "" }.to_owned();
             Some(Index { object, method, keys: names("columns"), include: names("include"), rest, predicate: None, unique: true })
@@ -126,12 +126,6 @@ fn index(object: &Object) -> Option<Index<'_>> {
         }
         _ => None,
     }
-}
-
-/// A field that is a list of texts.
-pub fn strings(object: &Object, field: &str) -> Vec<String> {
-    let list = object.definition.get(field).or_else(|| object.detail.get(field)).and_then(|l| l.as_array());
-    list.into_iter().flatten().filter_map(|v| v.as_str()).map(str::to_owned).collect()
 }
 
 /// Columns and domains whose type, less array brackets, is as wanted; with the type.

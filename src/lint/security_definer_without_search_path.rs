@@ -1,13 +1,12 @@
 //! `security-definer-without-search-path`: a function with its owner's rights and its caller's names.
 
-use super::schema::strings;
 use super::{Found, Rule, Schema};
 use crate::catalog::Object;
 use crate::report::Level;
 
 fn find(schema: &Schema) -> Vec<Found> {
     let routines = schema.all("function").chain(schema.all("procedure"));
-    let fixed = |o: &Object| strings(o, "settings").iter().any(|s| s.starts_with("search_path="));
+    let fixed = |o: &Object| o.texts("settings").iter().any(|s| s.starts_with("search_path="));
     let definer = |o: &Object| o.detail.get("security_definer").and_then(|s| s.as_bool()).unwrap_or_default();
     let open = routines.filter(|o| definer(o) && !fixed(o));
     open.map(|o| Found::new(o, format!("{} is SECURITY DEFINER and takes search_path from its caller", o.id))).collect()

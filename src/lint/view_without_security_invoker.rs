@@ -1,13 +1,12 @@
 //! `view-without-security-invoker`: a view that reads past the policies of its tables.
 
-use super::schema::strings;
 use super::{Found, Rule, Schema};
 use crate::catalog::Object;
 use crate::report::Level;
 
 fn invokes(view: &Object) -> bool {
     let on = |o: &String| o.strip_prefix("security_invoker=").is_some_and(|v| ["true", "on", "yes", "1"].contains(&v));
-    strings(view, "options").iter().any(on)
+    view.texts("options").iter().any(on)
 }
 
 fn find(schema: &Schema) -> Vec<Found> {

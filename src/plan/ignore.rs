@@ -2,7 +2,7 @@
 
 use super::document::{Plan, PlanStep};
 use crate::catalog::Id;
-use crate::hazard::{Hazard, Ignored};
+use crate::hazard::{Hazard, Ignored, Level};
 
 /// What a directive above an object's definition says of its hazards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Hazard {
     /// Whether `apply` needs it to be allowed on this day: what was known until yesterday is so no longer.
     pub fn is_refused_on(&self, today: &str) -> bool {
         let known = self.ignored.as_ref().is_some_and(|i| !i.is_over(today));
-        Hazard { ignored: None, ..self.clone() }.refused() && !known
+        self.level == Level::Refused && !known
     }
 }
 

@@ -50,21 +50,14 @@ fn notes(step: &PlanStep) -> Vec<String> {
 }
 
 fn locks(step: &PlanStep) -> Vec<String> {
-    let whom = |lock: &super::LockFact| match lock.mode {
-        mode if mode.blocks_reads() => ", blocks reads and writes",
-        mode if mode.blocks_writes() => ", blocks writes",
-        _ => "",
-    };
+    let whom = |lock: &super::LockFact| lock.mode.blocked().map_or(String::new(), |whom| format!(", blocks {whom}"));
     let brief = |lock: &super::LockFact| if lock.brief { ", brief" } else { "" };
     step.locks.iter().map(|l| format!("{} on {}{}{}", l.mode, l.relation, whom(l), brief(l))).collect()
 }
 
 /// `all of public.orders, blocks writes meanwhile`.
 pub fn reading(step: &PlanStep, relation: &str) -> String {
-    let meanwhile = step.locks.iter().find(|l| l.relation == relation).map_or("blocks nobody", |l| match l.mode {
-        mode if mode.blocks_reads() => "blocks reads and writes meanwhile",
-        mode if mode.blocks_writes() => "blocks writes meanwhile",
-        _ => "blocks nobody",
-    });
-    format!("all of {relation}, {meanwhile}")
+    let blocked = step.locks.iter().find(|l| l.relation == relation).and_then(|l| l.mode.blocked());
+    let meanwhile = blocked.map_or("nobody".to_owned(), |whom| format!("{whom} meanwhile"));
+    format!("all of {relation}, blocks {meanwhile}")
 }

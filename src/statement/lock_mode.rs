@@ -41,6 +41,15 @@ impl LockMode {
         })
     }
 
+    /// Who waits for it, in words: `reads and writes`, `writes`, or nobody.
+    pub fn blocked(self) -> Option<&'static str> {
+        match self {
+            mode if mode.blocks_reads() => Some("reads and writes"),
+            mode if mode.blocks_writes() => Some("writes"),
+            _ => None,
+        }
+    }
+
     /// Whether reads wait for it.
     pub fn blocks_reads(self) -> bool {
         self == LockMode::AccessExclusive

@@ -12,7 +12,7 @@ use super::escape::{code, fenced, prose};
 use super::fit::{Part, fit};
 use super::folded;
 use super::table::rank;
-use crate::hazard::{Hazard, RULES};
+use crate::hazard::{self, Hazard};
 
 /// Columns of a message.
 const MESSAGE: usize = 400;
@@ -56,8 +56,7 @@ pub fn hazards(plan: &Plan, room: &mut usize, share: usize) -> (String, usize) {
 fn head(name: &str, hazard: &Hazard, times: usize) -> String {
     let kind = if hazard.refused() { "CAUTION" } else { "WARNING" };
     let name = shorten(&clean(name), NAME);
-    let meaning =
-        RULES.iter().find(|r| r.code == name).map_or(String::new(), |r| format!(" {} {}", prose(r.meaning), prose(r.remedy)));
+    let meaning = hazard::find(&name).map_or(String::new(), |r| format!(" {} {}", prose(r.meaning), prose(r.remedy)));
     let allow = match hazard.refused() {
         true => format!(" `apply` refuses it without {}.", code(&format!("--allow {name}"))),
         false => String::new(),
