@@ -9,6 +9,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::lint;
+use crate::statement::Online;
 
 /// The file that is read when none is named.
 pub const DEFAULT: &str = "plumb.toml";
@@ -50,6 +51,10 @@ pub struct Config {
     /// How long a statement waits for a lock: `2s`, `500ms`.
     #[serde(default, deserialize_with = "optional_duration")]
     pub lock_timeout: Option<Duration>,
+    /// When changes of tables take their online forms, in which others can go on with their work: `always`, `auto` (on tables that hold
+    /// rows) or `never`.
+    #[serde(default)]
+    pub online: Online,
     /// How long the live database may be asked about rows that would be in the way of one step: `10s`; `0s` for not at all.
     #[serde(default, deserialize_with = "optional_duration")]
     pub row_check_timeout: Option<Duration>,
@@ -142,6 +147,7 @@ impl Default for Config {
             owner: None,
             shadow: None,
             lock_timeout: None,
+            online: Online::default(),
             row_check_timeout: None,
             scope: Scope::default(),
             screen: Screen::default(),

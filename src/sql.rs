@@ -206,6 +206,25 @@ pub fn dollar_quoted(body: &str) -> String {
     format!("${tag}${body}${tag}$")
 }
 
+/// A name made of another one and a suffix, within the 63 bytes of a name, that is not taken.
+pub fn free_name(base: &str, suffix: &str, taken: &dyn Fn(&String) -> bool) -> String {
+    let with = |suffix: &str| {
+        let mut cut = base.len().min(63 - suffix.len());
+        while !base.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        format!("{}{suffix}", &base[..cut])
+    };
+    let mut name = with(suffix);
+    for n in 1.. {
+        if !taken(&name) {
+            break;
+        }
+        name = with(&format!("{suffix}{n}"));
+    }
+    name
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,8 @@
 //! - `formats`: the plan document reads back as it was written
 //! - `proof`: the plan is proven on a copy
 //! - `locks`: locks, rewrites and scans of every step are those that it declares, as seen on a copy
+//! - `online`: planned for tables that hold rows, in statements that let others work (`online.sql`, where that is another plan), it
+//!   is proven, declares what is seen, and ends in the same state
 //! - `covers`: it shows what `covers.toml` names it for
 //!
 //! `make bless CASE=kind/case` writes `plan.sql`, only when `converges` and `dump` pass. `case.toml` may hold `roles`,
@@ -26,6 +28,7 @@ use plumb::kind;
 use plumb::plan::{self, Made, Proof, Sides};
 use plumb::prove::{Observations, prove};
 use plumb::shadow::Properties;
+use plumb::statement::Online;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,7 +37,7 @@ use std::sync::{Arc, OnceLock};
 use support::covers::{self, Point};
 use support::{Bench, Failure, Side, engine, facts, load, rows, server, tree};
 
-const CHECKS: &[&str] = &["plan", "converges", "back", "same", "rows", "dump", "formats", "proof", "locks", "covers"];
+const CHECKS: &[&str] = &["plan", "converges", "back", "same", "rows", "dump", "formats", "proof", "locks", "online", "covers"];
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -67,6 +70,8 @@ struct Case {
     outcomes: OnceLock<Outcomes>,
     /// The statements of the plan.
     golden: OnceLock<String>,
+    /// Those of the online forms, where there are such.
+    online: OnceLock<String>,
 }
 
 fn cases() -> Vec<Arc<Case>> {
@@ -85,8 +90,8 @@ fn cases() -> Vec<Arc<Case>> {
                 assert!(CHECKS.contains(&pin.check.as_str()), "{name}: no check `{}`", pin.check);
             }
             let covers = named.remove(&name).unwrap_or_default();
-            let (outcomes, golden) = (OnceLock::new(), OnceLock::new());
-            list.push(Arc::new(Case { name, folder, settings, covers, outcomes, golden }));
+            let (outcomes, golden, online) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+            list.push(Arc::new(Case { name, folder, settings, covers, outcomes, golden, online }));
         }
     }
     list
@@ -136,7 +141,12 @@ impl Case {
         let outcome = proof(&before, &sides, &made).await;
         note("locks", outcome.as_ref().map_or(Ok(()), |seen| facts::declared(&made.plan, seen)));
         note("proof", outcome.map(|_| ()));
-        if std::env::var("PLUMB_CHECK").is_ok_and(|only| only == "locks") {
+        let until = std::env::var("PLUMB_CHECK").unwrap_or_default();
+        if until == "locks" {
+            return Ok(outcomes);
+        }
+        note("online", self.online(bench, &sides, &made, &after).await);
+        if until == "online" {
             return Ok(outcomes);
         }
         note("same", self.same(bench, &before, &after).await);
@@ -205,6 +215,33 @@ impl Case {
         rows::survive(&database, &found, &self.settings.rows_except).await.map_err(|e| Failure::new("rows", e))
     }
 
+    async fn online(&self, bench: &Bench, sides: &Sides, made: &Made, after: &Side) -> Result<(), Failure> {
+        let sides = Sides { online: Online::Always, ..sides.clone() };
+        let online = engine::make(&sides)?;
+        let found = engine::golden(&online);
+        if found == engine::golden(made) {
+            let stale = || Failure::new("online", "online.sql is there, and the plan has no online forms");
+            return self.file("online.sql").map_or(Ok(()), |_| Err(stale()));
+        }
+        self.online.set(found.clone()).ok();
+        let sql = [self.file("before.sql"), self.file("seed.sql")].map(Option::unwrap_or_default);
+        let before = Side::load(bench, &[&sql[0], &sql[1]]).await.map_err(|e| Failure::new("online", e.to_string()))??;
+        let seen = proof(&before, &sides, &online).await?;
+        facts::declared(&online.plan, &seen)?;
+        engine::apply(&before.database, &online).await?;
+        engine::empty(&before.database, after, "second plan not empty").await?;
+        engine::same_dump(bench, &before.database, after).await?;
+        bench.drop(&before.database).await;
+        // From 18 on NOT NULL has a form of its own.
+        if server::server().version >= 180_000 {
+            return Ok(());
+        }
+        let wanted = self.file("online.sql").unwrap_or_default();
+        let diff = similar::TextDiff::from_lines(&wanted, &found);
+        let text = || format!("online.sql differs\n{}", diff.unified_diff().header("online.sql", "found"));
+        if found == wanted { Ok(()) } else { Err(Failure::new("online", text())) }
+    }
+
     /// The result of a check, turned round when the check is known to fail.
     fn verdict(&self, check: &str) -> Result<(), Failed> {
         let result = self.outcomes().get(check).cloned().unwrap_or_else(|| Err("was not run".into()));
@@ -222,19 +259,27 @@ impl Case {
             return Ok("pinned");
         }
         let outcomes = self.outcomes();
-        for check in ["converges", "dump"] {
+        for check in ["converges", "dump", "online"] {
             let pinned = self.settings.pins.iter().any(|p| p.check == check);
             match outcomes.get(check) {
-                Some(Err(e)) if !pinned => return Err(format!("{check} fails: {e}")),
+                Some(Err(e)) if !pinned && !e.starts_with("online: online.sql") => return Err(format!("{check} fails: {e}")),
                 _ => {}
             }
         }
         let golden = self.golden.get().ok_or("there is no plan")?;
-        if self.file("plan.sql").as_ref() == Some(golden) {
+        let online = self.online.get();
+        let as_they_are = self.file("plan.sql").as_ref() == Some(golden) && self.file("online.sql").as_ref() == online;
+        if as_they_are {
             return Ok("unchanged");
         }
         std::fs::write(self.folder.join("plan.sql"), golden).map_err(|e| e.to_string())?;
-        Ok("written")
+        let path = self.folder.join("online.sql");
+        let written = match online {
+            Some(online) => std::fs::write(path, online),
+            None if path.exists() => std::fs::remove_file(path),
+            None => Ok(()),
+        };
+        written.map(|()| "written").map_err(|e| e.to_string())
     }
 }
 

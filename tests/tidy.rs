@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("drift", "prove apply source shadow plan hazard change kind catalog introspect pg sql"),
     ("tenants", "drift prove apply source shadow plan change kind catalog introspect pg sql"),
     ("fleet", "tenants drift prove apply source shadow plan change kind catalog introspect pg sql"),
-    ("config", "lint report"),
+    ("config", "lint report statement"),
     ("diagnostic", "config drift prove apply source shadow plan order kind catalog introspect pg sql"),
     (
         "cli",

@@ -1,5 +1,6 @@
 //! Groups of steps as transactions: what apply does to the live database, and what the proof does to a copy.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio_postgres::Client;
 
@@ -65,16 +66,16 @@ pub async fn run_group(
     before_commit: Option<&str>,
     mut done: impl FnMut(&PlanStep),
 ) -> Result<(), StepFailed> {
-    if !group.transactional {
-        for step in &group.steps {
-            for sql in &step.sql {
-                client.batch_execute(sql).await.map_err(|e| failed(step, sql, &e))?;
-            }
-            done(step);
-        }
-        return Ok(());
-    }
     let Some(first) = group.steps.first() else { return Ok(()) };
+    if !group.transactional {
+        let set: String = SETTINGS.iter().map(|(name, value)| format!("SET {name} = {value}; ")).collect();
+        let reset: String = SETTINGS.iter().map(|(name, _)| format!("RESET {name}; ")).collect();
+        // What waits for all others, as these do, never comes to an end within the time that others may be kept waiting.
+        client.batch_execute(&format!("{set}SET lock_timeout = 0")).await.map_err(|e| failed(first, "SET", &e))?;
+        let outcome = alone(client, group, done).await;
+        client.batch_execute(&format!("{reset}RESET lock_timeout")).await.ok();
+        return outcome;
+    }
     let begin = format!("BEGIN; {}", preamble(settings));
     client.batch_execute(&begin).await.map_err(|e| failed(first, "BEGIN", &e))?;
     for step in &group.steps {
@@ -95,6 +96,34 @@ pub async fn run_group(
         return Err(failure);
     }
     Ok(())
+}
+
+/// Runs what may not run in a transaction. An index that could not be built to its end is taken away again.
+async fn alone(client: &Client, group: &Group, mut done: impl FnMut(&PlanStep)) -> Result<(), StepFailed> {
+    for step in &group.steps {
+        let before = unfinished(client, step).await.unwrap_or_default();
+        for sql in &step.sql {
+            let Err(error) = client.batch_execute(sql).await else { continue };
+            let mut failure = failed(step, sql, &error);
+            for index in unfinished(client, step).await.unwrap_or_default().difference(&before) {
+                failure.message += &match client.batch_execute(&format!("DROP INDEX CONCURRENTLY {index}")).await {
+                    Ok(()) => format!("\nThe unfinished index {index} was dropped."),
+                    Err(_) => format!("\nThe unfinished index {index} is left: DROP INDEX CONCURRENTLY {index};"),
+                };
+            }
+            return Err(failure);
+        }
+        done(step);
+    }
+    Ok(())
+}
+
+/// The indexes of the step's relations that are not valid, as SQL names.
+async fn unfinished(client: &Client, step: &PlanStep) -> Result<BTreeSet<String>, tokio_postgres::Error> {
+    let relations: Vec<&str> = step.locks.iter().map(|l| l.relation.as_str()).collect();
+    let query = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND i.indrelid = ANY ($1::text[]::regclass[])";
+    Ok(client.query(query, &[&relations]).await?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Runs a group on a database that nobody else uses, in one round trip; only when that fails step by step, to say which one.

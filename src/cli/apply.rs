@@ -32,7 +32,8 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
             (plan, side::live(workspace, &options.database).await?)
         }
         None => {
-            let planned = planned(workspace, &options.database, &options.wanted, true).await?;
+            let online = options.online.unwrap_or(workspace.config.online);
+            let planned = planned(workspace, &options.database, &options.wanted, true, online).await?;
             (planned.plan, planned.live)
         }
     };

@@ -5,6 +5,8 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::statement::Online;
+
 /// Your PostgreSQL schema, true to its source.
 #[derive(Parser, Debug)]
 #[command(name = "plumb", version, about, max_term_width = 100, after_help = EXIT_CODES)]
@@ -113,6 +115,9 @@ pub struct PlanOptions {
     /// for psql, and .json, .txt, .svg, .dot, .mmd. May be given several times.
     #[arg(long, value_name = "FILE", value_parser = super::report::parse)]
     pub report: Vec<super::report::Report>,
+    /// Whether tables that hold rows are changed in a longer way that lets others work [default: the configuration's, then auto].
+    #[arg(long, value_name = "always|auto|never")]
+    pub online: Option<Online>,
     /// Do not prove the plan.
     #[arg(long)]
     pub no_prove: bool,
@@ -159,6 +164,9 @@ pub struct ApplyOptions {
     /// then 2s].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub lock_timeout: Option<Duration>,
+    /// Without a plan: whether tables that hold rows are changed in a longer way that lets others work [default: the configuration's, then auto].
+    #[arg(long, value_name = "always|auto|never")]
+    pub online: Option<Online>,
     /// How long it goes on trying while somebody else holds a lock.
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
     pub wait: Duration,

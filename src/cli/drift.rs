@@ -8,10 +8,11 @@ use crate::exit_code::{DIFFERENCES, DONE, REFUSED};
 use crate::pg::lock;
 use crate::plan::{differences, findings};
 use crate::report::{junit, sarif};
+use crate::statement::Online;
 
 /// The command.
 pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
-    let planned = planned(workspace, &options.database, &options.wanted, false).await?;
+    let planned = planned(workspace, &options.database, &options.wanted, false, Online::Never).await?;
     if let Some(session) = &planned.live.session {
         match lock::try_lock(&session.client).await {
             Ok(true) => drop(lock::unlock(&session.client).await),

@@ -12,7 +12,10 @@ use crate::plan::graph::{StepGraph, dot, mermaid, svg};
 pub async fn run(options: &GraphOptions, workspace: &mut Workspace) -> Outcome {
     let plan = match &options.plan {
         Some(path) => read_plan(path)?,
-        None => planned(workspace, &options.database, &options.wanted, false).await?.plan,
+        None => {
+            let online = workspace.config.online;
+            planned(workspace, &options.database, &options.wanted, false, online).await?.plan
+        }
     };
     workspace.progress.clear();
     let graph = StepGraph::of(&plan);

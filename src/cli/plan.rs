@@ -16,6 +16,7 @@ use crate::plan::{self, ANSWERS, Made, Plan, Proof, Sides, make};
 use crate::prove::prove;
 use crate::report::{junit, sarif};
 use crate::source::date::day;
+use crate::statement::Online;
 
 /// Both sides, a plan between them, and its proof.
 pub struct Planned {
@@ -35,13 +36,14 @@ pub async fn planned(
     database: &super::arguments::Database,
     wanted: &Wanted,
     proven: bool,
+    online: Online,
 ) -> Result<Planned, Failure> {
     let schema = workspace.schema(wanted, database.env.as_deref())?;
     let (mut live, desired) = side::both(workspace, database, &schema, wanted).await?;
     if let Some(session) = &live.session {
         read_sizes(session, &mut live.catalog).await?;
     }
-    let sides = side::between(workspace, &live, &desired, wanted).await?;
+    let sides = Sides { online, ..side::between(workspace, &live, &desired, wanted).await? };
     workspace.progress.stage("comparing and ordering");
     let warnings = workspace_warnings(&live, &desired);
     let made = make(&sides, &|id| desired.source(id), warnings)?;
@@ -152,7 +154,8 @@ async fn proof(
 
 /// The command.
 pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
-    let planned = planned(workspace, &options.database, &options.wanted, !options.no_prove).await?;
+    let online = options.online.unwrap_or(workspace.config.online);
+    let planned = planned(workspace, &options.database, &options.wanted, !options.no_prove, online).await?;
     workspace.progress.clear();
     let plan = &planned.plan;
     let saved = match options.out.as_deref() {

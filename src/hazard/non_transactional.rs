@@ -38,6 +38,7 @@ fn judge(facts: &Facts) -> Vec<Finding> {
     let rule = facts.step.statements.iter().map(|s| s.transaction).max();
     let words = match rule {
         Some(Transaction::Alone) => "it runs outside of a transaction: what it did stays when it fails halfway",
+        Some(Transaction::Own) => "it is committed by itself: it stays when a later step fails",
         Some(Transaction::CommitAfter) => "it is committed before the steps after it: it stays when one of those fails",
         _ => return Vec::new(),
     };

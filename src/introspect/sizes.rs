@@ -5,22 +5,26 @@ use super::IntrospectError;
 use crate::catalog::{Catalog, Size};
 use crate::pg;
 
-/// Rows are the larger of what the last VACUUM or ANALYZE has seen and what was counted since. Those of a partitioned table
-/// are its partitions'.
-const SIZES: &str = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), \
-     (CASE WHEN c.relkind = 'p' THEN total.rows ELSE own.rows END)::int8, \
-     ((CASE WHEN c.relkind = 'p' THEN total.pages ELSE c.relpages END) * current_setting('block_size')::int8)::int8, u.tablename IS NOT NULL \
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-     CROSS JOIN LATERAL (SELECT CASE WHEN c.reltuples < 0 AND pg_stat_get_live_tuples(c.oid) = 0 THEN NULL \
-         ELSE greatest(c.reltuples, pg_stat_get_live_tuples(c.oid)) END AS rows) own \
-     LEFT JOIN LATERAL (SELECT CASE WHEN count(*) FILTER (WHERE l.reltuples < 0 AND pg_stat_get_live_tuples(l.oid) = 0) = 0 \
-             THEN coalesce(sum(greatest(l.reltuples, pg_stat_get_live_tuples(l.oid))), 0) END AS rows, coalesce(sum(l.relpages), 0) AS pages \
-         FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf AND l.relkind = 'r') total ON c.relkind = 'p' \
+/// Rows are the larger of what the last VACUUM or ANALYZE has seen and what was counted since. Where neither has counted, the file
+/// tells whether there are any, unless somebody holds a lock that asking would wait for. Those of a partitioned table are its
+/// partitions'.
+const SIZES: &str = "WITH published AS MATERIALIZED (SELECT DISTINCT t.schemaname, t.tablename FROM pg_publication_tables t \
+         JOIN pg_publication b ON b.pubname = t.pubname WHERE b.pubupdate OR b.pubdelete), \
+     held AS MATERIALIZED (SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND locktype = 'relation' \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())), \
+     counted AS MATERIALIZED (SELECT c.oid, greatest(c.reltuples, live.rows) AS rows, c.relpages * current_setting('block_size')::int8 AS pages, \
+         CASE WHEN c.reltuples < 0 AND live.rows = 0 AND c.oid NOT IN (SELECT relation FROM held) THEN pg_relation_size(c.oid) END AS file, \
+         c.reltuples < 0 AND live.rows = 0 AS unknown \
+         FROM pg_class c CROSS JOIN LATERAL (SELECT pg_stat_get_live_tuples(c.oid) AS rows OFFSET 0) live \
+         WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384 AND c.relpersistence <> 't'), \
+     own AS MATERIALIZED (SELECT oid, coalesce(file, pages) AS bytes, CASE WHEN NOT unknown THEN rows WHEN file = 0 THEN 0 END AS rows FROM counted) \
+     SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), (CASE WHEN c.relkind = 'p' THEN total.rows ELSE own.rows END)::int8, \
+         (CASE WHEN c.relkind = 'p' THEN total.bytes ELSE own.bytes END)::int8, u.tablename IS NOT NULL \
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN own ON own.oid = c.oid \
+     LEFT JOIN LATERAL (SELECT CASE WHEN count(*) = count(l.rows) THEN coalesce(sum(l.rows), 0) END AS rows, coalesce(sum(l.bytes), 0) AS bytes \
+         FROM pg_partition_tree(c.oid) t JOIN own l ON l.oid = t.relid WHERE t.isleaf) total ON c.relkind = 'p' \
      LEFT JOIN published u ON u.schemaname = n.nspname AND u.tablename = c.relname \
      WHERE c.relkind IN ('r', 'm', 'p') AND c.oid >= 16384 AND c.relpersistence <> 't'";
-
-const PUBLISHED: &str = "WITH published AS MATERIALIZED (SELECT DISTINCT t.schemaname, t.tablename FROM pg_publication_tables t \
-     JOIN pg_publication b ON b.pubname = t.pubname WHERE b.pubupdate OR b.pubdelete)";
 
 /// Reads them into the catalog.
 ///
@@ -29,7 +33,7 @@ const PUBLISHED: &str = "WITH published AS MATERIALIZED (SELECT DISTINCT t.schem
 pub async fn read_sizes(session: &pg::Session, catalog: &mut Catalog) -> Result<(), IntrospectError> {
     let failed = |source| IntrospectError::Query { what: "the sizes of tables".to_owned(), source };
     pg::settings::pin(&session.client).await.map_err(failed)?;
-    let rows = session.client.query(&format!("{PUBLISHED} {SIZES}"), &[]).await.map_err(failed)?;
+    let rows = session.client.query(SIZES, &[]).await.map_err(failed)?;
     let number = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
     for row in rows {
         let name: String = row.get(0);

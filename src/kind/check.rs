@@ -2,9 +2,11 @@
 
 use serde::Deserialize;
 
-use super::constraint::{COMMON, add, query, remove};
+use super::constraint::{COMMON, add, in_two, query, remove};
 use super::relation::{made_anew, parted};
-use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Space, expression, field, on_table, reads_as, row_checks};
+use super::{
+    Absorbed, BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Space, expression, field, on_table, reads_as, row_checks,
+};
 use crate::catalog::{Dependency, Id, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, RowCheck, Statement};
@@ -38,7 +40,8 @@ fn element(object: &Object) -> String {
 fn validate(object: &Object) -> Vec<Statement> {
     let table = object.id.table_sql();
     let sql = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", ident(object.id.base()));
-    vec![Statement::new(sql).lock(table.clone(), LockMode::ShareUpdateExclusive).heirs().scan(table)]
+    let validated = Statement::new(sql).lock(table.clone(), LockMode::ShareUpdateExclusive).scan(table);
+    vec![if object.flag("no_inherit") { validated } else { validated.heirs() }]
 }
 
 fn rows(context: &Context, object: &Object) -> Option<RowCheck> {
@@ -69,6 +72,29 @@ fn arrives_not_valid(context: &Context, object: &Object) -> bool {
     not_valid && !object.flag("not_valid")
 }
 
+fn create(context: &Context, object: &Object) -> Vec<Statement> {
+    if from_parent(context, object) {
+        return if arrives_not_valid(context, object) { validate(object) } else { Vec::new() };
+    }
+    let added = add(object, &element(object));
+    let mut added = if object.flag("no_inherit") { added } else { added.heirs() };
+    if object.flag("not_valid") {
+        added.sql += " NOT VALID";
+        added.scans.clear();
+    } else {
+        added = added.needs(rows(context, object));
+    }
+    vec![added]
+}
+
+fn create_online(context: &Context, object: &Object) -> Vec<Statement> {
+    if from_parent(context, object) || object.flag("not_valid") || object.flag("not_enforced") {
+        return Vec::new();
+    }
+    let held = |s: Statement| s.needs(rows(context, object));
+    in_two(object, |unchecked| create(context, unchecked), |whole| validate(whole).into_iter().map(held).collect())
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "check",
@@ -93,20 +119,8 @@ pub static KIND: Kind = Kind {
         // A parent's constraint joins a child's own, which stays its own; only that of a partition becomes the parent's.
         field("inherited", Cost::AlterOrReplace(|old, _| old.flag("inherited") || old.detail.contains_key("partition"))),
     ],
-    create: |context, o| {
-        if from_parent(context, o) {
-            return if arrives_not_valid(context, o) { validate(o) } else { Vec::new() };
-        }
-        let added = add(o, &element(o));
-        let mut added = if o.flag("no_inherit") { added } else { added.heirs() };
-        if o.flag("not_valid") {
-            added.sql += " NOT VALID";
-            added.scans.clear();
-        } else {
-            added = added.needs(rows(context, o));
-        }
-        vec![added]
-    },
+    create,
+    online: Online { create: |context, o, _| create_online(context, o), ..NOT_ONLINE },
     alter: |context, _, new, changed| {
         let validated = || validate(new).into_iter().map(|s| s.needs(rows(context, new))).collect();
         if changed.iter().any(|c| c == "not_valid") { validated() } else { Vec::new() }

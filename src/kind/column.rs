@@ -9,7 +9,7 @@ use super::relation::{is_partitioned, parted};
 use super::retype::retype;
 use super::row_checks;
 use super::type_change::widens;
-use super::{Absorbed, BASE, Context, Cost, Kind, Query, expression, field, reads_as};
+use super::{Absorbed, BASE, Context, Cost, Kind, NOT_ONLINE, Online, Query, expression, field, reads_as};
 use crate::catalog::{Dependency, Object};
 use crate::sql::{ident, qualified};
 use crate::statement::{Effect, LockMode, Loss, Statement};
@@ -245,6 +245,17 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
         .collect()
 }
 
+/// NOT NULL alone has an online form; what else is changed with it locks the table anyway.
+fn alter_online(context: &Context, new: &Object, changed: &[String]) -> Vec<Statement> {
+    let alone = changed.iter().all(|f| f == "not_null" || f == "not_null_constraint");
+    let no_more = new.definition.get("not_null_constraint").and_then(|c| c.get("not_valid")).is_some();
+    if !alone || !new.flag("not_null") || !changed.iter().any(|f| f == "not_null") || no_more || comes_from_parent(context, new) {
+        return Vec::new();
+    }
+    let needs = new.parent.as_ref().and_then(|table| row_checks::has_value(context, &new.id, table));
+    not_null::add_online(context, new, needs)
+}
+
 /// Columns of child tables go along, but for those that are wanted as the child's own.
 fn drop(context: &Context, object: &Object) -> Vec<Statement> {
     let children = context.live.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
@@ -361,6 +372,7 @@ pub static KIND: Kind = Kind {
     create,
     alter,
     drop,
+    online: Online { alter: |context, _, new, changed| alter_online(context, new, changed), ..NOT_ONLINE },
     element: Some(|context, o| {
         let table = context.desired.get(o.parent.as_ref()?)?;
         if table.definition.contains_key("of_type") {

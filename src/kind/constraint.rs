@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use std::borrow::Cow;
 
-use super::relation::{change_index, given_options, with_options};
+use super::relation::{change_index, given_options, is_partitioned, with_options};
 use super::{Context, Cost, Field, Query, field, row_checks};
 use crate::catalog::{Id, Object};
-use crate::sql::{ident, idents};
+use crate::sql::{ident, idents, qualified};
 use crate::statement::{LockMode, RowCheck, Statement};
 
 /// A primary key or a unique constraint.
@@ -177,9 +177,49 @@ pub fn create_key(context: &Context, object: &Object, words: &str) -> Vec<Statem
     statements
 }
 
+/// Makes a key over an index that is built before, while others write, under `name`.
+pub fn create_key_online(context: &Context, object: &Object, words: &str, name: &str) -> Vec<Statement> {
+    let k: Key = object.read();
+    let table = object.id.table_sql();
+    if k.without_overlaps || object.parent.as_ref().is_none_or(|t| is_partitioned(context.desired, t)) {
+        return Vec::new();
+    }
+    let nulls = if k.nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" };
+    let include = if k.include.is_empty() { String::new() } else { format!(" INCLUDE ({})", idents(&k.include)) };
+    let options = with_options(&given_options(object));
+    let columns = idents(&k.columns);
+    let sql =
+        format!("CREATE UNIQUE INDEX CONCURRENTLY {} ON {table} USING btree ({columns}){include}{nulls}{options}", ident(name));
+    let build = Statement::new(sql)
+        .alone()
+        .lock(table.clone(), LockMode::ShareUpdateExclusive)
+        .scan(table.clone())
+        .needs(rows(context, object, &k, words == "PRIMARY KEY"))
+        .back(format!("DROP INDEX IF EXISTS {}", qualified(&[object.id.first(), name])));
+    let constraint = ident(object.id.base());
+    let deferral = deferral(k.deferrable, k.deferred);
+    let sql = format!("ALTER TABLE {table} ADD CONSTRAINT {constraint} {words} USING INDEX {}{deferral}", ident(name));
+    let add = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive);
+    let add = add.back(format!("ALTER TABLE {table} DROP CONSTRAINT {constraint}"));
+    [build, add].into_iter().chain(index_marks(object, k.clustered, k.replica_identity)).collect()
+}
+
+/// A foreign key or check in two steps: held to by new rows at once, and by those that stand after a transaction of its own.
+pub fn in_two(
+    object: &Object,
+    add: impl Fn(&Object) -> Vec<Statement>,
+    validate: impl Fn(&Object) -> Vec<Statement>,
+) -> Vec<Statement> {
+    let mut unchecked = object.clone();
+    unchecked.definition.insert("not_valid".to_owned(), true.into());
+    let drop = format!("ALTER TABLE {} DROP CONSTRAINT {}", object.id.table_sql(), ident(object.id.base()));
+    let added = add(&unchecked).into_iter().map(|s| s.back(drop.clone()));
+    added.chain(validate(object).into_iter().map(Statement::own)).collect()
+}
+
 /// Changes what can be changed of a key in place: storage parameters and marks of its index.
 pub fn alter_index(context: &Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
-    let index = crate::sql::qualified(&[new.id.first(), new.id.base()]);
+    let index = qualified(&[new.id.first(), new.id.base()]);
     let has = |f: &str| changed.iter().any(|c| c == f);
     let mut statements = Vec::new();
     if has("options") {

@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
-use super::constraint::{COMMON, column_names, deferral, query, remove};
-use super::{BASE, Carried, Context, Cost, Kind, Query, Space, field, on_table, reads_as, row_checks};
+use super::constraint::{COMMON, column_names, deferral, in_two, query, remove};
+use super::relation::is_partitioned;
+use super::{BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Space, field, on_table, reads_as, row_checks};
 use crate::catalog::{Dependency, Object};
 use crate::sql::{ident, idents};
 use crate::statement::{LockMode, RowCheck, Statement};
@@ -92,6 +93,15 @@ fn create(context: &Context, object: &Object) -> Statement {
     }
     let statement = statement.partitions();
     if f.not_valid || f.not_enforced { statement } else { statement.scan(table).needs(rows(context, object)) }
+}
+
+/// Before 18 a partitioned table takes no key that is not valid.
+fn create_online(context: &Context, object: &Object) -> Vec<Statement> {
+    let partitioned = object.parent.as_ref().is_none_or(|t| is_partitioned(context.desired, t));
+    if partitioned || object.flag("not_valid") || object.flag("not_enforced") {
+        return Vec::new();
+    }
+    in_two(object, |unchecked| vec![create(context, unchecked)], |whole| alter(context, whole, &["not_valid".to_owned()]))
 }
 
 fn rows(context: &Context, object: &Object) -> Option<RowCheck> {
@@ -194,6 +204,7 @@ pub static KIND: Kind = Kind {
             })
             .collect()
     },
+    online: Online { create: |context, o, _| create_online(context, o), ..NOT_ONLINE },
     spaces: &[Space::Constraint],
     carried: Carried::WithinFamily,
     comment: |id| on_table("CONSTRAINT", id),

@@ -2,8 +2,10 @@
 
 use serde::Deserialize;
 
-use super::relation::{SORTED_OPTIONS, change_index, change_options, given_options, has_clustered, options, with_options};
-use super::{BASE, Carried, Context, Cost, Kind, Query, Space, expression, field, reads_as, row_checks};
+use super::relation::{
+    SORTED_OPTIONS, change_index, change_options, given_options, has_clustered, is_partitioned, options, with_options,
+};
+use super::{BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Space, expression, field, reads_as, row_checks};
 use crate::catalog::Object;
 use crate::sql::{ident, qualified};
 use crate::statement::{LockMode, RowCheck, Statement};
@@ -47,18 +49,52 @@ fn rows(context: &Context, object: &Object, index: &Index) -> Option<RowCheck> {
     Some(if plain { check } else { check.evaluating() })
 }
 
-fn create(context: &Context, object: &Object) -> Vec<Statement> {
-    let i: Index = object.read();
+/// `CREATE INDEX`, with `how` before the name.
+fn text(object: &Object, i: &Index, how: &str, name: &str) -> String {
     let unique = if i.unique { "UNIQUE " } else { "" };
     let only = if i.invalid { "ONLY " } else { "" };
     let predicate = i.predicate.as_ref().map_or(String::new(), |p| format!(" WHERE {p}"));
-    let sql = format!(
-        "CREATE {unique}INDEX {} ON {only}{} {}{}{predicate}",
-        ident(object.id.base()),
-        i.table,
-        i.body,
-        with_options(&given_options(object))
-    );
+    let options = with_options(&given_options(object));
+    format!("CREATE {unique}INDEX {how}{} ON {only}{} {}{options}{predicate}", ident(name), i.table, i.body)
+}
+
+/// Built while others write, and put in the place of the one that it replaces.
+fn create_online(context: &Context, object: &Object, name: &str) -> Vec<Statement> {
+    let i: Index = object.read();
+    if object.parent.as_ref().is_none_or(|t| is_partitioned(context.desired, t)) {
+        return Vec::new();
+    }
+    let built = qualified(&[object.id.first(), name]);
+    let mut statements = vec![
+        Statement::new(text(object, &i, "CONCURRENTLY ", name))
+            .alone()
+            .lock(i.table.clone(), LockMode::ShareUpdateExclusive)
+            .scan(i.table.clone())
+            .needs(rows(context, object, &i))
+            .back(format!("DROP INDEX IF EXISTS {built}")),
+    ];
+    if name != object.id.base() {
+        let rename = format!("ALTER INDEX {built} RENAME TO {}", ident(object.id.base()));
+        let back = format!("ALTER INDEX {} RENAME TO {}", object.id.sql(), ident(name));
+        statements.push(Statement::new(rename).back(back));
+    }
+    statements.extend(marks(object, i.clustered, i.replica_identity));
+    statements.extend(statistics(object, &i.statistics));
+    statements
+}
+
+fn drop_online(context: &Context, object: &Object) -> Vec<Statement> {
+    let partitioned = object.parent.as_ref().is_none_or(|t| is_partitioned(context.live, t));
+    if partitioned || object.flag("inherited") {
+        return Vec::new();
+    }
+    let sql = format!("DROP INDEX CONCURRENTLY {}", qualified(object.id.name()));
+    vec![Statement::new(sql).alone().lock(object.text("table"), LockMode::ShareUpdateExclusive)]
+}
+
+fn create(context: &Context, object: &Object) -> Vec<Statement> {
+    let i: Index = object.read();
+    let sql = text(object, &i, "", object.id.base());
     let made = Statement::new(sql).lock(i.table.clone(), LockMode::Share);
     let mut statements =
         vec![if i.invalid { made } else { made.partitions().scan(i.table.clone()).needs(rows(context, object, &i)) }];
@@ -177,6 +213,7 @@ pub static KIND: Kind = Kind {
         let (name, table) = (qualified(o.id.name()), o.text("table").to_owned());
         vec![Statement::new(format!("DROP INDEX {name}")).lock(table, LockMode::AccessExclusive).partitions()]
     },
+    online: Online { create: create_online, beside: true, before: true, drop: drop_online, ..NOT_ONLINE },
     spaces: &[Space::Relation],
     carried: Carried::Always,
     effects: super::effects::unidentified,

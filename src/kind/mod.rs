@@ -212,6 +212,32 @@ impl Context<'_> {
 /// Carries the rows of an object over from the relations that hold them.
 pub type KeepRows = fn(&Context, &Id, from: &[Id]) -> Option<Kept>;
 
+/// The longer ways to make, change and remove an object of a table that holds rows, in which others can go on with their work: what
+/// takes long holds no lock that they wait for. Their statements say how they stand to transactions; no statements means that there
+/// is no such way for this object.
+#[derive(Clone, Copy)]
+pub struct Online {
+    /// What is built is built under this name, which is the object's own or, while another one has that, a free one.
+    pub create: fn(&Context, &Object, name: &str) -> Vec<Statement>,
+    /// Whether it can be built beside the one that it replaces, and put in its place in an instant.
+    pub beside: bool,
+    /// Whether what takes long comes before the object stands, and not after.
+    pub before: bool,
+    /// As `alter` of the kind.
+    pub alter: fn(&Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement>,
+    /// As `drop` of the kind.
+    pub drop: fn(&Context, &Object) -> Vec<Statement>,
+}
+
+/// No online forms.
+const NOT_ONLINE: Online = Online {
+    create: |_, _, _| Vec::new(),
+    beside: false,
+    before: false,
+    alter: |_, _, _, _| Vec::new(),
+    drop: |_, _| Vec::new(),
+};
+
 /// Everything that is known of one kind.
 pub struct Kind {
     /// The class in PostgreSQL's words; the first part of every address of this kind.
@@ -230,6 +256,8 @@ pub struct Kind {
     pub remake: fn(&Context, old: &Object, new: &Object) -> Vec<Statement>,
     /// Statements that remove the object.
     pub drop: fn(&Context, &Object) -> Vec<Statement>,
+    /// The online forms of these three; none where the direct form is all there is.
+    pub online: Online,
     /// The object as an element of its parent's CREATE.
     pub element: Option<fn(&Context, &Object) -> Option<String>>,
     /// Statements for what an element cannot say; they follow the parent's CREATE.
@@ -287,6 +315,7 @@ pub const BASE: Kind = Kind {
     alter: |_, _, _, _| Vec::new(),
     remake: |_, _, _| Vec::new(),
     drop: |_, _| Vec::new(),
+    online: NOT_ONLINE,
     element: None,
     beyond_element: |_| Vec::new(),
     absorbed: Absorbed::Never,

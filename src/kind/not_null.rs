@@ -2,12 +2,13 @@
 //! column, which says whether it is there at all.
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::Context;
 use super::relation::is_partitioned;
 use crate::catalog::{Dependency, Object};
-use crate::sql::ident;
-use crate::statement::{LockMode, Statement};
+use crate::sql::{free_name, ident};
+use crate::statement::{LockMode, RowCheck, Statement};
 
 /// What differs from what `NOT NULL` alone would make.
 #[derive(Deserialize, Default, Clone)]
@@ -68,6 +69,40 @@ pub fn add(object: &Object, from_parent: bool) -> Statement {
     let no_inherit = if constraint.no_inherit { " NO INHERIT" } else { "" };
     let sql = format!("ALTER TABLE {table} ADD CONSTRAINT {} NOT NULL {column}{no_inherit}", name(object));
     if constraint.not_valid { lock(format!("{sql} NOT VALID")) } else { lock(sql).scan(table) }
+}
+
+/// Adds it to a column that stands, with its rows read while others write: before 18 a check says the same meanwhile.
+pub fn add_online(context: &Context, object: &Object, needs: Option<RowCheck>) -> Vec<Statement> {
+    let (table, column) = (object.id.table_sql(), ident(object.id.base()));
+    let change = |action: String, mode| Statement::new(format!("ALTER TABLE {table} {action}")).lock(table.clone(), mode).heirs();
+    let validate = |name: &str| {
+        let validate = change(format!("VALIDATE CONSTRAINT {name}"), LockMode::ShareUpdateExclusive);
+        validate.scan(table.clone()).needs(needs.clone()).own()
+    };
+    let drop_not_null = format!("ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL");
+    if context.live.server >= 180_000 {
+        let mut unchecked = object.clone();
+        let constraint = unchecked.definition.entry("not_null_constraint").or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(fields) = constraint {
+            fields.insert("not_valid".to_owned(), true.into());
+        }
+        return vec![add(&unchecked, false).back(drop_not_null), validate(&name(object))];
+    }
+    let taken = |name: &String| {
+        let id = object.parent.as_ref().map(|t| t.part("check", name));
+        id.is_some_and(|id| context.live.contains(&id) || context.desired.contains(&id))
+    };
+    let check = free_name(object.id.base(), "_not_null", &taken);
+    let check = ident(&check);
+    let drop = format!("DROP CONSTRAINT {check}");
+    let exclusive = LockMode::AccessExclusive;
+    vec![
+        change(format!("ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID"), exclusive)
+            .back(format!("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {check}")),
+        validate(&check),
+        change(format!("ALTER COLUMN {column} SET NOT NULL"), exclusive).back(drop_not_null),
+        change(drop, exclusive),
+    ]
 }
 
 /// What the definition of a column cannot say.

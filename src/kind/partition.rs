@@ -4,9 +4,9 @@
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-use super::{BASE, Carried, Context, Cost, Kind, Query, Space, field, reads_as, row_checks};
+use super::{BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Space, field, reads_as, row_checks};
 use crate::catalog::{Catalog, Id, Object};
-use crate::sql::qualified;
+use crate::sql::{free_name, ident, qualified};
 use crate::statement::{LockMode, RowCheck, Statement};
 
 #[derive(Deserialize)]
@@ -41,6 +41,38 @@ fn referring<'c>(catalog: &'c Catalog, table: &Id) -> impl Iterator<Item = &'c O
 fn bound(context: &Context, object: &Object) -> Option<RowCheck> {
     let constraint = object.detail.get("constraint")?.as_str()?;
     row_checks::fulfils(context, object.parent.as_ref()?, &object.read::<Partition>().bound, constraint)
+}
+
+/// A check that says what the bound says is read while others write; attaching believes it. Which rows belong to a bound of hashes
+/// only the server can tell, and only of a partition.
+fn attach_online(context: &Context, object: &Object) -> Vec<Statement> {
+    let constraint = object.detail.get("constraint").and_then(|c| c.as_str()).unwrap_or_default();
+    if constraint.is_empty() || constraint.contains("satisfies_hash_partition") {
+        return Vec::new();
+    }
+    let Some(table) = &object.parent else { return Vec::new() };
+    let taken = |name: &String| {
+        let id = table.part("check", name);
+        context.live.contains(&id) || context.desired.contains(&id)
+    };
+    let (child, check) = (child(object), ident(&free_name(object.id.base(), "_bound", &taken)));
+    let change =
+        |action: String, mode| Statement::new(format!("ALTER TABLE {child} {action}")).lock(child.clone(), mode).partitions();
+    let exclusive = LockMode::AccessExclusive;
+    let mut attach = attach(context, object);
+    attach.scans.retain(|table| *table != child);
+    attach.needs.clear();
+    let detach = format!("ALTER TABLE {} DETACH PARTITION {child}", object.text("parent"));
+    vec![
+        change(format!("ADD CONSTRAINT {check} CHECK ({constraint}) NOT VALID"), exclusive)
+            .back(format!("ALTER TABLE {child} DROP CONSTRAINT IF EXISTS {check}")),
+        change(format!("VALIDATE CONSTRAINT {check}"), LockMode::ShareUpdateExclusive)
+            .scan(child.clone())
+            .needs(bound(context, object))
+            .own(),
+        attach.back(detach),
+        change(format!("DROP CONSTRAINT {check}"), exclusive),
+    ]
 }
 
 fn attach(context: &Context, object: &Object) -> Statement {
@@ -96,6 +128,7 @@ pub static KIND: Kind = Kind {
     fields: &[field("parent", Cost::Replace), field("bound", Cost::Replace)],
     create: |context, o| vec![attach(context, o)],
     drop: |context, o| vec![detach(context, o)],
+    online: Online { create: |context, o, _| attach_online(context, o), before: true, ..NOT_ONLINE },
     spaces: &[Space::Bounds],
     rests_on: &["table"],
     carried: Carried::Always,

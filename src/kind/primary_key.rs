@@ -1,7 +1,7 @@
 //! Primary keys: `pg_constraint` with `contype = 'p'`.
 
-use super::constraint::{KEY_FIELDS, Key, alter_index, create_key, key_element, key_query, remove};
-use super::{Absorbed, BASE, Carried, Kind, Space, on_table, reads_as};
+use super::constraint::{KEY_FIELDS, Key, alter_index, create_key, create_key_online, key_element, key_query, remove};
+use super::{Absorbed, BASE, Carried, Kind, NOT_ONLINE, Online, Space, on_table, reads_as};
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -12,6 +12,12 @@ pub static KIND: Kind = Kind {
     create: |context, o| create_key(context, o, "PRIMARY KEY"),
     alter: |context, old, new, changed| alter_index(context, old, new, changed),
     drop: remove,
+    online: Online {
+        create: |context, o, name| create_key_online(context, o, "PRIMARY KEY", name),
+        beside: true,
+        before: true,
+        ..NOT_ONLINE
+    },
     element: Some(|_, o| (!o.flag("clustered") && !o.flag("replica_identity")).then(|| key_element(o, "PRIMARY KEY"))),
     absorbed: Absorbed::Inside,
     spaces: &[Space::Constraint, Space::Relation, Space::PrimaryKey],

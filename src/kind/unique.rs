@@ -1,7 +1,7 @@
 //! Unique constraints: `pg_constraint` with `contype = 'u'`.
 
-use super::constraint::{KEY_FIELDS, Key, alter_index, create_key, key_element, key_query, remove};
-use super::{Absorbed, BASE, Carried, Context, Kind, Space, on_table, reads_as};
+use super::constraint::{KEY_FIELDS, Key, alter_index, create_key, create_key_online, key_element, key_query, remove};
+use super::{Absorbed, BASE, Carried, Context, Kind, NOT_ONLINE, Online, Space, on_table, reads_as};
 use crate::catalog::Object;
 
 /// Whether another key of the table has the same columns: one CREATE TABLE makes one of two such keys.
@@ -20,6 +20,12 @@ pub static KIND: Kind = Kind {
     create: |context, o| create_key(context, o, "UNIQUE"),
     alter: |context, old, new, changed| alter_index(context, old, new, changed),
     drop: remove,
+    online: Online {
+        create: |context, o, name| create_key_online(context, o, "UNIQUE", name),
+        beside: true,
+        before: true,
+        ..NOT_ONLINE
+    },
     element: Some(|context, o| {
         let whole = !o.flag("clustered") && !o.flag("replica_identity") && !twin(context, o);
         whole.then(|| key_element(o, "UNIQUE"))

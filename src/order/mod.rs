@@ -6,12 +6,15 @@
 //! 4. `edges`: build edges from the desired catalog, teardown edges from the live one, and names that cannot coexist.
 //! 5. `sort`: Kahn's algorithm with a total tie key; on a cycle, weak edges yield first, then absorbed parts stand alone.
 //! 6. `steps`: nodes are written as statements.
+//! 7. `online`: steps on tables that hold rows are cut into parts, so that what takes long locks nobody out.
 
 mod absorb;
 mod edges;
 mod family;
 mod graph;
+mod online;
 mod owned;
+mod parts;
 mod rows;
 mod sort;
 mod steps;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::edges::edges;
 use super::graph::{Graph, Node, Op};
+use super::online::{form, spread};
 use super::rows::rows;
 use super::sort::{Cycle, Sorted, sort};
 use crate::catalog::{Catalog, Id};
@@ -28,19 +29,23 @@ pub struct Step {
     pub reason: String,
     /// Earlier steps (by place in the list) that must come before, each with the reason.
     pub after: BTreeMap<usize, String>,
+    /// Where it is a part of a change that is made in several steps: which one, from 1, and of how many.
+    pub part: Option<(usize, usize)>,
 }
 
-/// Orders changes and writes their statements.
+/// Orders changes and writes their statements; those on tables that are `hot` in their online forms.
 ///
 /// # Errors
 /// When no order exists: the sentences of a cycle.
-pub fn order(live: &Catalog, desired: &Catalog, changes: &Changes) -> Result<Vec<Step>, Cycle> {
+pub fn order(live: &Catalog, desired: &Catalog, changes: &Changes, hot: &dyn Fn(&Id) -> bool) -> Result<Vec<Step>, Cycle> {
     let mut graph = Graph::new(live, desired, changes);
     rows(&mut graph);
     edges(&mut graph);
     let early = commits_first(&graph);
     let sorted = sort(&mut graph, |node| (place(node, early.contains(&node.id)), kind::rank(node.id.class())))?;
-    Ok(write(&graph, sorted))
+    let mut forms = Vec::new();
+    let steps = write(&graph, sorted, |node, rest| forms.push(form(&graph, node, rest, hot)));
+    Ok(spread(steps, forms, live))
 }
 
 /// Alterations that later statements see only after a commit come first, so that the rest is one transaction.
@@ -71,7 +76,7 @@ fn alter(context: &Context, changes: &Changes, id: &Id) -> Vec<Statement> {
     }
 }
 
-fn write(graph: &Graph, sorted: Sorted) -> Vec<Step> {
+fn write(graph: &Graph, sorted: Sorted, mut written: impl FnMut(&Node, &[Statement])) -> Vec<Step> {
     let mut groups = graph.groups();
     let mut places: BTreeMap<Node, usize> = BTreeMap::new();
     let mut steps: Vec<Step> = Vec::new();
@@ -85,11 +90,12 @@ fn write(graph: &Graph, sorted: Sorted) -> Vec<Step> {
                 None => after.extend(silent.get(earlier).cloned().unwrap_or_default()),
             }
         }
-        let statements = statements(graph, &node, &members);
+        let (statements, own) = statements(graph, &node, &members);
         if statements.is_empty() {
             silent.insert(node, after);
             continue;
         }
+        written(&node, &statements[own..]);
         places.insert(node.clone(), steps.len());
         let change = graph.changes.list.get(&node.id);
         steps.push(Step {
@@ -103,6 +109,7 @@ fn write(graph: &Graph, sorted: Sorted) -> Vec<Step> {
             statements,
             reason: change.map_or(String::new(), |c| c.reason.clone()),
             after,
+            part: None,
             node,
         });
     }
@@ -131,11 +138,12 @@ fn effects(graph: &Graph, node: &Node, members: &[Node]) -> Vec<Effect> {
     found.into_iter().collect()
 }
 
-/// The statements of a standing node and of what it has absorbed.
-fn statements(graph: &Graph, node: &Node, members: &[Node]) -> Vec<Statement> {
+/// The statements of a standing node and of what it has absorbed, and how many are its own.
+fn statements(graph: &Graph, node: &Node, members: &[Node]) -> (Vec<Statement>, usize) {
     let absorbed: BTreeSet<Id> = members.iter().filter(|m| m.op == Op::Create && *m != node).map(|m| m.id.clone()).collect();
     let context = Context { live: graph.live, desired: graph.desired, absorbed: &absorbed };
     let mut statements = one(graph, &context, node);
+    let own = statements.len();
     for id in &absorbed {
         let object = graph.desired.get(id).filter(|o| inside(graph, &Node { op: Op::Create, id: o.id.clone() }));
         let more = object.map(|o| (kind::of(id).beyond_element)(o)).unwrap_or_default();
@@ -164,7 +172,7 @@ fn statements(graph: &Graph, node: &Node, members: &[Node]) -> Vec<Statement> {
             s.scans.clear();
         }
     }
-    statements
+    (statements, own)
 }
 
 /// Whether an absorbed node still has something to say after the one that took it in.

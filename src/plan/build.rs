@@ -109,7 +109,7 @@ fn bounds(steps: &[Step]) -> Vec<(usize, usize, Transaction)> {
     for (place, step) in steps.iter().enumerate() {
         let rule = step.statements.iter().map(|s| s.transaction).max().unwrap_or(Transaction::Inside);
         match bounds.last_mut() {
-            Some((_, end, open)) if *open == rule && rule != Transaction::Alone => *end = place + 1,
+            Some((_, end, open)) if *open == rule && rule < Transaction::Own => *end = place + 1,
             _ => bounds.push((place, place + 1, rule)),
         }
     }
@@ -190,6 +190,7 @@ fn write_step(
         phase: phase(context, step).to_owned(),
         sql: step.statements.iter().map(|s| s.sql.clone()).collect(),
         object: step.node.id.clone(),
+        part: step.part,
         change: change.to_owned(),
         fields: step.fields.clone(),
         reason: step.reason.clone(),
@@ -211,7 +212,8 @@ fn write_step(
 
 /// The definition of an altered object on one side, as the SQL that would create it.
 fn definition(side: &Catalog, context: &Context, step: &Step) -> Option<String> {
-    if step.node.op != Op::Alter {
+    let continues = step.part.is_some_and(|(part, _)| part > 1);
+    if step.node.op != Op::Alter || continues {
         return None;
     }
     sql_of(side, context, &step.node.id)
@@ -230,8 +232,9 @@ fn sql_of(side: &Catalog, context: &Context, id: &Id) -> Option<String> {
 fn phase(context: &Context, step: &Step) -> &'static str {
     let tightens = step.fields.iter().any(|f| f == "not_null" || f == "type");
     let rebuilt = context.changes.list.get(&step.node.id).is_some_and(|c| c.action == Action::Replace);
+    let by_itself = step.part.is_some() && step.statements.iter().any(|s| s.transaction == Transaction::Own);
     match step.node.op {
-        _ if rebuilt => "migrate",
+        _ if rebuilt || by_itself => "migrate",
         Op::Create => "expand",
         Op::Alter if tightens => "migrate",
         Op::Alter | Op::Save | Op::Restore => "expand",

@@ -25,17 +25,14 @@ impl<'a> Definitions<'a> {
 
     /// `rebuilt in step 11: rests on column public.orders.total`, for a step that is one half of a replacement.
     pub fn rebuilding(&self, step: &PlanStep) -> Option<String> {
-        let (dropped, made) = self.rebuilt.get(&step.object)?;
-        Some(match *dropped == step.id {
-            true => format!("rebuilt in step {made}: {}", facts::because(&step.reason)),
-            false => format!("rebuilt after step {dropped}"),
-        })
+        facts::rebuilding(step, *self.rebuilt.get(&step.object)?)
     }
 
     /// What was there, what is there afterwards; nothing where a later step tells it.
     pub fn lines(&self, step: &PlanStep) -> Vec<Line> {
         let difference = match self.rebuilt.get(&step.object) {
             Some((dropped, _)) if *dropped == step.id => return Vec::new(),
+            Some((_, made)) if *made != step.id => facts::difference(step),
             Some((dropped, _)) => self.steps.get(dropped).map_or(Difference::None, |old| facts::redefined(old, step)),
             None => facts::difference(step),
         };

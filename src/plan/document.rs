@@ -129,6 +129,10 @@ pub struct PlanStep {
     pub object: Id,
     /// `create`, `alter` or `drop`.
     pub change: String,
+    /// Where it is a part of a change that is made in several steps, so that others can work meanwhile: which one, from 1, and of
+    /// how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<(usize, usize)>,
     /// Fields that change, for `alter`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,

@@ -88,6 +88,24 @@ pub fn rebuilt(plan: &Plan) -> BTreeMap<&Id, (u32, u32)> {
     made.filter_map(|s| dropped.get(&s.object).map(|d| (&s.object, (*d, s.id)))).collect()
 }
 
+/// What stands beside a step that is one half of a replacement, of which the numbers of both halves are given.
+pub fn rebuilding(step: &PlanStep, (dropped, made): (u32, u32)) -> Option<String> {
+    match step.id {
+        id if id == dropped && made < dropped => {
+            Some(format!("replaced by what step {made} has built: {}", because(&step.reason)))
+        }
+        id if id == dropped => Some(format!("rebuilt in step {made}: {}", because(&step.reason))),
+        id if id == made && made < dropped => Some(format!("built beside the one that step {dropped} drops")),
+        id if id == made => Some(format!("rebuilt after step {dropped}")),
+        _ => None,
+    }
+}
+
+/// ` (2 of 3)`, for a part of what is done to an object.
+pub fn part(step: &PlanStep) -> String {
+    step.part.map_or(String::new(), |(part, of)| format!(" ({part} of {of})"))
+}
+
 /// Whether the step is only there because something else changes.
 pub fn carried(step: &PlanStep) -> bool {
     step.reason.starts_with(RESTS)
@@ -96,15 +114,20 @@ pub fn carried(step: &PlanStep) -> bool {
 /// `3 to create, 2 to alter, 1 to rebuild, 1 to drop`.
 pub fn summary(plan: &Plan) -> String {
     let rebuilt = rebuilt(plan);
-    let steps = |change: &str| plan.steps().filter(|s| s.change == change && !rebuilt.contains_key(&s.object)).count();
+    let steps = |change: &str| begun(plan).filter(|s| s.change == change && !rebuilt.contains_key(&s.object)).count();
     let parts = [("create", steps("create")), ("alter", steps("alter")), ("rebuild", rebuilt.len()), ("drop", steps("drop"))];
     let parts = parts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{} to {word}", thousands(*n as u64)));
     parts.collect::<Vec<_>>().join(", ")
 }
 
+/// The steps without those that go on with what another has begun.
+fn begun(plan: &Plan) -> impl Iterator<Item = &PlanStep> {
+    plan.steps().filter(|s| s.part.is_none_or(|(part, _)| part == 1))
+}
+
 /// How many objects change; one that is rebuilt counts once.
 pub fn changes(plan: &Plan) -> usize {
-    plan.steps().count() - rebuilt(plan).len()
+    begun(plan).count() - rebuilt(plan).len()
 }
 
 /// The hazards of a step that whoever reads the plan has to see without asking for more.
@@ -214,6 +237,9 @@ pub fn blocking(plan: &Plan) -> Vec<Blocking> {
 
 /// What differs in the object of a step: by its definitions, or, where these say nothing, by its statement and the one back.
 pub fn difference(step: &PlanStep) -> Difference {
+    if step.part.is_some_and(|(part, _)| part > 1) {
+        return Difference::None;
+    }
     if let (Some(old), Some(new)) = (&step.before, &step.definition)
         && old != new
     {

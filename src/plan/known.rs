@@ -17,6 +17,15 @@ pub static KNOWN: &[Known] = &[
     Known { label: "why", of: |step| vec![facts::because(&step.reason)] },
     Known { label: "source", of: |step| source(step).into_iter().collect() },
     Known { label: "lock", of: locks },
+    Known {
+        label: "part",
+        of: |step| {
+            step.part
+                .iter()
+                .map(|(part, of)| format!("{part} of {of} of one change, so that others can work meanwhile"))
+                .collect()
+        },
+    },
     Known { label: "writes", of: |step| step.rewrites.iter().map(|r| format!("all of {r} anew")).collect() },
     Known { label: "reads", of: |step| step.scans.iter().map(|r| reading(step, r)).collect() },
     Known { label: "checks", of: |step| step.validates.iter().map(|c| format!("all rows against {c}")).collect() },

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::build::{Context, build};
 use super::document::{Plan, Source};
 use super::standing::Touched;
-use crate::catalog::{Catalog, Id};
+use crate::catalog::{Catalog, Id, Magnitude};
 use crate::change::{Blocked, Changes, Scope, compare, replace};
 use crate::order::{Cycle, Step, order};
+use crate::statement::Online;
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,7 @@ fn blocked(list: &[Blocked]) -> String {
 }
 
 /// Two sides and the scope between them.
+#[derive(Clone)]
 pub struct Sides {
     /// The live database, whole.
     pub whole: Catalog,
@@ -38,15 +40,27 @@ pub struct Sides {
     pub desired: Catalog,
     /// The scope.
     pub scope: Scope,
+    /// When changes of tables take their online forms.
+    pub online: Online,
 }
 
 impl Sides {
-    /// Cuts both sides to the scope that `desired` has, or that is stated.
+    /// Cuts both sides to the scope that `desired` has, or that is stated. All changes take their direct forms.
     pub fn new(whole: Catalog, desired: &Catalog, stated: &[String]) -> Sides {
         let scope = Scope::new(desired, stated);
         let mut desired = scope.of(desired);
         desired.server = whole.server;
-        Sides { live: scope.of(&whole), desired, whole, scope }
+        Sides { live: scope.of(&whole), desired, whole, scope, online: Online::Never }
+    }
+
+    /// Whether changes of a table take their online forms: what nobody has counted may hold rows.
+    fn is_hot(&self, table: &Id) -> bool {
+        let size = || self.whole.sizes.get(&table.sql()).and_then(|s| s.magnitude());
+        match self.online {
+            Online::Always => true,
+            Online::Auto => size() != Some(Magnitude::Empty),
+            Online::Never => false,
+        }
     }
 
     /// The changes between them.
@@ -75,7 +89,7 @@ pub fn make(sides: &Sides, source: &dyn Fn(&Id) -> Option<Source>, warnings: Vec
         if !changes.blocked.is_empty() {
             return Err(MakeError::Blocked(changes.blocked));
         }
-        match order(&sides.live, &sides.desired, &changes) {
+        match order(&sides.live, &sides.desired, &changes, &|table| sides.is_hot(table)) {
             Ok(steps) => break steps,
             // What holds nothing but its definition can go before and come back after, where it cannot change in between.
             Err(cycle) if replace(&mut changes, &cycle.altered, &sides.live, &sides.desired, &sides.whole) => {}
@@ -99,6 +113,6 @@ fn context<'a>(
     seen: &'a BTreeMap<u32, Touched>,
     warnings: Vec<String>,
 ) -> Context<'a> {
-    let Sides { whole, live, desired, scope } = sides;
+    let Sides { whole, live, desired, scope, .. } = sides;
     Context { whole, live, desired, scope, changes, source, seen, warnings }
 }

@@ -11,6 +11,11 @@ use crate::statement::Statement;
 
 /// The statements back where there are some; whole reverse plans are made by planning in the other direction.
 pub fn reverse(context: &Context, step: &Step) -> Reverse {
+    if step.part.is_some() {
+        let sql: Vec<String> = step.statements.iter().rev().filter_map(|s| s.back.clone()).collect();
+        let why = sql.is_empty().then(|| "an earlier part takes back what this one did".to_owned());
+        return Reverse { sql: Some(sql), why };
+    }
     let id = &step.node.id;
     let nothing = BTreeSet::new();
     let lost = step.statements.iter().any(|s| !s.losses.is_empty());

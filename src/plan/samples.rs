@@ -17,6 +17,7 @@ pub fn step(id: u32, phase: &str, change: &str, object: Id, sql: &[&str]) -> Pla
         _ => "it differs",
     };
     PlanStep {
+        part: None,
         id,
         phase: phase.into(),
         sql: sql.iter().map(|s| (*s).to_owned()).collect(),

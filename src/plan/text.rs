@@ -38,7 +38,7 @@ pub fn render(plan: &Plan, options: &Options) -> String {
 
 /// A step as one line while it runs: number, mark and name, in at most so many columns.
 pub fn step_line(step: &PlanStep, columns: usize) -> String {
-    let name = super::page::clean(&step.object.to_string());
+    let name = super::page::clean(&step.object.to_string()) + &facts::part(step);
     super::page::shorten(&format!("{:>3} {} {name}", step.id, mark(step).sign()), columns)
 }
 
@@ -120,20 +120,14 @@ fn one(
     let name = format!("{:class$} {}", step.object.class(), facts::name(&step.object), class = columns.class);
     // A column says what it is where that needs no more than its line.
     let what = facts::column(step).filter(|what| !what.contains('\n') && name.len() + what.len() <= COLUMN);
-    let name = what.map_or(name.clone(), |what| format!("{name}  {what}"));
+    let name = what.map_or(name.clone(), |what| format!("{name}  {what}")) + &facts::part(step);
     page.titled(&lead, mark(step), &name, &source(step).unwrap_or_default());
     let at = columns.text();
-    let other = match rebuilt.get(&step.object) {
-        Some((dropped, made)) if *dropped == step.id => {
-            page.note(at, &format!("rebuilt in step {made}: {}", facts::because(&step.reason)));
-            None
-        }
-        Some((dropped, _)) => {
-            page.note(at, &format!("rebuilt after step {dropped}"));
-            plan.steps().find(|s| s.id == *dropped)
-        }
-        None => None,
-    };
+    let halves = rebuilt.get(&step.object).copied();
+    if let Some(words) = halves.and_then(|halves| facts::rebuilding(step, halves)) {
+        page.note(at, &words);
+    }
+    let other = halves.filter(|(_, made)| *made == step.id).and_then(|(dropped, _)| plan.steps().find(|s| s.id == dropped));
     changed(page, step, other, at, options);
     for scanned in &step.scans {
         page.note(at, &format!("reads {}", reading(step, scanned)));

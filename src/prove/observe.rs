@@ -3,11 +3,12 @@
 //! stood before the plan, by the names that they had then; the index of a table counts as the table, since nobody can plan a query
 //! on one without the other. Locks weaker than SHARE UPDATE EXCLUSIVE stop only what takes the strongest and are not told.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tokio_postgres::{Client, Error};
 
 use crate::apply::run::server_message;
+use crate::plan::sql::SETTINGS;
 use crate::plan::{Group, PlanStep, Touched};
 use crate::shadow::{Scratch, adopt};
 use crate::statement::LockMode;
@@ -28,15 +29,17 @@ pub const WEAKEST: LockMode = LockMode::ShareUpdateExclusive;
 struct Standing {
     /// As a SQL name; the table's for an index.
     name: String,
-    /// `pg_class.relkind` of what the name says.
+    /// Whether it, or the table of the index, has a file with rows.
     holds_rows: bool,
+    /// Whether that is a materialized view, which LOCK TABLE does not take.
+    is_view: bool,
     file: Option<u32>,
 }
 
 type Relations = HashMap<u32, Standing>;
 
 /// Relations of users, less TOAST, temporary and composite types.
-const STANDING: &str = "SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(t.relname), t.relkind IN ('r', 'm'), pg_relation_filenode(c.oid) \
+const STANDING: &str = "SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(t.relname), t.relkind IN ('r', 'm'), t.relkind = 'm', pg_relation_filenode(c.oid) \
      FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid JOIN pg_class t ON t.oid = coalesce(i.indrelid, c.oid) \
      JOIN pg_namespace n ON n.oid = t.relnamespace WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'm', 'v', 'S', 'f', 'i', 'I') \
      AND n.nspname !~ '^pg_(toast|temp)'";
@@ -50,9 +53,6 @@ const HELD: &str = "SELECT relation, mode, pg_relation_filenode(relation), pg_st
 const VALID: &str = "SELECT k.conrelid, k.conname::text FROM pg_constraint k WHERE k.conrelid = ANY ($1) AND k.convalidated \
      AND k.contype IN ('c', 'f', 'n', 'p', 'u', 'x') AND k.xmin = pg_current_xact_id()::xid";
 
-const PREAMBLE: &str =
-    "SET search_path = pg_catalog; SET check_function_bodies = off; SET client_min_messages = warning; SET TimeZone = 'UTC'";
-
 /// Runs the groups on a copy that nobody else uses, as the role that rules its server.
 pub async fn observe(copy: &Scratch, groups: &[Group]) -> Observations {
     let mut seen = Observations::default();
@@ -65,7 +65,8 @@ pub async fn observe(copy: &Scratch, groups: &[Group]) -> Observations {
 async fn all(copy: &Scratch, groups: &[Group], seen: &mut Observations) -> Result<(), (String, Error)> {
     let client = &copy.administrator.client;
     let before = |e| ("before the first step".to_owned(), e);
-    client.batch_execute(PREAMBLE).await.map_err(before)?;
+    let settings: String = SETTINGS.iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
+    client.batch_execute(&settings).await.map_err(before)?;
     let mut relations = standing(client).await.map_err(before)?;
     let mut scans: HashMap<u32, i64> = HashMap::new();
     let flushes = copy.administrator.version.0 >= 150_000;
@@ -73,7 +74,9 @@ async fn all(copy: &Scratch, groups: &[Group], seen: &mut Observations) -> Resul
         let found = if group.transactional {
             inside(copy, step, &mut relations, &mut scans, flushes).await
         } else {
-            outside(copy, step, &relations).await
+            let found = outside(copy, step, &relations).await;
+            counted(client, &relations, &mut scans).await.map_err(before)?;
+            found
         };
         seen.steps.insert(step.id, found.map_err(|e| (format!("step {} ({})", step.id, step.object), e))?);
     }
@@ -82,7 +85,9 @@ async fn all(copy: &Scratch, groups: &[Group], seen: &mut Observations) -> Resul
 
 async fn standing(client: &Client) -> Result<Relations, Error> {
     let rows = client.query(STANDING, &[]).await?;
-    let one = |row: &tokio_postgres::Row| (row.get(0), Standing { name: row.get(1), holds_rows: row.get(2), file: row.get(3) });
+    let one = |row: &tokio_postgres::Row| {
+        (row.get(0), Standing { name: row.get(1), holds_rows: row.get(2), is_view: row.get(3), file: row.get(4) })
+    };
     Ok(rows.iter().map(one).collect())
 }
 
@@ -147,19 +152,38 @@ fn take_lock(seen: &mut Touched, stood: &Standing, mode: &str) {
     *strongest = (*strongest).max(mode);
 }
 
+/// Takes the scans of what ran outside of a transaction for reported: they are not those of the next step.
+async fn counted(client: &Client, relations: &Relations, scans: &mut HashMap<u32, i64>) -> Result<(), Error> {
+    let all: Vec<u32> = relations.keys().copied().collect();
+    let query = "SELECT r, pg_stat_get_xact_numscans(r) FROM unnest($1::oid[]) AS r";
+    let rows = client.query(query, &[&all]).await?;
+    scans.extend(rows.iter().map(|row| (row.get::<_, u32>(0), row.get::<_, Option<i64>>(1).unwrap_or(0))));
+    Ok(())
+}
+
+/// What somebody who reads and writes these relations would hold, and an old picture of the database.
+fn in_the_way(step: &PlanStep, relations: &Relations) -> String {
+    let views: BTreeSet<&str> = relations.values().filter(|r| r.is_view).map(|r| r.name.as_str()).collect();
+    let hold = |l: &crate::plan::LockFact| match views.contains(l.relation.as_str()) {
+        true => format!("; EXPLAIN SELECT FROM {}", l.relation),
+        false => format!("; LOCK TABLE {} IN ROW EXCLUSIVE MODE", l.relation),
+    };
+    let held: String = step.locks.iter().map(hold).collect();
+    format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1{held}")
+}
+
 /// What may not run in a transaction waits for others by itself: it is made to, and watched meanwhile.
 async fn outside(copy: &Scratch, step: &PlanStep, relations: &Relations) -> Result<Touched, Error> {
     let (runner, watcher) = (&copy.administrator.client, &copy.session.client);
     let pid: i32 = runner.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
-    let mut seen = Touched::default();
+    // What is read is counted when the server reports it, in one of the transactions of its own or later: CONCURRENTLY reads all.
+    let mut seen = Touched { scans: step.scans.iter().cloned().collect(), ..Touched::default() };
     for sql in &step.sql {
-        let held =
-            if sql.contains(" CONCURRENTLY ") { step.locks.iter().map(|l| l.relation.clone()).collect() } else { Vec::new() };
-        if held.is_empty() {
+        if !sql.contains(" CONCURRENTLY ") || step.locks.is_empty() {
             runner.batch_execute(sql).await?;
             continue;
         }
-        watcher.batch_execute(&format!("BEGIN; LOCK TABLE {} IN ROW EXCLUSIVE MODE", held.join(", "))).await?;
+        watcher.batch_execute(&in_the_way(step, relations)).await?;
         let run = runner.batch_execute(sql);
         tokio::pin!(run);
         let done = loop {

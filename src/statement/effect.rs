@@ -10,6 +10,8 @@ pub enum Transaction {
     Inside,
     /// It runs inside a transaction, but later statements see it only after the commit.
     CommitAfter,
+    /// It runs in a transaction of its own: it takes its time, and nothing else should be locked meanwhile.
+    Own,
     /// It cannot run inside a transaction block.
     Alone,
 }

@@ -2,10 +2,12 @@
 
 mod effect;
 mod lock_mode;
+mod online;
 mod row_check;
 
 pub use effect::{Effect, Loss, Reach, Transaction};
 pub use lock_mode::LockMode;
+pub use online::Online;
 pub use row_check::RowCheck;
 
 /// A statement that changes a database, with its declared facts.
@@ -27,6 +29,8 @@ pub struct Statement {
     pub needs: Vec<RowCheck>,
     /// What cannot be had back by running the reverse.
     pub losses: Vec<Loss>,
+    /// What takes it back by itself, where it is one of several that make one change.
+    pub back: Option<String>,
 }
 
 impl Statement {
@@ -41,6 +45,7 @@ impl Statement {
             scans: Vec::new(),
             needs: Vec::new(),
             losses: Vec::new(),
+            back: None,
         }
     }
 
@@ -98,6 +103,24 @@ impl Statement {
     /// Adds a loss.
     pub fn loses(mut self, loss: Loss) -> Statement {
         self.losses.push(loss);
+        self
+    }
+
+    /// It cannot run inside a transaction block.
+    pub fn alone(mut self) -> Statement {
+        self.transaction = Transaction::Alone;
+        self
+    }
+
+    /// It runs in a transaction of its own.
+    pub fn own(mut self) -> Statement {
+        self.transaction = Transaction::Own;
+        self
+    }
+
+    /// What takes it back.
+    pub fn back(mut self, sql: impl Into<String>) -> Statement {
+        self.back = Some(sql.into());
         self
     }
 
