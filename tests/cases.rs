@@ -141,12 +141,8 @@ impl Case {
         let outcome = proof(&before, &sides, &made).await;
         note("locks", outcome.as_ref().map_or(Ok(()), |seen| facts::declared(&made.plan, seen)));
         note("proof", outcome.map(|_| ()));
-        let until = std::env::var("PLUMB_CHECK").unwrap_or_default();
-        if until == "locks" {
-            return Ok(outcomes);
-        }
         note("online", self.online(bench, &sides, &made, &after).await);
-        if until == "online" {
+        if std::env::var_os("PLUMB_CHECK").is_some() {
             return Ok(outcomes);
         }
         note("same", self.same(bench, &before, &after).await);
@@ -238,8 +234,8 @@ impl Case {
         }
         let wanted = self.file("online.sql").unwrap_or_default();
         let diff = similar::TextDiff::from_lines(&wanted, &found);
-        let text = || format!("online.sql differs\n{}", diff.unified_diff().header("online.sql", "found"));
-        if found == wanted { Ok(()) } else { Err(Failure::new("online", text())) }
+        let text = format!("online.sql differs\n{}", diff.unified_diff().header("online.sql", "found"));
+        if found == wanted { Ok(()) } else { Err(Failure::new("online", text)) }
     }
 
     /// The result of a check, turned round when the check is known to fail.

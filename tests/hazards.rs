@@ -17,6 +17,8 @@ async fn side(bench: &Bench, sql: &str) -> Result<Side, String> {
     let session = server::session(&side.database).await;
     read_sizes(&session, &mut side.catalog).await.map_err(|e| format!("{e:?}"))?;
     session.close().await;
+    // The tables of examples stand for ones with rows, in forms that lock them.
+    side.catalog.sizes.clear();
     Ok(side)
 }
 

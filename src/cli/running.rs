@@ -156,6 +156,7 @@ impl Run<'_> {
         let lost = failed.code.is_empty() || failed.code.starts_with("57P") || failed.code.starts_with("08");
         let (mut exit, mut state) = match applied {
             0 => (ERROR, "Nothing was applied: the transaction was rolled back.".to_owned()),
+            1 => (IN_PART, format!("Step 1 of {all} is applied and stays; what came after it was rolled back.")),
             n => (IN_PART, format!("Steps 1 to {n} of {all} are applied and stay; what came after them was rolled back.")),
         };
         if lost && failed.sql == "COMMIT" {

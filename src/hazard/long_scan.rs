@@ -9,7 +9,7 @@ pub static RULE: Rule = Rule {
     by_size: true,
     meaning: "A table is read in full, or an index built over it, under a lock that others wait for.",
     why: "The lock lasts as long as the reading: reads wait under ACCESS EXCLUSIVE, writes under SHARE and SHARE ROW EXCLUSIVE.",
-    remedy: "CREATE INDEX CONCURRENTLY; constraints NOT VALID first and VALIDATE in another transaction; NOT NULL behind a validated CHECK.",
+    remedy: "Online forms, where there are such (`online = \"auto\"`): CREATE INDEX CONCURRENTLY; constraints NOT VALID first and VALIDATE in another transaction; NOT NULL behind a validated CHECK.",
     same: &[
         Same {
             tool: "squawk",

@@ -14,6 +14,7 @@ use crate::statement::{Effect, Statement};
 mod carried;
 mod constraint;
 mod effects;
+mod held;
 mod identity;
 mod not_null;
 pub mod privileges;
@@ -69,6 +70,7 @@ mod view_column;
 pub use carried::{Carried, carries, forgets, is_remade, passes_over};
 pub use comment::object as comment_object;
 pub use grant::object as grant_object;
+pub use held::{held_over, is_held, is_made_of_types, is_of_type};
 pub use owner::object as owner_object;
 pub use query::{Query, SYSTEM_OID};
 pub use relation::waits_as_text;
@@ -213,8 +215,7 @@ impl Context<'_> {
 pub type KeepRows = fn(&Context, &Id, from: &[Id]) -> Option<Kept>;
 
 /// The longer ways to make, change and remove an object of a table that holds rows, in which others can go on with their work: what
-/// takes long holds no lock that they wait for. Their statements say how they stand to transactions; no statements means that there
-/// is no such way for this object.
+/// takes long holds no lock that they wait for. No statements means that there is no such way for this object.
 #[derive(Clone, Copy)]
 pub struct Online {
     /// What is built is built under this name, which is the object's own or, while another one has that, a free one.
@@ -336,7 +337,7 @@ pub const BASE: Kind = Kind {
     effects: |_, _, _| Vec::new(),
 };
 
-/// `TRIGGER name ON table`, for COMMENT ON.
+/// `TRIGGER name ON table` in COMMENT ON.
 fn on_table(word: &str, id: &Id) -> String {
     format!("{word} {} ON {}", crate::sql::ident(id.base()), id.table_sql())
 }
@@ -380,30 +381,6 @@ pub fn check(object: &Object) -> Result<(), String> {
 /// A `check` for a kind whose definition is the struct `T`.
 fn reads_as<T: DeserializeOwned>(object: &Object) -> Result<(), String> {
     T::deserialize(&object.definition).map(drop).map_err(|e| format!("definition of {} cannot be read: {e}", object.id))
-}
-
-/// Whether columns of tables hold values of this type, or of one that is made of it.
-pub fn is_held(catalog: &Catalog, id: &Id) -> bool {
-    let column = |user: &Id| user.class() == "column" && catalog.get(user).is_some_and(|c| is_of_type(c, id));
-    catalog.used_by(id).iter().any(|(user, _)| column(user)) || !held_over(catalog, id).is_empty()
-}
-
-/// The types that are made of this type or collation and whose values columns hold: they are made anew with it.
-pub fn held_over(catalog: &Catalog, id: &Id) -> Vec<Id> {
-    // A range type leaves nothing behind that its successor could be made beside.
-    let users = catalog.used_by(id).iter().map(|(user, _)| user).filter(|user| !waits_as_text(id) && is_made_of_types(user));
-    users.filter(|user| is_held(catalog, user)).cloned().collect()
-}
-
-/// Whether it is a type that can be made of others.
-pub fn is_made_of_types(id: &Id) -> bool {
-    ["composite type", "domain"].contains(&id.class())
-}
-
-/// Whether a column's values are of this type, or arrays of it, or sorted by this collation.
-pub fn is_of_type(column: &Object, id: &Id) -> bool {
-    let field = if id.class() == "collation" { "collation" } else { "type" };
-    !column.definition.contains_key("generated") && column.text(field).trim_end_matches("[]") == id.sql()
 }
 
 /// The names and other places that an object occupies.
