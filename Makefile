@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 N ?= 1000
-.PHONY: help setup demo test browser conformance soak bless bench clean
+.PHONY: help setup demo test browser conformance soak bless bench online clean
 
 # What tools/setup.sh found or fetched: paths of libclang and of the PostgreSQL servers.
 WITH := . .tools/env.sh &&
@@ -52,6 +52,10 @@ bench: ## plumb plan beside pg_dump on 100, 1,000 and 10,000 tables; TABLES="100
 	@echo "== build plumb, optimized (a few minutes the first time)"
 	@$(WITH) cargo build --locked --release --bin plumb
 	@$(WITH) tools/bench.sh $(TABLES)
+
+online: ## How long others wait while a table of 5 million rows changes, in direct and online forms; PLUMB_ROWS for others
+	@tools/setup.sh test
+	@$(WITH) cargo bench --locked --profile dev --bench online
 
 clean: ## Remove what was built here (downloads stay in the cache that setup names)
 	@cargo clean

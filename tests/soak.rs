@@ -3,7 +3,8 @@
 //!
 //! `make test` runs 100 pairs, always the same; `make soak N=1000` takes others (`PLUMB_SOAK` pairs from `PLUMB_SEED` on). A failing
 //! pair is made as small as it gets and printed as a case: its files are left in `target/tmp/soak/<seed>/`, to be copied to
-//! `fixtures/cases/<kind>/<name>/`. `PLUMB_SEED=<seed> PLUMB_SOAK=1` brings a pair back.
+//! `fixtures/cases/<kind>/<name>/`. `PLUMB_SEED=<seed> PLUMB_SOAK=1` brings a pair back. Every second plan
+//! takes online forms.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 #[path = "support/generator/mod.rs"]
@@ -16,6 +17,7 @@ use plumb::plan::{Made, Proof, Sides};
 use plumb::prove::prove;
 use plumb::shadow::Properties;
 use plumb::sql::literal;
+use plumb::statement::Online;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -30,6 +32,15 @@ struct Effort {
     thorough: u64,
     /// How long a failing pair may be shrunk.
     shrink: Duration,
+}
+
+/// What is done with one pair.
+#[derive(Clone, Copy)]
+struct How {
+    /// It is proven and gets rows.
+    thorough: bool,
+    /// Its plan takes the forms for tables that hold rows.
+    online: bool,
 }
 
 /// What one pair came to.
@@ -61,20 +72,31 @@ fn cause(failure: &Failure) -> String {
 }
 
 /// One pair, both ways.
-async fn check(bench: &Bench, pair: &Pair, thorough: bool) -> Result<(), Failure> {
+async fn check(bench: &Bench, pair: &Pair, how: How) -> Result<(), Failure> {
     bench.roles(&ROLES.iter().map(|r| (*r).to_owned()).collect::<Vec<_>>()).await;
     let before = side(bench, &pair.before.sql()).await?;
     let after = side(bench, &pair.after.sql()).await?;
-    let (sides, made) = engine::plan_to(&before, &after).await?;
+    let (sides, made) = planned(&before, &after, how.online).await?;
     engine::apply(&before.database, &made).await?;
     engine::empty(&before.database, &after, "second plan not empty").await?;
     engine::same_dump(bench, &before.database, &after).await?;
     // Last, for they cost most, and what the plan itself gets wrong has shown by now.
-    if thorough {
+    if how.thorough {
         proven(&before, &sides, &made).await?;
         survives(bench, pair, &made).await?;
     }
     engine::converge(bench, &after, &before).await.map(drop).map_err(back)
+}
+
+/// The plan, in direct forms or in those for tables that hold rows.
+async fn planned(before: &Side, after: &Side, online: bool) -> Result<(Sides, Made), Failure> {
+    let (sides, made) = engine::plan_to(before, after).await?;
+    if !online {
+        return Ok((sides, made));
+    }
+    let sides = Sides { online: Online::Always, ..sides };
+    let made = engine::make(&sides)?;
+    Ok((sides, made))
 }
 
 /// The same failure, on the way back.
@@ -154,7 +176,7 @@ fn counted(tables: &rows::Tables, made: &Made) -> Vec<String> {
 }
 
 fn run(seed: u64, effort: Effort, known: &Mutex<BTreeSet<String>>) -> Option<Failed> {
-    let thorough = seed.is_multiple_of(effort.thorough);
+    let how = How { thorough: seed.is_multiple_of(effort.thorough), online: seed.is_multiple_of(2) };
     let pair = match catch_unwind(|| Pair::of(seed)) {
         Ok(pair) => pair,
         Err(panic) => {
@@ -162,16 +184,17 @@ fn run(seed: u64, effort: Effort, known: &Mutex<BTreeSet<String>>) -> Option<Fai
             return Some(Failed { seed, cause: cause(&failure), failure, small: None });
         }
     };
-    let failure = attempt(&pair, thorough)?;
+    let failure = attempt(&pair, how)?;
     let cause = cause(&failure);
     let thorough = ["unproven", "prove", "rows", "step failed with rows"].contains(&failure.class);
+    let how = How { thorough, ..how };
     // One small pair for each cause.
     let first = known.lock().unwrap().insert(cause.clone());
     let small = (first && !effort.shrink.is_zero()).then(|| {
         let until = Instant::now() + effort.shrink;
         server::runtime().block_on(shrink(pair, until, async |candidate| {
             // Each candidate in a thread of its own, for its connections belong to another runtime.
-            let found = std::thread::scope(|s| s.spawn(|| attempt(candidate, thorough)).join().unwrap());
+            let found = std::thread::scope(|s| s.spawn(|| attempt(candidate, how)).join().unwrap());
             found.is_some_and(|f| self::cause(&f) == cause)
         }))
     });
@@ -179,8 +202,8 @@ fn run(seed: u64, effort: Effort, known: &Mutex<BTreeSet<String>>) -> Option<Fai
 }
 
 /// One pair at a bench of its own; a panic is a failure of it.
-fn attempt(pair: &Pair, thorough: bool) -> Option<Failure> {
-    let work = || Bench::work(async |bench| check(bench, pair, thorough).await);
+fn attempt(pair: &Pair, how: How) -> Option<Failure> {
+    let work = || Bench::work(async |bench| check(bench, pair, how).await);
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.err(),
         Err(panic) => Some(Failure::new("panic", words(&*panic))),
@@ -209,7 +232,7 @@ fn report(failed: &Failed) {
         println!("--- {name}\n{text}");
         std::fs::write(folder.join(name), text).unwrap();
     }
-    if let Some(failure) = attempt(pair, true) {
+    if let Some(failure) = attempt(pair, How { thorough: true, online: failed.seed.is_multiple_of(2) }) {
         println!("--- fails so\n{failure}");
     }
     println!("cp -r {} fixtures/cases/KIND/NAME", folder.display());
