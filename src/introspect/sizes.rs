@@ -17,14 +17,17 @@ const SIZES: &str = "WITH published AS MATERIALIZED (SELECT DISTINCT t.schemanam
          c.reltuples < 0 AND live.rows = 0 AS unknown \
          FROM pg_class c CROSS JOIN LATERAL (SELECT pg_stat_get_live_tuples(c.oid) AS rows OFFSET 0) live \
          WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384 AND c.relpersistence <> 't'), \
-     own AS MATERIALIZED (SELECT oid, coalesce(file, pages) AS bytes, CASE WHEN NOT unknown THEN rows WHEN file = 0 THEN 0 END AS rows FROM counted) \
-     SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), (CASE WHEN c.relkind = 'p' THEN total.rows ELSE own.rows END)::int8, \
-         (CASE WHEN c.relkind = 'p' THEN total.bytes ELSE own.bytes END)::int8, u.tablename IS NOT NULL \
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN own ON own.oid = c.oid \
-     LEFT JOIN LATERAL (SELECT CASE WHEN count(*) = count(l.rows) THEN coalesce(sum(l.rows), 0) END AS rows, coalesce(sum(l.bytes), 0) AS bytes \
-         FROM pg_partition_tree(c.oid) t JOIN own l ON l.oid = t.relid WHERE t.isleaf) total ON c.relkind = 'p' \
-     LEFT JOIN published u ON u.schemaname = n.nspname AND u.tablename = c.relname \
-     WHERE c.relkind IN ('r', 'm', 'p') AND c.oid >= 16384 AND c.relpersistence <> 't'";
+     own AS MATERIALIZED (SELECT oid, coalesce(file, pages) AS bytes, CASE WHEN NOT unknown THEN rows WHEN file = 0 THEN 0 END AS rows FROM counted), \
+     leaves AS MATERIALIZED (SELECT p.oid, t.relid FROM pg_class p CROSS JOIN LATERAL pg_partition_tree(p.oid) t \
+         WHERE p.relkind = 'p' AND p.oid >= 16384 AND t.isleaf), \
+     sums AS MATERIALIZED (SELECT t.oid, sum(l.bytes) AS bytes, CASE WHEN count(*) = count(l.rows) THEN sum(l.rows) END AS rows \
+         FROM leaves t JOIN own l ON l.oid = t.relid GROUP BY t.oid), \
+     total AS MATERIALIZED (SELECT p.oid, coalesce(s.bytes, 0) AS bytes, CASE WHEN s.oid IS NULL THEN 0 ELSE s.rows END AS rows \
+         FROM pg_class p LEFT JOIN sums s ON s.oid = p.oid WHERE p.relkind = 'p' AND p.oid >= 16384 AND p.relpersistence <> 't'), \
+     known AS MATERIALIZED (SELECT oid, rows, bytes FROM own UNION ALL SELECT oid, rows, bytes FROM total) \
+     SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), k.rows::int8, k.bytes::int8, u.tablename IS NOT NULL \
+     FROM known k JOIN pg_class c ON c.oid = k.oid JOIN pg_namespace n ON n.oid = c.relnamespace \
+     LEFT JOIN published u ON u.schemaname = n.nspname AND u.tablename = c.relname";
 
 /// Reads them into the catalog.
 ///
