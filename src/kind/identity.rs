@@ -70,6 +70,22 @@ pub fn after_rows(column: &Object) -> Option<Statement> {
     Some(identity.after_rows(&sequence, &identity.start.to_string(), &table, &ident(column.id.base())))
 }
 
+/// Where the column's sequence is: a SELECT of one row.
+pub fn position(column: &Object) -> Option<String> {
+    let sequence = qualified(&name(column)?);
+    Some(format!("SELECT {} AS of_column, last_value, is_called FROM {sequence}", literal(column.id.base())))
+}
+
+/// The sequence of an identity that is made anew goes on from where the old one was (a row of `positions`), if it may be there.
+pub fn at_position(column: &Object, positions: &str) -> Option<Statement> {
+    let (sequence, of_column) = (literal(&qualified(&name(column)?)), literal(column.id.base()));
+    let (min, max) = of(column)?.sequence.bounds();
+    Some(Statement::new(format!(
+        "SELECT pg_catalog.setval({sequence}, last_value, is_called) FROM {positions} \
+         WHERE of_column = {of_column} AND last_value BETWEEN {min} AND {max}"
+    )))
+}
+
 /// From one column's identity to another's.
 pub fn alter(old: &Object, new: &Object) -> Vec<Statement> {
     match (of(old), of(new)) {

@@ -41,7 +41,17 @@ pub fn keep(context: &Context, table: &Id, from: &[Id]) -> Option<Kept> {
     let values = values.collect::<Vec<_>>().join(", ");
     let sql = format!("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {holder}", table.sql(), names.join(", "));
     let mut restore = vec![Statement::new(sql).rewrite(table.sql()), Statement::new(format!("DROP TABLE {holder}"))];
-    restore.extend(columns.iter().filter_map(|c| identity::after_rows(c)));
+    let positions = qualified(&[table.first(), &name_beside(table.base(), "__plumb_at")]);
+    let numbered = |c: &&&Object| context.live.get(&c.id).is_some_and(|old| old.definition.contains_key("identity"));
+    let (stand, new): (Vec<&Object>, Vec<&Object>) = columns.iter().partition(numbered);
+    let found = stand.iter().filter_map(|c| identity::position(context.live.get(&c.id)?)).collect::<Vec<_>>();
+    let back = stand.iter().filter_map(|c| identity::at_position(c, &positions)).collect::<Vec<_>>();
+    if !back.is_empty() {
+        save.push(Statement::new(format!("CREATE TABLE {positions} AS {}", found.join(" UNION ALL "))));
+        restore.extend(back);
+        restore.push(Statement::new(format!("DROP TABLE {positions}")));
+    }
+    restore.extend(new.iter().filter_map(|c| identity::after_rows(c)));
     Some(Kept { save, restore })
 }
 

@@ -39,6 +39,11 @@ impl Sequence {
         if self.increment > 0 { (1, high) } else { (low, -1) }
     }
 
+    /// The numbers between which it gives some.
+    pub fn bounds(&self) -> (i64, i64) {
+        (self.min, self.max)
+    }
+
     /// The options that differ from PostgreSQL's defaults, each with a space before it.
     pub fn options(&self) -> String {
         let (min, max) = self.default_bounds();
