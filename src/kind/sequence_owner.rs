@@ -40,8 +40,8 @@ pub fn stays_owned<'c>(context: &Context<'c>, sequence: &Id) -> Option<(&'c Obje
     let table = |c: &'c Catalog, column: &Object| column.parent.as_ref().and_then(|t| c.get(t));
     let (old, new) = (owning_column(context.live, &owned_by)?, owning_column(context.desired, &owned_by)?);
     let (from, to) = (table(context.live, old)?, table(context.desired, new)?);
-    // A column that is made anew lets go of it.
-    let anew = old.id == new.id && (table_made_anew(context, &from.id) || generated(old) != generated(new));
+    // A table or a column that is made anew lets go of it.
+    let anew = from.id == to.id && table_made_anew(context, &from.id) || old.id == new.id && generated(old) != generated(new);
     (!anew).then_some((from, to))
 }
 
@@ -84,6 +84,7 @@ pub static KIND: Kind = Kind {
     alter: |context, _, o, _| pass(context, o),
     drop: |_, o| vec![owned_by(o, "NONE")],
     carried: Carried::Always,
+    only_definition: true,
     ties_parent: true,
     ..BASE
 };
