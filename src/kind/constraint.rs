@@ -4,6 +4,7 @@ use serde::Deserialize;
 use std::borrow::Cow;
 
 use super::relation::{change_index, given_options, is_partitioned, with_options};
+use super::twin::age;
 use super::{Context, Cost, Field, Query, field, row_checks};
 use crate::catalog::{Id, Object};
 use crate::sql::{ident, idents, qualified};
@@ -13,16 +14,16 @@ use crate::statement::{LockMode, RowCheck, Statement};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Key {
-    columns: Vec<String>,
+    pub(super) columns: Vec<String>,
     #[serde(default)]
-    include: Vec<String>,
+    pub(super) include: Vec<String>,
     #[serde(default)]
     #[allow(dead_code, reason = "read through relation::options")]
     options: Vec<String>,
     #[serde(default)]
-    nulls_not_distinct: bool,
+    pub(super) nulls_not_distinct: bool,
     #[serde(default)]
-    without_overlaps: bool,
+    pub(super) without_overlaps: bool,
     #[serde(default)]
     deferrable: bool,
     #[serde(default)]
@@ -98,6 +99,7 @@ pub fn key_query(contype: char, version: u32) -> Query {
         "'columns', {key}, 'include', CASE WHEN i.indnatts > i.indnkeyatts THEN {include} END, 'nulls_not_distinct', {nulls}, \
          'without_overlaps', {overlaps}, {COMMON}, {INDEX}"
     ))
+    .detail(age("c", "k.conindid"))
 }
 
 /// ` DEFERRABLE INITIALLY DEFERRED` where it applies.

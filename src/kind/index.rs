@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::relation::{
     SORTED_OPTIONS, change_index, change_options, given_options, has_clustered, is_partitioned, options, with_options,
 };
+use super::twin::age;
 use super::{BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Space, expression, field, reads_as, row_checks};
 use crate::catalog::Object;
 use crate::sql::{ident, qualified};
@@ -188,10 +189,11 @@ pub static KIND: Kind = Kind {
              'replica_identity', CASE WHEN i.indisreplident THEN true END, 'clustered', CASE WHEN i.indisclustered THEN true END, \
              'inherited', CASE WHEN c.relispartition THEN true END"
         ))
-        .detail(
+        .detail(format!(
             "'options', to_json(c.reloptions), 'keys', CASE WHEN i.indisunique THEN \
-             (SELECT json_agg(pg_get_indexdef(c.oid, n, false) ORDER BY n) FROM generate_series(1, i.indnkeyatts) n) END",
-        )
+             (SELECT json_agg(pg_get_indexdef(c.oid, n, false) ORDER BY n) FROM generate_series(1, i.indnkeyatts) n) END, {}",
+            age("t", "c.oid")
+        ))
     }),
     check: reads_as::<Index>,
     fields: &[

@@ -25,6 +25,7 @@ mod row_checks;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod twin;
 mod type_change;
 
 mod aggregate;
@@ -77,6 +78,7 @@ pub use relation::waits_as_text;
 pub use rows::Kept;
 pub use schema::fresh;
 pub use sequence_owner::owning_column;
+pub use twin::{in_tree, likeness};
 
 /// Every kind, in the order in which objects without any dependency between them are made.
 pub static KINDS: &[&Kind] = &[

@@ -1,6 +1,7 @@
 //! Primary keys: `pg_constraint` with `contype = 'p'`.
 
 use super::constraint::{KEY_FIELDS, Key, alter_index, create_key, create_key_online, key_element, key_query, remove};
+use super::twin::has_twin;
 use super::{Absorbed, BASE, Carried, Kind, NOT_ONLINE, Online, Space, on_table, reads_as};
 
 /// The kind.
@@ -18,7 +19,10 @@ pub static KIND: Kind = Kind {
         before: true,
         ..NOT_ONLINE
     },
-    element: Some(|_, o| (!o.flag("clustered") && !o.flag("replica_identity")).then(|| key_element(o, "PRIMARY KEY"))),
+    element: Some(|context, o| {
+        let whole = !o.flag("clustered") && !o.flag("replica_identity") && !has_twin(context.desired, o);
+        whole.then(|| key_element(o, "PRIMARY KEY"))
+    }),
     absorbed: Absorbed::Inside,
     spaces: &[Space::Constraint, Space::Relation, Space::PrimaryKey],
     carried: Carried::Always,

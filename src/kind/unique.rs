@@ -1,6 +1,7 @@
 //! Unique constraints: `pg_constraint` with `contype = 'u'`.
 
 use super::constraint::{KEY_FIELDS, Key, alter_index, create_key, create_key_online, key_element, key_query, remove};
+use super::twin::has_twin;
 use super::{Absorbed, BASE, Carried, Context, Kind, NOT_ONLINE, Online, Space, on_table, reads_as};
 use crate::catalog::Object;
 
@@ -27,7 +28,7 @@ pub static KIND: Kind = Kind {
         ..NOT_ONLINE
     },
     element: Some(|context, o| {
-        let whole = !o.flag("clustered") && !o.flag("replica_identity") && !twin(context, o);
+        let whole = !o.flag("clustered") && !o.flag("replica_identity") && !twin(context, o) && !has_twin(context.desired, o);
         whole.then(|| key_element(o, "UNIQUE"))
     }),
     absorbed: Absorbed::Inside,

@@ -6,6 +6,7 @@ use super::family::family;
 use super::graph::{Edge, Graph, Node, Op};
 use super::owned::owned;
 use super::rows;
+use super::twins::twins;
 use crate::catalog::{Dependency, Id, Object};
 use crate::kind::{self, Space};
 
@@ -24,6 +25,7 @@ pub fn edges(graph: &mut Graph) {
     rows::edges(graph, &mut list);
     family(graph, &mut list);
     owned(graph, &mut list);
+    twins(graph, &mut list);
     graph.edges = list;
 }
 

@@ -18,6 +18,7 @@ mod parts;
 mod rows;
 mod sort;
 mod steps;
+mod twins;
 
 pub use graph::{Node, Op};
 pub use sort::Cycle;

@@ -1,0 +1,49 @@
+//! Keys and indexes of a partitioned table that are alike: the server pairs those of a partition with them by age, so that they
+//! have to be made in the same order.
+
+use super::constraint::Key;
+use crate::catalog::{Catalog, Id, Object};
+use crate::sql::idents;
+
+/// How many indexes of a table are older than `index` where it is partitioned, as a JSON pair; `table` is an alias of `pg_class`.
+pub fn age(table: &str, index: &str) -> String {
+    format!(
+        "'age', CASE WHEN {table}.relkind = 'p' THEN (SELECT count(*) FROM pg_index older WHERE older.indrelid = {table}.oid \
+         AND older.indexrelid < {index}) END"
+    )
+}
+
+/// What the server compares of the index behind a key, or of an index; none where it makes no difference.
+pub fn likeness(object: &Object) -> Option<String> {
+    match object.id.class() {
+        "primary key" | "unique" => object.read::<Key>().index_body().map(|body| format!("UNIQUE {body}")),
+        "index" => {
+            let unique = if object.flag("unique") { "UNIQUE " } else { "" };
+            let order = [" DESC", " NULLS FIRST", " NULLS LAST"];
+            let body = order.iter().fold(object.text("body").to_owned(), |body, word| body.replace(word, ""));
+            Some(format!("{unique}{body} {}", object.text("predicate")).trim_end().to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Whether a table is partitioned, or a partition.
+pub fn in_tree(catalog: &Catalog, table: &Id) -> bool {
+    super::relation::is_partitioned(catalog, table) || catalog.contains(&table.as_class("partition"))
+}
+
+/// Whether the table of a key has another key or index like it, and partitions or a parent table to pair them with.
+pub fn has_twin(catalog: &Catalog, key: &Object) -> bool {
+    let Some(table) = key.parent.as_ref().filter(|table| in_tree(catalog, table)) else { return false };
+    let own = likeness(key);
+    catalog.children(table).any(|other| other.id != key.id && own.is_some() && likeness(other) == own)
+}
+
+impl Key {
+    /// The index behind it, as `pg_get_indexdef` would write it.
+    fn index_body(&self) -> Option<String> {
+        let include = if self.include.is_empty() { String::new() } else { format!(" INCLUDE ({})", idents(&self.include)) };
+        let nulls = if self.nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" };
+        (!self.without_overlaps).then(|| format!("USING btree ({}){include}{nulls}", idents(&self.columns)))
+    }
+}

@@ -1,0 +1,43 @@
+//! A part of pass 4: of keys and indexes that are alike the server takes the oldest, on a partitioned table as well as on its
+//! partitions, and pairs them so.
+
+use std::collections::BTreeMap;
+
+use super::edges::push;
+use super::graph::{Edge, Graph, Op};
+use crate::catalog::{Dependency, Id, Object};
+use crate::kind;
+
+/// Edges between those that are made: in one order everywhere.
+pub fn twins(graph: &Graph, list: &mut Vec<Edge>) {
+    let made = graph.nodes.iter().filter(|n| n.op == Op::Create).filter_map(|n| graph.desired.get(&n.id));
+    let mut alike: BTreeMap<(&Id, String), Vec<&Object>> = BTreeMap::new();
+    for object in made {
+        if let (Some(likeness), Some(table)) = (kind::likeness(object), &object.parent)
+            && kind::in_tree(graph.desired, table)
+        {
+            alike.entry((table, likeness)).or_default().push(object);
+        }
+    }
+    for (_, mut twins) in alike {
+        twins.sort_by_cached_key(|object| age(graph, object));
+        for pair in twins.windows(2) {
+            let (first, then) = (&pair[0].id, &pair[1].id);
+            let sentence = || format!("{first} and {then} are alike, and partitions have them in this order");
+            push(list, graph.node(Op::Create, first), graph.node(Op::Create, then), false, sentence);
+        }
+    }
+}
+
+/// What sorts the twins of a table: those that stay by age, then those that are made, as the parent table's.
+fn age(graph: &Graph, object: &Object) -> Vec<(u8, u64, Option<Id>)> {
+    if graph.node(Op::Create, &object.id).is_none() {
+        let older = graph.live.get(&object.id).and_then(|o| o.detail.get("age")?.as_u64());
+        return vec![(0, older.unwrap_or_default(), None)];
+    }
+    let mut parents = graph.desired.uses(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
+    match parents.find_map(|(id, _)| graph.desired.get(id)) {
+        Some(parent) => std::iter::once((1, 0, None)).chain(age(graph, parent)).collect(),
+        None => vec![(2, kind::rank(object.id.class()) as u64, Some(object.id.clone()))],
+    }
+}
