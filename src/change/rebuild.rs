@@ -86,22 +86,31 @@ fn unseen(whole: &Catalog, column: &Id, key: &Id) -> Vec<Id> {
 
 /// No statement takes an index away from the index of the partitioned table: that one is made anew.
 fn part_indexes(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
-    let parted = changes.list.values().filter(|c| c.id.class() == "index partition" && c.action != Action::Create);
+    let of_index = |c: &Change| match c.id.class() {
+        "index partition" if c.action != Action::Create => {
+            c.old.as_ref().and_then(|o| o.parent.as_ref()).and_then(|i| whole.get(i))
+        }
+        "primary key" | "unique" if changes.goes(&c.id) => whole.get(&c.id),
+        _ => None,
+    };
     let mut parents = Vec::new();
-    for change in parted {
-        let Some(index) = change.old.as_ref().and_then(|o| o.parent.as_ref()).and_then(|i| whole.get(i)) else { continue };
+    for (change, index) in changes.list.values().filter_map(|c| Some((c, of_index(c)?))) {
         let table = index.parent.clone().unwrap_or_else(|| index.id.clone());
         let partition = table.as_class("partition");
         let parent = whole.uses(&index.id).iter().filter(|(_, d)| *d == Dependency::Inherited).map(|(p, _)| p.clone());
         let stays = |p: &Id| !changes.goes(p) && desired.contains(p);
-        if desired.contains(&index.id) && !changes.goes(&table) && !changes.goes(&partition) {
+        if !changes.goes(&table) && !changes.goes(&partition) {
             parents.extend(parent.filter(stays).map(|p| (p, change.id.clone())));
         }
     }
+    let again = !parents.is_empty();
     for (parent, because) in parents {
         if let (Some(old), Some(new)) = (whole.get(&parent), desired.get(&parent)) {
             changes.list.insert(parent, rebuilt(old, new, &because));
         }
+    }
+    if again {
+        part_indexes(changes, desired, whole);
     }
 }
 
