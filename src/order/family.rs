@@ -26,6 +26,7 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
                 if parents(graph.desired).is_some() {
                     let ops = if parents(graph.live).is_some() { &ALL[..1] } else { &ALL[..] };
                     joined(graph, list, node, &table, ops);
+                    keys_gone(graph, list, node, &table);
                 }
             }
             _ => {}
@@ -133,6 +134,7 @@ fn left(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
 /// Columns and checks are those of the parent table when the table comes to it, and what neither keeps is gone.
 fn joined(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id, ops: &[Op]) {
     for (column, of_type) in retyped(graph, graph.desired, table) {
+    keys_gone(graph, list, node, table);
         let sentence = || format!("{column} changes with {} by itself before {}", of_type.id, node.id);
         push(list, Some(of_type.clone()), Some(node.clone()), true, sentence);
     }
@@ -149,5 +151,16 @@ fn joined(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id, ops: &[O
                 push(list, graph.node(*op, member), Some(node.clone()), false, sentence);
             }
         }
+/// A key that a table had as a partition counts as one that its children have, and cannot be dropped when it has some.
+fn keys_gone(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
+    for parent in graph.desired.uses(table).iter().map(|(id, _)| id).filter(|id| id.class() == "table") {
+        for key in graph.live.children(parent).filter(|o| o.flag("inherited")).map(|o| &o.id) {
+            let of_partition = ["primary key", "unique"].contains(&key.class());
+            let sentence = || format!("{key} would be looked for in {table}");
+            push(list, graph.node(Op::Drop, key).filter(|_| of_partition), Some(node.clone()), false, sentence);
+        }
+    }
+}
+
     }
 }
