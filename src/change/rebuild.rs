@@ -199,7 +199,10 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
     // A foreign key that is validated rests on the key that it rested on before.
     let lets_go = dependent.class() != "foreign key";
     let altered = lets_go && changes.list.get(dependent).is_some_and(|c| matches!(c.action, Action::Alter(_)));
-    let still_used = desired.uses(dependent).iter().any(|(u, _)| u == id);
+    // Columns of a view are known where something is attached to them: whatever of it is used, the view is.
+    let view = whole.get(id).and_then(|o| o.parent.as_ref()).filter(|_| kind::of(id).made_with_whole);
+    let of_view = |u: &Id| view.is_some_and(|view| u == view || desired.get(u).and_then(|o| o.parent.as_ref()) == Some(view));
+    let still_used = desired.uses(dependent).iter().any(|(u, _)| u == id || of_view(u));
     if kind::of(dependent).holds_rows || altered && !still_used {
         return Verdict::Stays;
     }

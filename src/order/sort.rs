@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use super::absorb::absorb;
 use super::graph::{Edge, Graph, Node, Op};
 use crate::catalog::Id;
+use crate::kind;
 
 /// No order exists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,8 +105,10 @@ fn absorbed_parts(graph: &Graph, knot: &BTreeSet<Node>, given_up: &HashSet<usize
     let mut parts = BTreeSet::new();
     for (_, _, edge) in knot_edges(graph, knot, given_up) {
         for node in [&edge.before, &edge.after].map(|n| with_parent(graph, n)) {
-            // Owner, grants and comment go with their object; a part of a table that goes can go by itself before.
-            let alone = node.id.of().is_none() && (node.op == Op::Create || node.id.class() != "column");
+            // Owner, grants and comment go with their object, a view's columns with the view; a part of a table that goes can go
+            // by itself before.
+            let whole = node.id.of().is_none() && !kind::of(&node.id).made_with_whole;
+            let alone = whole && (node.op == Op::Create || node.id.class() != "column");
             if graph.within.contains_key(node) && alone {
                 parts.insert(node.clone());
             }
