@@ -41,8 +41,9 @@ pub fn order(live: &Catalog, desired: &Catalog, changes: &Changes, hot: &dyn Fn(
     let mut graph = Graph::new(live, desired, changes);
     rows(&mut graph);
     edges(&mut graph);
-    let early = commits_first(&graph);
-    let sorted = sort(&mut graph, |node| (place(node, early.contains(&node.id)), kind::rank(node.id.class())))?;
+    let (early, late) = (commits_first(&graph), runs_code(&graph));
+    let place = |node: &Node| if late.contains(node) { LAST } else { place(node, early.contains(&node.id)) };
+    let sorted = sort(&mut graph, |node| (place(node), kind::rank(node.id.class())))?;
     let mut forms = Vec::new();
     let steps = write(&graph, sorted, |node, rest| forms.push(form(&graph, node, rest, hot)));
     Ok(spread(steps, forms, live))
@@ -57,6 +58,25 @@ fn commits_first(graph: &Graph) -> BTreeSet<Id> {
         !statements.is_empty() && statements.iter().all(|s| s.transaction == Transaction::CommitAfter)
     };
     graph.nodes.iter().filter(|n| n.op == Op::Alter && n.id.class() == "enum").filter(commits).map(|n| n.id.clone()).collect()
+}
+
+/// Where in the order what may run anybody's code stands: nobody knows what a body uses, so that all else is as wanted by then.
+const LAST: u8 = 4;
+
+/// Materialized views that call functions, be it through views, when they are filled.
+fn runs_code(graph: &Graph) -> BTreeSet<Node> {
+    let calls = |view: &Id| {
+        let (mut todo, mut seen) = (vec![view], BTreeSet::new());
+        while let Some(id) = todo.pop() {
+            let used = graph.desired.uses(id).iter().map(|(used, _)| used);
+            todo.extend(
+                used.filter(|used| ["view", "materialized view", "function"].contains(&used.class()) && seen.insert(*used)),
+            );
+        }
+        seen.iter().any(|used| used.class() == "function")
+    };
+    let filled = graph.nodes.iter().filter(|n| n.op == Op::Create && n.id.class() == "materialized view");
+    filled.filter(|n| calls(&n.id)).cloned().collect()
 }
 
 /// The tie key's first part: new things first, then changes, removals last.
