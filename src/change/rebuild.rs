@@ -84,7 +84,7 @@ fn unseen(whole: &Catalog, column: &Id, key: &Id) -> Vec<Id> {
     users.filter(|user| !sees(user) && !part(user) && !carried(user)).cloned().collect()
 }
 
-/// No statement takes an index away from the index of the partitioned table: that one is made anew.
+/// No statement takes an index away from the index of the partitioned table, nor a key from its key: that one is made anew.
 fn part_indexes(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
     let of_index = |c: &Change| match c.id.class() {
         "index partition" if c.action != Action::Create => {

@@ -59,7 +59,7 @@ fn from_parent_table(graph: &Graph, node: &Node) -> Option<Node> {
 }
 
 /// Whether the table of a member comes to another parent table in this plan, or is parted from the one that it has.
-fn parted(graph: &Graph, id: &Id) -> bool {
+pub fn parted(graph: &Graph, id: &Id) -> bool {
     parent(graph, id).is_some_and(|table| {
         let partition = table.as_class("partition");
         [Op::Create, Op::Drop].iter().any(|op| graph.node(*op, &partition).is_some()) || graph.changes.alters(&table, "inherits")

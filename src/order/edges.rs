@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::family::family;
+use super::family::{family, own};
 use super::graph::{Edge, Graph, Node, Op};
 use super::owned::owned;
 use super::rows;
@@ -44,7 +44,7 @@ pub fn push(list: &mut Vec<Edge>, before: Option<Node>, after: Option<Node>, wea
 fn build(graph: &Graph, list: &mut Vec<Edge>) {
     for node in graph.nodes.iter().filter(|n| MAKE.contains(&n.op)) {
         for (used, dependency) in graph.desired.uses(&node.id) {
-            if *dependency == Dependency::Inherited && attached_later(graph, &node.id) {
+            if *dependency == Dependency::Inherited && (attached_later(graph, &node.id) || own(graph, node, used)) {
                 continue;
             }
             let child_first = *dependency == Dependency::Inherited && !kind::of(&node.id).made_by_parent;
@@ -81,6 +81,9 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
             // A parent table that goes has lost its children before; what they have from it is their own then.
             let whole = graph.live.get(used).and_then(|o| o.parent.as_ref()).and_then(|p| graph.node(Op::Drop, p));
             if node.op == Op::Alter && *dependency == Dependency::Inherited && whole.is_some() {
+                continue;
+            }
+            if *dependency == Dependency::Inherited && own(graph, node, used) {
                 continue;
             }
             push(list, Some(node.clone()), graph.node(Op::Drop, used), false, sentence);

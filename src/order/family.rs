@@ -1,6 +1,7 @@
 //! A part of pass 4: a table that is parted from its parent table changes on its own after that, and one that comes to a parent
 //! has to look like it before.
 
+use super::absorb;
 use super::edges::push;
 use super::graph::{Edge, Graph, Node, Op};
 use crate::catalog::{Catalog, Dependency, Id};
@@ -17,6 +18,7 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
             "table" if node.op == Op::Create => born(graph, list, node, &table),
             "partition" if node.op == Op::Create => joined(graph, list, node, &table, &ALL),
             "foreign key" if node.op == Op::Create => refers(graph, list, node),
+            "column" if node.op == Op::Alter => by_itself(graph, list, node),
             "table" if node.op == Op::Alter && graph.changes.alters(&table, "inherits") => {
                 let parents = |c: &Catalog| c.get(&table).and_then(|t| t.definition.get("inherits").cloned());
                 if parents(graph.live).is_some() {
@@ -24,9 +26,9 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
                     left(graph, list, node, &table);
                 }
                 if parents(graph.desired).is_some() {
+                    keys_gone(graph, list, node, &table);
                     let ops = if parents(graph.live).is_some() { &ALL[..1] } else { &ALL[..] };
                     joined(graph, list, node, &table, ops);
-                    keys_gone(graph, list, node, &table);
                 }
             }
             _ => {}
@@ -70,6 +72,36 @@ fn parted(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
     }
 }
 
+/// A column changes by itself before it becomes that of a parent table too, and after it was.
+fn by_itself(graph: &Graph, list: &mut Vec<Edge>, node: &Node) {
+    for theirs in [graph.live, graph.desired].iter().flat_map(|side| of_parents(side, &node.id)) {
+        if own(graph, node, &theirs) {
+            let (gone, comes) = (graph.node(Op::Drop, &theirs), graph.node(Op::Create, &theirs));
+            let sentence = || format!("{theirs} and {} are one while both stand", node.id);
+            push(list, gone, Some(node.clone()), false, sentence);
+            push(list, Some(node.clone()), comes, false, sentence);
+        }
+    }
+}
+
+/// The columns of this name that the tables have which the table of a column inherits from.
+fn of_parents(side: &Catalog, column: &Id) -> Vec<Id> {
+    let table = side.get(column).and_then(|c| c.parent.as_ref());
+    let parents = table.into_iter().flat_map(|t| side.uses(t)).map(|(id, _)| id).filter(|id| id.class() == "table");
+    let named =
+        |table: &Id| side.children(table).map(|c| c.id.clone()).find(|c| c.class() == "column" && c.base() == column.base());
+    parents.filter_map(named).collect()
+}
+
+/// Whether a column that is changed in place and one of its parent table are two: the parent's comes or goes in this plan, and the
+/// child has its own as long as it does not.
+pub fn own(graph: &Graph, node: &Node, theirs: &Id) -> bool {
+    let stays = |side: &Catalog| side.get(&node.id).is_some_and(|c| c.id.class() == "column" && !c.flag("inherited"));
+    let comes = graph.node(Op::Create, theirs).is_some() && stays(graph.live);
+    let goes = graph.node(Op::Drop, theirs).is_some() && stays(graph.desired);
+    node.op == Op::Alter && !absorb::parted(graph, &node.id) && comes != goes
+}
+
 /// The columns of a table whose types are made anew under their names, and the nodes that do it.
 fn retyped<'c>(graph: &Graph, catalog: &'c Catalog, table: &Id) -> Vec<(&'c Id, Node)> {
     let columns = catalog.children(table).map(|c| &c.id).filter(|id| id.class() == "column");
@@ -102,6 +134,7 @@ fn refers(graph: &Graph, list: &mut Vec<Edge>, node: &Node) {
 
 /// A new child table has what its parents have when it is made: not what they lose in the same plan.
 fn born(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
+    keys_gone(graph, list, node, table);
     for parent in graph.desired.uses(table).iter().map(|(id, _)| id).filter(|id| id.class() == "table") {
         for member in graph.live.children(parent).map(|c| &c.id).filter(|id| ["column", "check"].contains(&id.class())) {
             let sentence = || format!("{member} would pass on to {table}");
@@ -114,6 +147,17 @@ fn born(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
                 let sentence = || format!("{table} takes {default} over as it is then");
                 push(list, graph.node(op, &default), Some(node.clone()), true, sentence);
             }
+        }
+    }
+}
+
+/// A key that a table had as a partition counts as one that its children have, and cannot be dropped when it has some.
+fn keys_gone(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
+    for parent in graph.desired.uses(table).iter().map(|(id, _)| id).filter(|id| id.class() == "table") {
+        for key in graph.live.children(parent).filter(|o| o.flag("inherited")).map(|o| &o.id) {
+            let of_partition = ["primary key", "unique"].contains(&key.class());
+            let sentence = || format!("{key} would be looked for in {table}");
+            push(list, graph.node(Op::Drop, key).filter(|_| of_partition), Some(node.clone()), false, sentence);
         }
     }
 }
@@ -134,7 +178,6 @@ fn left(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
 /// Columns and checks are those of the parent table when the table comes to it, and what neither keeps is gone.
 fn joined(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id, ops: &[Op]) {
     for (column, of_type) in retyped(graph, graph.desired, table) {
-    keys_gone(graph, list, node, table);
         let sentence = || format!("{column} changes with {} by itself before {}", of_type.id, node.id);
         push(list, Some(of_type.clone()), Some(node.clone()), true, sentence);
     }
@@ -151,16 +194,5 @@ fn joined(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id, ops: &[O
                 push(list, graph.node(*op, member), Some(node.clone()), false, sentence);
             }
         }
-/// A key that a table had as a partition counts as one that its children have, and cannot be dropped when it has some.
-fn keys_gone(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
-    for parent in graph.desired.uses(table).iter().map(|(id, _)| id).filter(|id| id.class() == "table") {
-        for key in graph.live.children(parent).filter(|o| o.flag("inherited")).map(|o| &o.id) {
-            let of_partition = ["primary key", "unique"].contains(&key.class());
-            let sentence = || format!("{key} would be looked for in {table}");
-            push(list, graph.node(Op::Drop, key).filter(|_| of_partition), Some(node.clone()), false, sentence);
-        }
-    }
-}
-
     }
 }

@@ -13,13 +13,26 @@ impl Pair {
         loop {
             let old = columns(&self.before);
             let bad = columns(&self.after).into_iter().find_map(|(name, (key, form))| {
-                let differs = |(was, theirs): &&(Key, Form)| !castable(theirs, &form) || self.computed_far_down(*was, key);
+                let differs = |(was, theirs): &&(Key, Form)| {
+                    let own = self.before.passed_on(&name.0, *was) != self.after.passed_on(&name.0, key);
+                    own || !castable(theirs, &form) || self.computed_far_down(*was, key)
+                };
                 old.get(&name).filter(differs).map(|_| key)
             });
             let Some(key) = bad else { return };
             self.after.items.get_mut(&key).unwrap().name = format!("cast{key}");
             self.after.settle();
         }
+    }
+}
+
+impl Model {
+    /// Whether a table that inherits has a column from its parent: one that it had by itself before stays its own for ever, and
+    /// no statement makes it the parent's.
+    fn passed_on(&self, table: &str, column: Key) -> bool {
+        let heir =
+            self.keys(|w| matches!(w, What::Table(t) if t.inherits.is_some())).into_iter().find(|k| self.full(*k) == table);
+        heir.is_some_and(|heir| self.items.get(&column).is_some_and(|i| i.within != heir))
     }
 }
 
