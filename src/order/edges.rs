@@ -205,9 +205,11 @@ fn overloads(graph: &Graph, list: &mut Vec<Edge>) {
 fn column_grants(graph: &Graph, list: &mut Vec<Edge>) {
     for node in graph.nodes.iter().filter(|n| n.id.class() == "grant") {
         let Some(of) = node.id.of() else { continue };
-        // What a column of a view had last may be all that it is known for.
-        let side = if graph.desired.contains(of) { graph.desired } else { graph.live };
-        for owned in [Some(of), side.get(of).and_then(|o| o.parent.as_ref())].into_iter().flatten() {
+        // What a column of a view had last may be all that it is known for; it goes with the view where that goes.
+        let wanted = graph.desired.contains(of);
+        let whole = if wanted { graph.desired } else { graph.live }.get(of).and_then(|o| o.parent.as_ref());
+        let whole = whole.filter(|whole| wanted || graph.node(Op::Drop, whole).is_none());
+        for owned in [Some(of), whole].into_iter().flatten() {
             let owner = Id::satellite("owner", owned);
             let sentence = || format!("{owner} decides whose rights are the owner's");
             push(list, graph.node(Op::Alter, &owner), Some(node.clone()), false, sentence);
