@@ -1,7 +1,7 @@
 //! The rows of a table that is made anew: put aside before, given back after.
 
-use super::relation::name_beside;
-use super::{Context, identity};
+use super::relation::{is_enum, name_beside};
+use super::{Context, identity, is_made_of_types};
 use crate::catalog::{Id, Object};
 use crate::sql::{ident, qualified};
 use crate::statement::{LockMode, Loss, Statement};
@@ -29,7 +29,7 @@ pub fn keep(context: &Context, table: &Id, from: &[Id]) -> Option<Kept> {
     let holder = qualified(&[table.first(), &aside]);
     let names: Vec<String> = columns.iter().map(|c| ident(c.id.base())).collect();
     let lost = context.live.children(table).filter(stored).filter(|c| !columns.iter().any(|k| k.id == c.id));
-    let as_text: Vec<bool> = columns.iter().map(|c| type_changes(context, &c.id)).collect();
+    let as_text: Vec<bool> = columns.iter().map(|c| type_changes(context, &c.id) || becomes_enum(context, c)).collect();
     let taken =
         names.iter().zip(&as_text).map(|(name, text)| if *text { format!("{name}::text AS {name}") } else { name.clone() });
     let mut save = save(&holder, &taken.collect::<Vec<_>>(), from);
@@ -55,13 +55,29 @@ pub fn keep(context: &Context, table: &Id, from: &[Id]) -> Option<Kept> {
     Some(Kept { save, restore })
 }
 
-/// Whether a type that the column uses is changed or goes: what waits for the new table must not hold it.
+/// Whether a type that the column uses, or one that it is made of, is changed or goes: what waits for the new table must not hold it.
 fn type_changes(context: &Context, column: &Id) -> bool {
     let kept = |id: &Id| match (context.live.get(id), context.desired.get(id)) {
         (Some(old), Some(new)) => old.definition == new.definition,
         _ => false,
     };
-    context.live.uses(column).iter().any(|(used, _)| used.class() != "column" && !kept(used))
+    let types = |id: &Id| context.live.uses(id).iter().map(|(used, _)| used).filter(|used| used.class() != "column").collect();
+    let mut todo: Vec<&Id> = types(column);
+    while let Some(id) = todo.pop() {
+        if !kept(id) {
+            return true;
+        }
+        if is_made_of_types(id) {
+            todo.extend(types(id));
+        }
+    }
+    false
+}
+
+/// Whether a column passes from an enum, or to one: enums cast to nothing but text.
+fn becomes_enum(context: &Context, column: &Object) -> bool {
+    let old = context.live.get(&column.id).filter(|old| old.text("type") != column.text("type"));
+    old.is_some_and(|old| is_enum(context.live, old) || is_enum(context.desired, column))
 }
 
 fn save(holder: &str, names: &[String], from: &[Id]) -> Vec<Statement> {
