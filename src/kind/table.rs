@@ -182,9 +182,11 @@ pub static KIND: Kind = Kind {
         .owned("c.relowner", "c.relacl", 'r')
         .define(format!(
             "'partition_key', CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END, \
-             'partition_key_types', CASE WHEN c.relkind = 'p' THEN (SELECT json_agg(format_type(a.atttypid, a.atttypmod) ORDER BY k.n) \
+             'partition_key_types', CASE WHEN c.relkind = 'p' THEN (SELECT json_agg(format_type(a.atttypid, a.atttypmod) \
+                     || CASE WHEN kt.typtype = 'd' THEN ' over ' || format_type(kt.typbasetype, kt.typtypmod) ELSE '' END ORDER BY k.n) \
                  FROM pg_partitioned_table pt CROSS JOIN unnest(pt.partattrs::int2[]) WITH ORDINALITY k(attnum, n) \
-                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum WHERE pt.partrelid = c.oid) END, \
+                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum JOIN pg_type kt ON kt.oid = a.atttypid \
+                 WHERE pt.partrelid = c.oid) END, \
              'unlogged', CASE WHEN c.relpersistence = 'u' THEN true END, \
              'inherits', CASE WHEN NOT c.relispartition THEN (SELECT json_agg(quote_ident(pn.nspname) || '.' || quote_ident(p.relname) ORDER BY i.inhseqno) \
                  FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE i.inhrelid = c.oid) END, \
