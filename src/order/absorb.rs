@@ -120,5 +120,8 @@ fn gone_with(graph: &Graph, node: &Node) -> Option<Node> {
     let automatic = tied.filter(|(_, d)| *d != Dependency::Normal && !(apart && *d == Dependency::Inherited));
     // What a parent table's member takes along goes with that and not by itself, wherever that one goes.
     let (inherited, others): (Vec<_>, Vec<_>) = automatic.partition(|(_, d)| *d == Dependency::Inherited);
-    inherited.into_iter().chain(others).find_map(|(id, _)| graph.node(Op::Drop, id))
+    // Columns of a view that stays only lose what was attached to them.
+    let stays =
+        |id: &Id| kind::of(id).made_with_whole && parent_now(graph, id).is_some_and(|p| graph.node(Op::Drop, &p).is_none());
+    inherited.into_iter().chain(others).filter(|(id, _)| !stays(id)).find_map(|(id, _)| graph.node(Op::Drop, id))
 }
