@@ -46,9 +46,12 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
             }
         }
         if changes.list.get(&id).is_some_and(|c| c.remade || c.action == Action::Replace) {
-            for child in whole.children(&id).map(|c| c.id.clone()).collect::<Vec<_>>() {
-                if child.of().is_none() && !changes.goes(&child) {
+            for child in whole.children(&id).map(|c| c.id.clone()).filter(|c| c.of().is_none()).collect::<Vec<_>>() {
+                if !changes.goes(&child) {
                     apply(changes, desired, whole, &id, child, Verdict::Rebuilt, &mut todo);
+                } else if kind::of(&child).made_with_whole {
+                    // It lost what was attached to it; now it goes indeed, and with it what uses it.
+                    todo.push(child);
                 }
             }
         }
