@@ -143,9 +143,11 @@ fn born(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
         let stands = graph.node(Op::Create, parent).is_none();
         for column in graph.desired.children(parent).map(|c| &c.id).filter(|id| stands && id.class() == "column") {
             let default = column.as_class("default");
-            for op in [Op::Drop, Op::Alter, Op::Create] {
-                let sentence = || format!("{table} takes {default} over as it is then");
-                push(list, graph.node(op, &default), Some(node.clone()), true, sentence);
+            // The column itself for the sake of its storage.
+            let changes = [Op::Drop, Op::Alter, Op::Create].map(|op| graph.node(op, &default));
+            for change in changes.into_iter().chain([graph.node(Op::Alter, column)]).flatten() {
+                let sentence = || format!("{table} takes {} over as it is then", change.id);
+                push(list, Some(change.clone()), Some(node.clone()), true, sentence);
             }
         }
     }
