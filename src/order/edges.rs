@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::absorb::parted;
 use super::family::{family, own};
 use super::graph::{Edge, Graph, Node, Op};
 use super::owned::owned;
@@ -83,7 +84,9 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
             if node.op == Op::Alter && *dependency == Dependency::Inherited && whole.is_some() {
                 continue;
             }
-            if *dependency == Dependency::Inherited && own(graph, node, used) {
+            // Tables that are parted are so before anything else of them changes.
+            let apart = node.op == Op::Alter && node.id.class() == "column" && parted(graph, &node.id);
+            if *dependency == Dependency::Inherited && (apart || own(graph, node, used)) {
                 continue;
             }
             push(list, Some(node.clone()), graph.node(Op::Drop, used), false, sentence);
