@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::effects::gone;
 use super::identity::{self, Identity};
+use super::like;
 use super::not_null::{self, NotNull};
 use super::relation::{is_partitioned, parted};
 use super::retype::retype;
@@ -21,15 +22,15 @@ pub(super) struct Column {
     pub(super) data_type: String,
     collation: Option<String>,
     #[serde(default)]
-    not_null: bool,
+    pub(super) not_null: bool,
     #[allow(dead_code, reason = "read by not_null")]
     not_null_constraint: Option<NotNull>,
-    identity: Option<Identity>,
+    pub(super) identity: Option<Identity>,
     generated: Option<String>,
     #[serde(default)]
     generated_virtual: bool,
     storage: Option<String>,
-    compression: Option<String>,
+    pub(super) compression: Option<String>,
     statistics: Option<i64>,
     #[serde(default)]
     options: Vec<String>,
@@ -53,7 +54,7 @@ fn storage_word(letter: &str) -> &'static str {
     }
 }
 
-fn compression_word(letter: &str) -> &'static str {
+pub(super) fn compression_word(letter: &str) -> &'static str {
     if letter == "l" { "lz4" } else { "pglz" }
 }
 
@@ -375,6 +376,9 @@ pub static KIND: Kind = Kind {
     online: Online { alter: |context, _, new, changed| alter_online(context, new, changed), ..NOT_ONLINE },
     element: Some(|context, o| {
         let table = context.desired.get(o.parent.as_ref()?)?;
+        if like::source(context, &table.id).is_some() {
+            return Some(String::new());
+        }
         if table.definition.contains_key("of_type") {
             return Some(of_type(context, o));
         }

@@ -39,7 +39,9 @@ struct Table {
 
 fn create(context: &Context, object: &Object) -> Vec<Statement> {
     let t: Table = object.read();
-    let elements = context.elements(&object.id);
+    let like = super::like::source(context, &object.id);
+    let mut elements = context.elements(&object.id);
+    elements.splice(0..0, like.iter().map(|from| format!("LIKE {} INCLUDING GENERATED", from.sql())));
     let unlogged = if t.unlogged { "UNLOGGED " } else { "" };
     let list = if elements.is_empty() { "()".to_owned() } else { format!("(\n    {}\n)", elements.join(",\n    ")) };
     let mut sql = match &t.of_type {
@@ -62,6 +64,7 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
         first = first.lock(parent, LockMode::ShareUpdateExclusive);
     }
     let mut statements = vec![first];
+    statements.extend(like.iter().flat_map(|from| super::like::rest(context, &object.id, from)));
     if t.row_security {
         statements.extend(change(object, "ENABLE ROW LEVEL SECURITY"));
     }

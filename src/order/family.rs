@@ -5,6 +5,7 @@ use super::absorb;
 use super::edges::push;
 use super::graph::{Edge, Graph, Node, Op};
 use crate::catalog::{Catalog, Dependency, Id};
+use crate::kind;
 
 const ALL: [Op; 3] = [Op::Create, Op::Alter, Op::Drop];
 
@@ -134,6 +135,16 @@ fn refers(graph: &Graph, list: &mut Vec<Edge>, node: &Node) {
 
 /// A new child table has what its parents have when it is made: not what they lose in the same plan.
 fn born(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
+    if let Some(from) = kind::columns_from(graph.desired, table) {
+        let columns = [graph.live, graph.desired].into_iter().flat_map(|side| side.children(&from)).map(|c| &c.id);
+        for id in columns.filter(|id| id.class() == "column").chain([&from]) {
+            // The table itself where it is made.
+            for op in if *id == from { &ALL[..1] } else { &ALL[..] } {
+                let sentence = || format!("{table} takes its columns over from {from}");
+                push(list, graph.node(*op, id), Some(node.clone()), false, sentence);
+            }
+        }
+    }
     keys_gone(graph, list, node, table);
     for parent in graph.desired.uses(table).iter().map(|(id, _)| id).filter(|id| id.class() == "table") {
         for member in graph.live.children(parent).map(|c| &c.id).filter(|id| ["column", "check"].contains(&id.class())) {
