@@ -1,6 +1,7 @@
 //! A part of pass 4: of keys and indexes that are alike the server takes the oldest, on a partitioned table as well as on its
 //! partitions, and pairs them so.
 
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 use super::edges::push;
@@ -29,15 +30,16 @@ pub fn twins(graph: &Graph, list: &mut Vec<Edge>) {
     }
 }
 
-/// What sorts the twins of a table: those that stay by age, then those that are made, as the parent table's.
+/// What sorts the twins of a table: those that stay by age, then those that are made, as the parent table's or as they were made
+/// where they come from.
 fn age(graph: &Graph, object: &Object) -> Vec<(u8, u64, Option<Id>)> {
+    let older = |o: &Object| o.detail.get("age").and_then(Value::as_u64).unwrap_or_default();
     if graph.node(Op::Create, &object.id).is_none() {
-        let older = graph.live.get(&object.id).and_then(|o| o.detail.get("age")?.as_u64());
-        return vec![(0, older.unwrap_or_default(), None)];
+        return vec![(0, graph.live.get(&object.id).map_or(0, older), None)];
     }
     let mut parents = graph.desired.uses(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
     match parents.find_map(|(id, _)| graph.desired.get(id)) {
         Some(parent) => std::iter::once((1, 0, None)).chain(age(graph, parent)).collect(),
-        None => vec![(2, kind::rank(object.id.class()) as u64, Some(object.id.clone()))],
+        None => vec![(2, older(object), Some(object.id.clone()))],
     }
 }
