@@ -40,15 +40,21 @@ fn create(object: &Object, words: &str) -> Vec<Statement> {
     if !t.inherited {
         let sql = format!("{words} {}", t.definition);
         let made = Statement::new(sql).lock(object.id.table_sql(), LockMode::ShareRowExclusive);
-        statements.push(if t.definition.contains(" FOR EACH ROW ") { made.partitions() } else { made });
+        statements.push(if for_each_row(object) { made.partitions() } else { made });
     }
     statements.extend(t.enabled.map(|_| enable(object)));
     statements
 }
 
-/// OR REPLACE exists for ordinary triggers (14); a constraint trigger is dropped and made again.
+fn for_each_row(object: &Object) -> bool {
+    object.text("definition").contains(" FOR EACH ROW ")
+}
+
+/// OR REPLACE exists for ordinary triggers (14); a constraint trigger is dropped and made again. So is one that is no more for each
+/// row: OR REPLACE would leave the partitions theirs.
 fn replaceable(old: &Object, new: &Object) -> bool {
-    !old.flag("constraint") && !new.flag("constraint") && old.flag("inherited") == new.flag("inherited")
+    let ordinary = !old.flag("constraint") && !new.flag("constraint");
+    ordinary && old.flag("inherited") == new.flag("inherited") && for_each_row(old) == for_each_row(new)
 }
 
 fn alter(new: &Object, changed: &[String]) -> Vec<Statement> {
