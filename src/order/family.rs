@@ -202,7 +202,12 @@ fn joined(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id, ops: &[O
             // ATTACH makes what the partition does not have; then it could not be made again.
             let own = side == table && ["primary key", "unique", "index", "foreign key"].contains(&member.class());
             let sentence = || format!("{member} has to be as both tables want it before {}", node.id);
-            let before = |op: &&Op| shared || node.op == Op::Create && (**op == Op::Drop || **op == Op::Create && own);
+            // Only a foreign key that says the same becomes the table's.
+            let alike = member.class() == "foreign key";
+            let before = |op: &&Op| {
+                let anew = **op == Op::Drop || **op == Op::Create && own || **op == Op::Alter && alike;
+                shared || node.op == Op::Create && anew
+            };
             for op in ops.iter().filter(before) {
                 push(list, graph.node(*op, member), Some(node.clone()), false, sentence);
             }
