@@ -63,20 +63,23 @@ fn commits_first(graph: &Graph) -> BTreeSet<Id> {
 /// Where in the order what may run anybody's code stands: nobody knows what a body uses, so that all else is as wanted by then.
 const LAST: u8 = 4;
 
-/// Materialized views that call functions, be it through views, when they are filled.
+/// Materialized views that call functions, be it through views, when they are filled, and partitions that are attached with checks
+/// that do.
 fn runs_code(graph: &Graph) -> BTreeSet<Node> {
-    let calls = |view: &Id| {
-        let (mut todo, mut seen) = (vec![view], BTreeSet::new());
+    let through = |id: &Id| ["view", "materialized view", "function"].contains(&id.class());
+    let calls = |node: &&Node| {
+        let checks = node.id.as_class("table");
+        let checks =
+            graph.desired.children(&checks).map(|c| &c.id).filter(|c| c.class() == "check" && node.id.class() == "partition");
+        let (mut todo, mut seen): (Vec<&Id>, _) = (checks.chain([&node.id]).collect(), BTreeSet::new());
         while let Some(id) = todo.pop() {
             let used = graph.desired.uses(id).iter().map(|(used, _)| used);
-            todo.extend(
-                used.filter(|used| ["view", "materialized view", "function"].contains(&used.class()) && seen.insert(*used)),
-            );
+            todo.extend(used.filter(|used| through(used) && seen.insert(*used)));
         }
         seen.iter().any(|used| used.class() == "function")
     };
-    let filled = graph.nodes.iter().filter(|n| n.op == Op::Create && n.id.class() == "materialized view");
-    filled.filter(|n| calls(&n.id)).cloned().collect()
+    let run = graph.nodes.iter().filter(|n| n.op == Op::Create && ["materialized view", "partition"].contains(&n.id.class()));
+    run.filter(calls).cloned().collect()
 }
 
 /// The tie key's first part: new things first, then changes, removals last.
