@@ -156,6 +156,7 @@ async fn survives(bench: &Bench, pair: &Pair, made: &Made) -> Result<(), Failure
             "invalid input",
             "out of range",
             "could not create unique",
+            "could not create exclusion",
             "is violated by",
             "cannot cast",
             // The wanted partitions have no place for a row, or another one than it has.
