@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 
 use super::{BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Space, field, reads_as, row_checks};
-use crate::catalog::{Catalog, Id, Object};
+use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::sql::{free_name, ident, qualified};
 use crate::statement::{LockMode, RowCheck, Statement};
 
@@ -82,9 +82,13 @@ fn attach(context: &Context, object: &Object) -> Statement {
         .lock(child.clone(), LockMode::AccessExclusive)
         .partitions()
         .default_of(p.parent.clone(), LockMode::AccessExclusive);
-    // Keys that the partition has already become those of the table.
+    // Keys that the partition has already become those of the table, and so do those that it is made with where the table has them.
     let keys = object.parent.iter().flat_map(|t| context.desired.children(t)).filter(|k| k.id.class() == "foreign key");
-    let joined = keys.filter(|k| k.flag("inherited") && context.live.contains(&k.id));
+    let stands = |k: &Object| {
+        let mut theirs = context.desired.uses(&k.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
+        context.live.contains(&k.id) || theirs.any(|(id, _)| context.live.contains(id))
+    };
+    let joined = keys.filter(|k| k.flag("inherited") && stands(k));
     joined
         .fold(statement, |s, key| s.lock(key.text("referenced"), LockMode::AccessExclusive))
         .lock(p.parent.clone(), LockMode::ShareUpdateExclusive)
