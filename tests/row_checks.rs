@@ -37,6 +37,15 @@ const WAYS: &[Way] = &[
         evaluates: false,
     },
     Way {
+        name: "column_of_domain_without_value",
+        live: "CREATE DOMAIN d AS text NOT NULL; CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2)",
+        wanted: "CREATE DOMAIN d AS text NOT NULL; CREATE TABLE t (id int PRIMARY KEY, a d);",
+        says: "public.t has no rows, for which a would have no value, and 2 rows would be in the way",
+        keys: ": 1; 2",
+        mend: "DELETE FROM t",
+        evaluates: false,
+    },
+    Way {
         name: "unique",
         live: "CREATE TABLE t (a int, b int); INSERT INTO t VALUES (1, 1), (1, 1), (1, NULL), (1, NULL)",
         wanted: "CREATE TABLE t (a int, b int, UNIQUE (a, b));",

@@ -12,7 +12,9 @@ mod generator;
 mod support;
 
 use generator::{Pair, ROLES, shrink};
+use plumb::catalog::Object;
 use plumb::kind;
+use plumb::order::Op;
 use plumb::plan::{Made, Proof, Sides};
 use plumb::prove::prove;
 use plumb::shadow::Properties;
@@ -153,6 +155,7 @@ async fn survives(bench: &Bench, pair: &Pair, made: &Made) -> Result<(), Failure
         const OF_ROWS: &[&str] = &[
             "violates",
             "contains null values",
+            "does not allow null values",
             "invalid input",
             "out of range",
             "could not create unique",
@@ -166,7 +169,8 @@ async fn survives(bench: &Bench, pair: &Pair, made: &Made) -> Result<(), Failure
         let of_rows = OF_ROWS.iter().any(|t| failure.message.contains(t));
         return if of_rows { Ok(()) } else { Err(Failure { class: "step failed with rows", ..failure }) };
     }
-    rows::survive(&database, &found, &counted(&found, made)).await.map_err(|e| Failure::new("rows", e))
+    let except = [counted(&found, made), filled(made)].concat();
+    rows::survive(&database, &found, &except).await.map_err(|e| Failure::new("rows", e))
 }
 
 /// What goes on of sequences that give the rows of a table their values in a new column.
@@ -174,6 +178,22 @@ fn counted(tables: &rows::Tables, made: &Made) -> Vec<String> {
     let added: Vec<&String> = made.plan.steps().flat_map(|s| &s.sql).filter(|sql| sql.contains(" ADD COLUMN ")).collect();
     let used = |name: &&String| added.iter().any(|sql| sql.contains(&format!("nextval({}", literal(name))));
     tables.keys().filter(used).flat_map(|s| ["last_value", "is_called"].map(|c| format!("{s}.{c}"))).collect()
+}
+
+/// The partitions of tables that are made anew with their rows: those of the table go where they belong now.
+fn filled(made: &Made) -> Vec<String> {
+    let restored = made.steps.iter().filter(|s| s.node.op == Op::Restore).map(|s| s.node.id.sql());
+    let mut tables: Vec<String> = restored.collect();
+    let partitions = || made.changes.list.values().filter(|c| c.id.class() == "partition").filter_map(|c| c.new.as_ref());
+    loop {
+        let under =
+            |p: &&Object| tables.contains(&p.text("parent").to_owned()) && !tables.contains(&p.id.as_class("table").sql());
+        let more: Vec<String> = partitions().filter(under).map(|p| p.id.as_class("table").sql()).collect();
+        if more.is_empty() {
+            return tables;
+        }
+        tables.extend(more);
+    }
 }
 
 fn run(seed: u64, effort: Effort, known: &Mutex<BTreeSet<String>>) -> Option<Failed> {

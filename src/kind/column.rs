@@ -126,7 +126,7 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
         let sql = format!("ALTER TABLE {table} ADD COLUMN {}", words(context, object));
         let add = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).heirs();
         let given = c.identity.is_some() || c.generated.is_some() || !default_words(context, object).is_empty();
-        let bare = c.not_null && !given;
+        let bare = (c.not_null || refuses_null(context, object)) && !given;
         let empty = object.parent.as_ref().filter(|_| bare).and_then(|table| row_checks::is_empty(context, &object.id, table));
         let add = add.needs(empty);
         statements.push(match rewritten_by(context, object, &c) {
@@ -154,11 +154,21 @@ fn is_volatile(expression: &str) -> bool {
     VOLATILE.iter().any(|f| expression.contains(f) && expression.contains('('))
 }
 
+/// The domain that is its type.
+fn domain<'c>(context: &Context<'c>, column: &Object) -> Option<&'c Object> {
+    let mut domains = context.desired.uses(&column.id).iter().map(|(id, _)| id).filter(|id| id.class() == "domain");
+    domains.find(|id| column.text("type") == id.sql()).and_then(|id| context.desired.get(id))
+}
+
 /// Whether its type is a domain that refuses some values.
 fn is_constrained(context: &Context, column: &Object) -> bool {
-    let domains = context.desired.uses(&column.id).iter().map(|(id, _)| id).filter(|id| id.class() == "domain");
-    let of_it = domains.filter_map(|id| context.desired.get(id)).filter(|d| column.text("type") == d.id.sql());
-    of_it.into_iter().any(|d| d.flag("not_null") || context.desired.children(&d.id).any(|c| c.id.class() == "domain constraint"))
+    let checks = |d: &Object| context.desired.children(&d.id).any(|c| c.id.class() == "domain constraint");
+    domain(context, column).is_some_and(|d| d.flag("not_null") || checks(d))
+}
+
+/// Whether its type is a domain that refuses a column without a value, and gives none.
+fn refuses_null(context: &Context, column: &Object) -> bool {
+    domain(context, column).is_some_and(|d| d.flag("not_null") && !d.definition.contains_key("default"))
 }
 
 /// A column that changes its type or collation, by itself or with its parent table's, forgets how its values are stored. What
