@@ -7,14 +7,14 @@ use super::graph::{Graph, Node, Op};
 use crate::catalog::{Dependency, Id};
 use crate::kind::{self, Absorbed, Context};
 
-/// Fills `graph.within`; nodes in `apart` stand alone.
+/// Fills `graph.within`; nodes in `apart` stand alone, if they can.
 pub fn absorb(graph: &mut Graph, apart: &BTreeSet<Node>) {
     let mut within: HashMap<Node, Node> = HashMap::new();
     for node in &graph.nodes {
-        if apart.contains(node) {
-            continue;
-        }
         let outer = match node.op {
+            // The server drops what a child table has from its parent with the parent's only.
+            Op::Drop if apart.contains(node) => gone_with_parents(graph, node),
+            _ if apart.contains(node) => None,
             Op::Create => made_with(graph, node),
             Op::Alter => altered_with(graph, node),
             Op::Drop => gone_with(graph, node),
@@ -93,6 +93,13 @@ fn referenced(graph: &Graph, partition: &Id) -> bool {
 /// What it goes with: what it is part of now, not what has a part of its name later.
 fn parent_now(graph: &Graph, id: &Id) -> Option<Id> {
     graph.live.get(id).and_then(|o| o.parent.clone()).or_else(|| parent(graph, id))
+}
+
+/// The drop of the parent table's member.
+fn gone_with_parents(graph: &Graph, node: &Node) -> Option<Node> {
+    let inherited = graph.live.get(&node.id).is_some_and(|o| o.flag("inherited")) && !parted(graph, &node.id);
+    let parents = graph.live.uses(&node.id).iter().filter(|(_, d)| inherited && *d == Dependency::Inherited);
+    parents.map(|(id, _)| id).find_map(|id| graph.node(Op::Drop, id))
 }
 
 /// The drop that takes this one along: of what it is part of, or of what it cannot be without (automatic dependencies).

@@ -31,7 +31,8 @@ pub fn sort(graph: &mut Graph, key: impl Fn(&Node) -> (u8, usize)) -> Result<Sor
         match attempt(graph, &given_up, &key) {
             Ok(sorted) => return Ok(sorted),
             Err(knot) => {
-                let (weak, parts) = (weak_edges(graph, &knot, &given_up), absorbed_parts(graph, &knot, &given_up));
+                let (weak, mut parts) = (weak_edges(graph, &knot, &given_up), absorbed_parts(graph, &knot, &given_up));
+                parts.retain(|part| !apart.contains(part));
                 if !weak.is_empty() {
                     given_up.extend(weak);
                 } else if parts.is_empty() {
