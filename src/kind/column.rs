@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::domain::{is_constrained, refuses_null};
 use super::effects::gone;
 use super::identity::{self, Identity};
 use super::like;
@@ -152,23 +153,6 @@ const VOLATILE: &[&str] =
 /// Whether an expression seems to give another value each time. Only the server knows, and what was seen on a copy counts more.
 fn is_volatile(expression: &str) -> bool {
     VOLATILE.iter().any(|f| expression.contains(f) && expression.contains('('))
-}
-
-/// The domain that is its type.
-fn domain<'c>(context: &Context<'c>, column: &Object) -> Option<&'c Object> {
-    let mut domains = context.desired.uses(&column.id).iter().map(|(id, _)| id).filter(|id| id.class() == "domain");
-    domains.find(|id| column.text("type") == id.sql()).and_then(|id| context.desired.get(id))
-}
-
-/// Whether its type is a domain that refuses some values.
-fn is_constrained(context: &Context, column: &Object) -> bool {
-    let checks = |d: &Object| context.desired.children(&d.id).any(|c| c.id.class() == "domain constraint");
-    domain(context, column).is_some_and(|d| d.flag("not_null") || checks(d))
-}
-
-/// Whether its type is a domain that refuses a column without a value, and gives none.
-fn refuses_null(context: &Context, column: &Object) -> bool {
-    domain(context, column).is_some_and(|d| d.flag("not_null") && !d.definition.contains_key("default"))
 }
 
 /// A column that changes its type or collation, by itself or with its parent table's, forgets how its values are stored. What

@@ -87,6 +87,23 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
     changed.iter().filter(named).map(one).collect()
 }
 
+/// The domain that is the type of a column.
+fn of_column<'c>(context: &Context<'c>, column: &Object) -> Option<&'c Object> {
+    let mut domains = context.desired.uses(&column.id).iter().map(|(id, _)| id).filter(|id| id.class() == "domain");
+    domains.find(|id| column.text("type") == id.sql()).and_then(|id| context.desired.get(id))
+}
+
+/// Whether the type of a column is a domain that refuses some values.
+pub fn is_constrained(context: &Context, column: &Object) -> bool {
+    let checks = |d: &Object| context.desired.children(&d.id).any(|c| c.id.class() == "domain constraint");
+    of_column(context, column).is_some_and(|d| d.flag("not_null") || checks(d))
+}
+
+/// Whether the type of a column is a domain that refuses one without a value, and gives none.
+pub fn refuses_null(context: &Context, column: &Object) -> bool {
+    of_column(context, column).is_some_and(|d| d.flag("not_null") && !d.definition.contains_key("default"))
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "domain",
