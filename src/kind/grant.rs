@@ -81,8 +81,13 @@ fn between(context: &Context, object: &Object, old: &Privileges, new: &Privilege
         changes(&passed_on(old, &target.owner), new, &target).into_iter().map(Statement::new).collect();
     // Whoever is a member of a role that may pass the privileges on revokes in its name, and nothing was given in that.
     let revokes = statements.iter().any(|s| s.sql.starts_with("REVOKE"));
-    let passed = passes_on(old) || above(context, object).is_some_and(|o| passes_on(&o.read::<Grant>().privileges));
-    if revokes && passed && target.owner != context.live.role {
+    let above =
+        [context.live, context.desired].map(|side| above(side, object).is_some_and(|o| passes_on(&o.read::<Grant>().privileges)));
+    let passed = passes_on(old) || above[0];
+    // Nor may such a role pass those of a column on that it has of the table.
+    let passes = statements.iter().any(|s| s.sql.starts_with("GRANT") && s.sql.ends_with(" WITH GRANT OPTION"));
+    let lends = passes && above.contains(&true);
+    if (revokes && passed || lends) && target.owner != context.live.role {
         in_name_of_owner(context, object, &target.owner, &mut statements);
     }
     statements
@@ -93,11 +98,11 @@ fn passes_on(privileges: &Privileges) -> bool {
     privileges.iter().any(|(to, set)| to != OWNER && set.iter().any(|p| p.ends_with('*')))
 }
 
-/// For a column's rights: those on its table as they are, which go for the column too.
-fn above<'a>(context: &Context<'a>, object: &Object) -> Option<&'a Object> {
+/// For a column's rights: those on its table, which go for the column too.
+fn above<'a>(side: &'a Catalog, object: &Object) -> Option<&'a Object> {
     let of = object.id.of().filter(|of| matches!(of.class(), "column" | "view column"))?;
-    let table = context.live.get(of)?.parent.as_ref()?;
-    context.live.get(&Id::satellite("grant", table))
+    let table = side.get(of)?.parent.as_ref()?;
+    side.get(&Id::satellite("grant", table))
 }
 
 /// Runs statements as the owner, who may use the schema for as long as that takes.
