@@ -48,3 +48,8 @@ pub static KIND: Kind = Kind {
     carried: Carried::Always,
     ..BASE
 };
+
+/// `TRIGGER name ON table` in COMMENT ON.
+pub fn on_table(word: &str, id: &Id) -> String {
+    format!("{word} {} ON {}", ident(id.base()), id.table_sql())
+}

@@ -70,7 +70,7 @@ mod view;
 mod view_column;
 
 pub use carried::{Carried, carries, forgets, is_remade, passes_over};
-pub use comment::object as comment_object;
+pub use comment::{object as comment_object, on_table};
 pub use grant::object as grant_object;
 pub use held::{held_over, is_held, is_made_of_types, is_of_type};
 pub use like::columns_from;
@@ -340,11 +340,6 @@ pub const BASE: Kind = Kind {
     comment: |id| format!("{} {}", id.class().to_uppercase(), id.sql()),
     effects: |_, _, _| Vec::new(),
 };
-
-/// `TRIGGER name ON table` in COMMENT ON.
-fn on_table(word: &str, id: &Id) -> String {
-    format!("{word} {} ON {}", crate::sql::ident(id.base()), id.table_sql())
-}
 
 /// The kind of a class.
 pub fn find(class: &str) -> Option<&'static Kind> {

@@ -91,7 +91,8 @@ pub fn remake(context: &Context, word: &str, old: &Object, create: Statement) ->
     statements.extend([rename, create]);
     statements.extend(retype_users(context, &old.id, false));
     // What is made of the old one is the same over the new one; its own changes come after.
-    for id in super::held_over(context.live, &old.id) {
+    let still = |over: &Id| context.desired.uses(over).iter().any(|(used, _)| *used == old.id);
+    for id in super::held_over(context.live, &old.id).into_iter().filter(still) {
         if let (Some(over), Some(wanted)) = (context.live.get(&id), context.desired.get(&id)) {
             statements.extend((super::of(&id).remake)(context, over, wanted));
         }
