@@ -51,5 +51,5 @@ pub static KIND: Kind = Kind {
 
 /// `TRIGGER name ON table` in COMMENT ON.
 pub fn on_table(word: &str, id: &Id) -> String {
-    format!("{word} {} ON {}", ident(id.base()), id.table_sql())
+    format!("{word} {} ON {}", crate::sql::ident(id.base()), id.table_sql())
 }
