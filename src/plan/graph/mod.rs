@@ -84,7 +84,8 @@ impl<'a> StepGraph<'a> {
         let step = self.steps[place];
         let name = clean(&super::facts::name(&step.object));
         let hurts = if super::facts::hurts(step) { "  !" } else { "" };
-        (format!("{} {} {}{hurts}", step.id, mark(step).sign(), clean(step.object.class())), shorten(&name, NAME))
+        let part = super::facts::part(step);
+        (format!("{} {} {}{part}{hurts}", step.id, mark(step).sign(), clean(step.object.class())), shorten(&name, NAME))
     }
 }
 

@@ -33,11 +33,12 @@ impl<'a> Writer<'a> {
         let place = source(step).map_or(String::new(), |s| format!("<span class=\"source\">{}</span>", line(&s)));
         format!(
             "<details class=\"step\">\n<summary><span class=\"number\">{}</span> {} <span class=\"class\">{}</span> \
-             <b>{}</b>{hurts}{place}</summary>\n<div class=\"body\" id=\"step-{}\">\n{}</div>\n</details>\n",
+             <b>{}</b>{}{hurts}{place}</summary>\n<div class=\"body\" id=\"step-{}\">\n{}</div>\n</details>\n",
             step.id,
             sign(mark(step)),
             line(step.object.class()),
             line(&facts::name(&step.object)),
+            facts::part(step),
             step.id,
             self.body(step)
         )

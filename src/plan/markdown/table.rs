@@ -24,7 +24,10 @@ static COLUMNS: &[Column] = &[
     Column { head: "step", of: |step| step.id.to_string() },
     Column { head: "phase", of: |step| word(&step.phase) },
     Column { head: "change", of: |step| format!("{}&nbsp;{}", mark(step).sign(), word(&step.change)) },
-    Column { head: "object", of: |step| format!("{} {}", word(step.object.class()), name(&facts::name(&step.object))) },
+    Column {
+        head: "object",
+        of: |step| format!("{} {}{}", word(step.object.class()), name(&facts::name(&step.object)), facts::part(step)),
+    },
     Column { head: "hazard", of: hazards },
     Column { head: "lock", of: locks },
     Column { head: "rows", of: rows },
