@@ -11,6 +11,7 @@ fn every_file_of_this_folder_is_listed() {
         "carried",
         "constraint",
         "effects",
+        "held",
         "identity",
         "not_null",
         "privileges",
