@@ -172,8 +172,8 @@ impl Catalog {
         catalog
     }
 
-    /// The same objects, read from where `other` was read.
-    fn with_header(self, other: &Catalog) -> Catalog {
+    /// The same objects, as if they were read from where `other` was.
+    pub fn with_header(self, other: &Catalog) -> Catalog {
         Catalog {
             server: other.server,
             role: other.role.clone(),

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::arguments::ApplyOptions;
 use super::failure::{self, Failure};
-use super::plan::{limits, planned, unread};
+use super::plan::{Making, limits, planned, unread};
 use super::prove::read_plan;
 use super::running::Run;
 use super::side::Side;
-use super::stale::{stale, unchanged};
+use super::stale::{not_there, stale, unchanged};
 use super::workspace::Workspace;
 use super::{Outcome, side};
 use crate::apply::row_checks::ask;
@@ -33,7 +33,7 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
         }
         None => {
             let online = options.online.unwrap_or(workspace.config.online);
-            let planned = planned(workspace, &options.database, &options.wanted, true, online).await?;
+            let planned = planned(workspace, &options.database, &options.wanted, Making { proven: true, online }).await?;
             (planned.plan, planned.live)
         }
     };
@@ -127,7 +127,7 @@ fn fresh(plan: &Plan, live: &Side, now: &Catalog, scope: &str) -> Result<(), Fai
         )));
     }
     if scope == plan.to {
-        return Ok(());
+        return plan.short_takes_back().map_or(Ok(()), |id| Err(not_there(id)));
     }
     let missing: Vec<String> = plan.roles.iter().filter(|r| !live.catalog.roles.contains(*r)).map(|r| ident(r)).collect();
     if !missing.is_empty() {

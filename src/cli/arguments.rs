@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::plan_options::{PlanFormat, PlanOptions};
 use crate::statement::Online;
 
 /// Your PostgreSQL schema, true to its source.
@@ -96,53 +97,6 @@ pub struct Wanted {
     /// The schemas that may be touched, instead of those that the files create or put objects in; `*` for all.
     #[arg(long, value_name = "SCHEMA", value_delimiter = ',')]
     pub scope: Vec<String>,
-}
-
-/// `plumb plan`.
-#[derive(Args, Debug)]
-pub struct PlanOptions {
-    #[command(flatten)]
-    pub database: Database,
-    #[command(flatten)]
-    pub wanted: Wanted,
-    /// Where to write the plan [default: plans/ID.json; `-` writes nothing].
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<String>,
-    /// What to print.
-    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
-    pub format: PlanFormat,
-    /// Also write the plan to this file, in the form that its ending names: .md for a pull request, .html for a browser, .sql
-    /// for psql, and .json, .txt, .svg, .dot, .mmd. May be given several times.
-    #[arg(long, value_name = "FILE", value_parser = super::report::parse)]
-    pub report: Vec<super::report::Report>,
-    /// Whether tables that hold rows are changed in a longer way that lets others work [default: the configuration's, then auto].
-    #[arg(long, value_name = "always|auto|never")]
-    pub online: Option<Online>,
-    /// Do not prove the plan.
-    #[arg(long)]
-    pub no_prove: bool,
-    /// Exit 0 even when there are differences.
-    #[arg(long)]
-    pub exit_zero: bool,
-}
-
-/// The forms of a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PlanFormat {
-    /// For a person.
-    Text,
-    /// For psql.
-    Sql,
-    /// The document.
-    Json,
-    /// Its hazards for code hosts, as SARIF.
-    Sarif,
-    /// Its hazards for test reports, as JUnit XML.
-    Junit,
-    /// For a comment on a pull request.
-    Markdown,
-    /// For a browser: one file with everything in it.
-    Html,
 }
 
 /// `plumb apply`.

@@ -1,7 +1,7 @@
 //! `plumb drift`: the live database against the files.
 
 use super::arguments::{DriftOptions, ReportFormat};
-use super::plan::planned;
+use super::plan::{Making, planned};
 use super::workspace::Workspace;
 use super::{Outcome, failure};
 use crate::exit_code::{DIFFERENCES, DONE, REFUSED};
@@ -12,7 +12,7 @@ use crate::statement::Online;
 
 /// The command.
 pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
-    let planned = planned(workspace, &options.database, &options.wanted, false, Online::Never).await?;
+    let planned = planned(workspace, &options.database, &options.wanted, Making { proven: false, online: Online::Never }).await?;
     if let Some(session) = &planned.live.session {
         match lock::try_lock(&session.client).await {
             Ok(true) => drop(lock::unlock(&session.client).await),

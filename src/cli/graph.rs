@@ -1,7 +1,7 @@
 //! `plumb graph`: what comes before what in a plan, as a picture.
 
 use super::arguments::{GraphFormat, GraphOptions};
-use super::plan::planned;
+use super::plan::{Making, planned};
 use super::prove::read_plan;
 use super::workspace::Workspace;
 use super::{Outcome, failure};
@@ -14,7 +14,7 @@ pub async fn run(options: &GraphOptions, workspace: &mut Workspace) -> Outcome {
         Some(path) => read_plan(path)?,
         None => {
             let online = workspace.config.online;
-            planned(workspace, &options.database, &options.wanted, false, online).await?.plan
+            planned(workspace, &options.database, &options.wanted, Making { proven: false, online }).await?.plan
         }
     };
     workspace.progress.clear();

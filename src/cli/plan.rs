@@ -6,13 +6,16 @@ use std::time::{Duration, SystemTime};
 use super::Outcome;
 use super::arguments::{PlanFormat, PlanOptions, Wanted};
 use super::failure::Failure;
+use super::reverse::backward;
 use super::side::{self, Side};
 use super::workspace::Workspace;
 use crate::apply::row_checks::{Limits, ask};
+use crate::catalog::{Catalog, Id};
+use crate::change::Changes;
 use crate::exit_code::{DIFFERENCES, DONE};
 use crate::introspect::{IntrospectError, read_sizes};
 use crate::kind;
-use crate::plan::{self, ANSWERS, Made, Plan, Proof, Sides, make};
+use crate::plan::{self, ANSWERS, Made, Plan, Proof, Sides, Source, make};
 use crate::prove::prove;
 use crate::report::{junit, sarif};
 use crate::source::date::day;
@@ -26,40 +29,78 @@ pub struct Planned {
     pub wanted: Side,
     /// Cut to the scope.
     pub sides: Sides,
+    /// The changes between them.
+    pub changes: Changes,
     /// The document.
     pub plan: Plan,
+    /// The copy on which it was proven, as it was left.
+    pub after: Option<Catalog>,
 }
 
-/// Reads both sides and plans; proves unless told not to.
+/// How a plan is to be made.
+#[derive(Clone, Copy, Default)]
+pub struct Making {
+    /// Whether it is proven on a copy.
+    pub proven: bool,
+    /// When changes take their online forms.
+    pub online: Online,
+}
+
+/// Reads both sides and plans; asks the live rows whether the plan would fail on them.
 pub async fn planned(
     workspace: &mut Workspace,
     database: &super::arguments::Database,
     wanted: &Wanted,
-    proven: bool,
-    online: Online,
+    making: Making,
+) -> Result<Planned, Failure> {
+    let mut planned = forward(workspace, database, wanted, making).await?;
+    row_checks(workspace, &planned.live, &mut planned.plan).await?;
+    Ok(measured(workspace, planned))
+}
+
+/// With what is told of the work.
+pub fn measured(workspace: &Workspace, mut planned: Planned) -> Planned {
+    planned.plan.observed.insert("objects".to_owned(), planned.sides.live.len().into());
+    planned.plan.observed.insert("elapsed_seconds".to_owned(), workspace.progress.elapsed().as_secs_f64().into());
+    planned
+}
+
+/// Reads both sides and plans; proves unless told not to.
+pub async fn forward(
+    workspace: &mut Workspace,
+    database: &super::arguments::Database,
+    wanted: &Wanted,
+    making: Making,
 ) -> Result<Planned, Failure> {
     let schema = workspace.schema(wanted, database.env.as_deref())?;
     let (mut live, desired) = side::both(workspace, database, &schema, wanted).await?;
     if let Some(session) = &live.session {
         read_sizes(session, &mut live.catalog).await?;
     }
-    let sides = Sides { online, ..side::between(workspace, &live, &desired, wanted).await? };
+    let sides = Sides { online: making.online, ..side::between(workspace, &live, &desired, wanted).await? };
     workspace.progress.stage("comparing and ordering");
-    let warnings = workspace_warnings(&live, &desired);
-    let made = make(&sides, &|id| desired.source(id), warnings)?;
-    let mut plan = if proven && !made.plan.is_empty() {
-        proof(workspace, &live, &desired, wanted, &sides, &made).await?
-    } else if made.plan.is_empty() {
+    let source = |id: &Id| desired.source(id);
+    let made = make(&sides, &source, workspace_warnings(&live, &desired))?;
+    let (plan, after) = proven(workspace, &live, wanted, &sides, &made, &source, making.proven).await?;
+    let plan = located(plan, &desired).ignoring(&|id| desired.known(id), &day(SystemTime::now()));
+    Ok(Planned { live, wanted: desired, sides, changes: made.changes, plan, after })
+}
+
+/// The plan with its proof, and how the copy was left; as it is when it is not to be proven.
+pub async fn proven(
+    workspace: &mut Workspace,
+    live: &Side,
+    wanted: &Wanted,
+    sides: &Sides,
+    made: &Made,
+    source: &dyn Fn(&Id) -> Option<Source>,
+    wish: bool,
+) -> Result<(Plan, Option<Catalog>), Failure> {
+    if made.plan.is_empty() {
         let proof = Proof::Equal { server: sides.whole.server, copy: "nothing to do".to_owned() };
-        Plan { proof, ..made.plan.clone() }.seal()
-    } else {
-        made.plan.clone()
-    };
-    plan = located(plan, &desired).ignoring(&|id| desired.known(id), &day(SystemTime::now()));
-    row_checks(workspace, &live, &mut plan).await?;
-    plan.observed.insert("objects".to_owned(), sides.live.len().into());
-    plan.observed.insert("elapsed_seconds".to_owned(), workspace.progress.elapsed().as_secs_f64().into());
-    Ok(Planned { live, wanted: desired, sides, plan })
+        return Ok((Plan { proof, ..made.plan.clone() }.seal(), None));
+    }
+    if wish { proof(workspace, live, wanted, sides, made, source).await } else { Ok((made.plan.clone(), None)) }
 }
 
 /// Asks the live database what the plan's steps need of its rows.
@@ -87,7 +128,7 @@ pub fn limits(workspace: &Workspace, evaluate: bool) -> Option<Limits> {
 const ROW_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// With the files and lines of the bodies that hazards are about.
-fn located(mut plan: Plan, desired: &Side) -> Plan {
+pub fn located(mut plan: Plan, desired: &Side) -> Plan {
     let hazards = plan.groups.iter_mut().flat_map(|g| &mut g.steps).flat_map(|s| &mut s.hazards);
     for at in hazards.filter_map(|h| h.at.as_mut()) {
         if let Some(source) = desired.body_line(at) {
@@ -107,12 +148,7 @@ fn workspace_warnings(live: &Side, desired: &Side) -> Vec<String> {
             "the wanted schema names roles that the server does not have: {roles}. Create them before the plan is applied"
         ));
     }
-    if live.catalog.role != live.catalog.owner {
-        warnings.push(format!(
-            "the plan is made as {}, and the database belongs to {}: apply it as {}",
-            live.catalog.role, live.catalog.owner, live.catalog.role
-        ));
-    }
+    warnings.extend(other_owner(live));
     if let Some((_, loaded)) = &desired.places
         && loaded.skipped_data > 0
     {
@@ -121,15 +157,21 @@ fn workspace_warnings(live: &Side, desired: &Side) -> Vec<String> {
     warnings
 }
 
+/// Who makes the plan is not whose database it is.
+pub fn other_owner(live: &Side) -> Option<String> {
+    let Catalog { role, owner, .. } = &live.catalog;
+    (role != owner).then(|| format!("the plan is made as {role}, and the database belongs to {owner}: apply it as {role}"))
+}
+
 /// Proves the plan on a copy; the verdict becomes part of the document.
 async fn proof(
     workspace: &mut Workspace,
     live: &Side,
-    desired: &Side,
     wanted: &Wanted,
     sides: &Sides,
     made: &Made,
-) -> Result<Plan, Failure> {
+    source: &dyn Fn(&Id) -> Option<Source>,
+) -> Result<(Plan, Option<Catalog>), Failure> {
     workspace.progress.stage("proving the plan on a copy");
     let started = std::time::Instant::now();
     let mut roles = kind::roles(&sides.whole);
@@ -138,7 +180,7 @@ async fn proof(
     let owner = &sides.whole.role;
     let scratch = workspace.scratch(wanted.shadow.as_deref(), &live.properties, target.as_ref(), owner, &roles).await?;
     let outcome = prove(scratch, sides, made, true).await?;
-    let mut plan = plan::observed(sides, made, &|id| desired.source(id), &outcome.observations.steps);
+    let mut plan = plan::observed(sides, made, source, &outcome.observations.steps);
     let unseen = outcome.observations.missing.filter(|_| matches!(outcome.proof, Proof::Equal { .. }));
     plan.warnings.extend(unseen.map(|why| format!("not all steps could be watched one by one on a copy: {why}")));
     plan.proof = outcome.proof;
@@ -149,13 +191,18 @@ async fn proof(
     let told = |w: &String| named.iter().filter_map(|n| n.split('(').next()).any(|n| w.starts_with(&format!("{n}(")));
     plan.warnings.extend(outcome.warnings.into_iter().filter(|w| !told(w)));
     plan.observed.insert("proof_seconds".to_owned(), started.elapsed().as_secs_f64().into());
-    Ok(plan.seal())
+    Ok((plan.seal(), outcome.after))
 }
 
 /// The command.
 pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
     let online = options.online.unwrap_or(workspace.config.online);
-    let planned = planned(workspace, &options.database, &options.wanted, !options.no_prove, online).await?;
+    let making = Making { proven: !options.no_prove, online };
+    let planned = if options.reverse {
+        backward(workspace, &options.database, &options.wanted, making).await?
+    } else {
+        planned(workspace, &options.database, &options.wanted, making).await?
+    };
     workspace.progress.clear();
     let plan = &planned.plan;
     let saved = match options.out.as_deref() {

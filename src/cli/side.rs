@@ -302,14 +302,32 @@ pub async fn between(workspace: &mut Workspace, from: &Side, to: &Side, wanted: 
     workspace.progress.stage(format!("settling {} expressions", pairs.len()));
     let settled = match (&to.scratch, &from.scratch) {
         (Some(scratch), _) | (None, Some(scratch)) => settle(&scratch.session, &to.catalog, &pairs).await?,
-        (None, None) => {
-            // A copy of what the few pairs rest on is made in no time; of everything only when that was not enough.
-            let settled = settle_on(workspace, to, &surroundings(&to.catalog, &pairs), wanted, &pairs).await?;
-            if settled.unmade { settle_on(workspace, to, &to.catalog, wanted, &pairs).await? } else { settled }
-        }
+        (None, None) => settle_apart(workspace, to, &to.catalog, wanted, &pairs).await?,
     };
     sides.desired.put(pairs.into_iter().map(|p| p.left).filter(|l| settled.equal.contains(&l.id)));
     Ok(sides)
+}
+
+/// Settles what only deparsing writes in two ways where no scratch database holds one of the sides, both being of the server of `side`.
+pub async fn settled(workspace: &mut Workspace, side: &Side, wanted: &Wanted, sides: &mut Sides) -> Result<(), Failure> {
+    let pairs = candidates(&sides.live, &sides.desired);
+    if !pairs.is_empty() {
+        let settled = settle_apart(workspace, side, &sides.desired, wanted, &pairs).await?;
+        sides.desired.put(pairs.into_iter().map(|p| p.left).filter(|l| settled.equal.contains(&l.id)));
+    }
+    Ok(())
+}
+
+/// Settles pairs on a copy of what the few of them rest on, which is made in no time; of everything only when that was not enough.
+async fn settle_apart(
+    workspace: &mut Workspace,
+    side: &Side,
+    around: &Catalog,
+    wanted: &Wanted,
+    pairs: &[Pair],
+) -> Result<Settled, Failure> {
+    let settled = settle_on(workspace, side, &surroundings(around, pairs), wanted, pairs).await?;
+    if settled.unmade { settle_on(workspace, side, around, wanted, pairs).await } else { Ok(settled) }
 }
 
 /// Settles pairs in a scratch database with a copy of `part` of a side; nothing is settled when that cannot be built.

@@ -15,20 +15,34 @@ pub fn stale(why: impl Into<String>) -> Failure {
     Failure::new("plan::stale", why).help("make a new plan with `plumb plan`").exit(REFUSED)
 }
 
+/// A plan that takes back what is not there.
+pub fn not_there(taken_back: &str) -> Failure {
+    stale(format!("this plan takes back plan {taken_back}, and the live database is as it is without that one"))
+        .help("there is nothing to take back: apply that plan first if it is wanted")
+}
+
 /// Refuses when the scope of `now` is not what the plan starts from.
 pub fn unchanged(plan: &Plan, now: &Catalog) -> Result<(), Failure> {
     let scope = plan.scope.of(now);
     if fingerprint(&scope) == plan.from.scope {
         return Ok(());
     }
-    let mut why = "the live database is not as it was when the plan was made".to_owned();
+    let mut why = match plan.short_takes_back() {
+        None => "the live database is not as it was when the plan was made".to_owned(),
+        Some(id) => format!("the live database is not as plan {id} leaves it, which this plan takes back"),
+    };
     if now.server != plan.server {
         why += &format!("\nserver: PostgreSQL {}, then {}", crate::pg::Version(now.server), crate::pg::Version(plan.server));
     }
     if !plan.from.objects.is_empty() {
         why += &differences(&plan.from.objects, &fingerprints(&scope));
     }
-    Err(stale(why))
+    let stale = stale(why);
+    Err(if plan.takes_back.is_some() {
+        stale.help("make a new one with `plumb plan --reverse` before that plan is applied")
+    } else {
+        stale
+    })
 }
 
 /// Lines that name what is new, gone and changed.

@@ -44,6 +44,7 @@ pub fn build(context: &Context, steps: &[Step]) -> Plan {
         id: String::new(),
         database: context.whole.database.clone(),
         role: context.whole.role.clone(),
+        takes_back: None,
         roles: kind::roles(context.desired).into_iter().collect(),
         from: Fingerprints {
             scope: fingerprint(context.live),

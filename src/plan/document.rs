@@ -48,6 +48,9 @@ pub struct Plan {
     pub database: String,
     /// The role that the plan was made as and has to be applied as: it owns what it creates.
     pub role: String,
+    /// The id of the plan that this one takes back: it leads from where that one ends to where that one begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_back: Option<String>,
     /// Roles that the wanted schema names: they have to exist on the server, and plumb does not create them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
@@ -245,6 +248,11 @@ impl Plan {
     /// The first eight characters of the id: what people call the plan by.
     pub fn short_id(&self) -> &str {
         short(&self.id)
+    }
+
+    /// The same of the plan that this one takes back.
+    pub fn short_takes_back(&self) -> Option<&str> {
+        self.takes_back.as_deref().map(short)
     }
 
     /// The id that the content has.

@@ -190,6 +190,11 @@ pub fn timed_proof(plan: &Plan) -> String {
     }
 }
 
+/// Which plan this one takes back, and when it can be applied.
+pub fn takes_back(plan: &Plan) -> Option<String> {
+    plan.short_takes_back().map(|id| format!("Takes back plan {id}: it can be applied when that one has been, and only then."))
+}
+
 /// What `apply` refuses unless it is allowed by name, in order.
 pub fn refused(plan: &Plan) -> Vec<String> {
     let hazards = plan.steps().flat_map(|s| &s.hazards).filter(|h| h.refused()).map(|h| h.code.clone());

@@ -59,6 +59,7 @@ fn head(page: &mut Page, plan: &Plan, options: &Options) {
         page.say(&proof);
     }
     page.say(&format!("For {}, from {}.", options.place(), options.schema));
+    facts::takes_back(plan).iter().for_each(|words| page.say(words));
 }
 
 fn nothing(page: &mut Page, plan: &Plan, options: &Options) {

@@ -20,6 +20,8 @@ pub struct Outcome {
     pub proof: Proof,
     /// The fingerprint that the live database will have after the plan; none when it was not proven.
     pub to: Option<String>,
+    /// The copy as the plan left it, all of it, when it ended where it should.
+    pub after: Option<Catalog>,
     /// What each step was seen to do.
     pub observations: Observations,
     /// Routines whose bodies worked before the plan and do not after it, in sentences.
@@ -27,7 +29,13 @@ pub struct Outcome {
 }
 
 fn unproven(reason: String) -> Outcome {
-    Outcome { proof: Proof::Unproven { reason }, to: None, observations: Observations::default(), warnings: Vec::new() }
+    Outcome {
+        proof: Proof::Unproven { reason },
+        to: None,
+        after: None,
+        observations: Observations::default(),
+        warnings: Vec::new(),
+    }
 }
 
 /// Why a proof came to no end.
@@ -98,7 +106,8 @@ async fn run(
             return Ok(unproven(refused(&failed)));
         }
     }
-    let after = sides.scope.of(&introspect_beside(&scratch.session, seen).await?);
+    let whole = introspect_beside(&scratch.session, seen).await?;
+    let after = sides.scope.of(&whole);
     if let Some(text) = differences(scratch, &after, &sides.desired).await? {
         return Ok(unproven(format!("run on a copy, the plan does not end in the wanted schema: {text}")));
     }
@@ -108,7 +117,8 @@ async fn run(
     let proof =
         Proof::Equal { server: scratch.session.version.0, copy: "built from the live catalog in an empty database".to_owned() };
     let warnings = newly_broken(broken, scratch).await;
-    Ok(Outcome { proof, to: Some(fingerprint(&to)), observations: Observations::default(), warnings })
+    let to = Some(fingerprint(&to));
+    Ok(Outcome { proof, to, after: Some(whole), observations: Observations::default(), warnings })
 }
 
 /// The routines of the copy whose bodies are not accepted; the server has no dependencies of quoted bodies, so only their

@@ -71,7 +71,7 @@ fn head(plan: &Plan, options: &Options) -> String {
     let hazards_jump = if hazards == "bad" { jump("hazards", "Hazards") } else { String::new() };
     format!(
         "<header>\n<h1>Plan <code>{}</code></h1>\n<p class=\"verdict\">{}</p>\n<p class=\"chips\"><span class=\"{hazards}\">{}</span> \
-         <span class=\"{proven}\">{}</span></p>\n<p>For <b>{}</b>, from <b>{}</b>.</p>\n<nav aria-label=\"On this page\">{hazards_jump}{}{}{}{}</nav>\n\
+         <span class=\"{proven}\">{}</span></p>\n<p>For <b>{}</b>, from <b>{}</b>.{}</p>\n<nav aria-label=\"On this page\">{hazards_jump}{}{}{}{}</nav>\n\
          </header>\n",
         line(plan.short_id()),
         facts::summary(plan),
@@ -79,6 +79,7 @@ fn head(plan: &Plan, options: &Options) -> String {
         line(&facts::proof(plan)),
         line(&options.place()),
         line(&options.schema),
+        facts::takes_back(plan).map(|words| format!(" {}", line(&words))).unwrap_or_default(),
         jump("order", "Order"),
         jump("steps", "Steps"),
         jump("notes", "Notes"),

@@ -88,7 +88,9 @@ fn head(plan: &Plan, options: &Options) -> String {
     let place = code(&shorten(&clean(&options.place()), NAME));
     let schema = code(&shorten(&clean(&options.schema), NAME));
     let why = prose(&shorten(&clean(&facts::proof(plan)), NOTE));
-    format!("## plumb: {changes}, {hazards}, {proof}\n\n{}. {why}\nFor {place}, from {schema}.\n\n", facts::summary(plan))
+    let back = facts::takes_back(plan).map(|words| format!(" {}", prose(&clean(&words)))).unwrap_or_default();
+    let summary = facts::summary(plan);
+    format!("## plumb: {changes}, {hazards}, {proof}\n\n{summary}. {why}\nFor {place}, from {schema}.{back}\n\n")
 }
 
 /// What to type next, and what exactly is approved.

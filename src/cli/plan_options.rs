@@ -1,0 +1,56 @@
+//! What `plumb plan` is told.
+
+use clap::{Args, ValueEnum};
+
+use super::arguments::{Database, Wanted};
+use crate::statement::Online;
+
+/// `plumb plan`.
+#[derive(Args, Debug)]
+pub struct PlanOptions {
+    #[command(flatten)]
+    pub database: Database,
+    #[command(flatten)]
+    pub wanted: Wanted,
+    /// Where to write the plan [default: plans/ID.json; `-` writes nothing].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<String>,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub format: PlanFormat,
+    /// Also write the plan to this file, in the form that its ending names: .md for a pull request, .html for a browser, .sql
+    /// for psql, and .json, .txt, .svg, .dot, .mmd. May be given several times.
+    #[arg(long, value_name = "FILE", value_parser = super::report::parse)]
+    pub report: Vec<super::report::Report>,
+    /// Whether tables that hold rows are changed in a longer way that lets others work [default: the configuration's, then auto].
+    #[arg(long, value_name = "always|auto|never")]
+    pub online: Option<Online>,
+    /// Plan the way back: from where the plan leads to what the live database is now. It can be applied when the plan has been.
+    #[arg(long)]
+    pub reverse: bool,
+    /// Do not prove the plan.
+    #[arg(long)]
+    pub no_prove: bool,
+    /// Exit 0 even when there are differences.
+    #[arg(long)]
+    pub exit_zero: bool,
+}
+
+/// The forms of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For a person.
+    Text,
+    /// For psql.
+    Sql,
+    /// The document.
+    Json,
+    /// Its hazards for code hosts, as SARIF.
+    Sarif,
+    /// Its hazards for test reports, as JUnit XML.
+    Junit,
+    /// For a comment on a pull request.
+    Markdown,
+    /// For a browser: one file with everything in it.
+    Html,
+}

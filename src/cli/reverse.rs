@@ -1,0 +1,82 @@
+//! `plumb plan --reverse`: the plan from where a plan ends back to what the live database is now.
+
+use super::arguments::{Database, Wanted};
+use super::failure::Failure;
+use super::plan::{Making, Planned, forward, located, measured, other_owner, proven};
+use super::side::settled;
+use super::workspace::Workspace;
+use crate::catalog::{Catalog, Id, Object, fingerprint};
+use crate::plan::{ANSWERS, Answer, Answered, Plan, Proof, Sides, make};
+
+/// Plans both ways; what is given is the way back.
+pub async fn backward(
+    workspace: &mut Workspace,
+    database: &Database,
+    wanted: &Wanted,
+    making: Making,
+) -> Result<Planned, Failure> {
+    let forward = forward(workspace, database, wanted, making).await?;
+    let Planned { sides, plan, live, .. } = &forward;
+    let whole = end(&forward);
+    let mut back = Sides {
+        live: sides.scope.of(&whole),
+        desired: sides.live.clone(),
+        scope: sides.scope.clone(),
+        online: sides.online,
+        whole,
+    };
+    let supposed = (fingerprint(&back.live) != plan.to).then(|| "it is not known for sure where the other plan ends".to_owned());
+    let doubt = match &plan.proof {
+        Proof::Unproven { reason } => Some(format!("the plan that it takes back is not: {reason}")),
+        Proof::Equal { .. } => supposed,
+    };
+    settled(workspace, live, wanted, &mut back).await?;
+    workspace.progress.stage("planning the way back");
+    let made = make(&back, &|_| None, other_owner(live).into_iter().collect())?;
+    let wish = making.proven && doubt.is_none();
+    let (proven, after) = proven(workspace, live, wanted, &back, &made, &|_| None, wish).await?;
+    let proof = match (doubt, proven.proof.clone()) {
+        _ if made.plan.is_empty() => proven.proof.clone(),
+        (Some(reason), _) => Proof::Unproven { reason },
+        (None, Proof::Equal { server, .. }) => {
+            Proof::Equal { server, copy: "built from the catalog that the other plan leaves, in an empty database".to_owned() }
+        }
+        (None, unproven) => unproven,
+    };
+    let takes_back = Some(plan.id.clone()).filter(|_| !made.plan.is_empty());
+    let mut plan = located(Plan { takes_back, proof, ..proven }, &forward.wanted).seal();
+    not_asked(&mut plan);
+    let Planned { live, wanted, .. } = forward;
+    Ok(measured(workspace, Planned { live, wanted, sides: back, changes: made.changes, plan, after }))
+}
+
+/// The database as the plan leaves it: the copy on which it was run, with the texts of what stays as they are now. Without one, what
+/// is wanted and what is outside the scope.
+fn end(planned: &Planned) -> Catalog {
+    let Planned { sides, changes, after, .. } = planned;
+    let outside = |id: &Id| !sides.scope.holds(id);
+    let end = match after {
+        Some(after) => {
+            let stays = |o: &&Object| !changes.list.contains_key(&o.id) && after.contains(&o.id);
+            let mut end = after.clone();
+            end.put(sides.whole.objects().filter(stays).cloned());
+            end
+        }
+        None => {
+            let objects = sides.desired.objects().chain(sides.whole.objects().filter(|o| outside(&o.id))).cloned();
+            let beyond = sides.whole.edges().filter(|e| outside(&e.dependent) || outside(&e.referenced));
+            Catalog::new(objects.collect(), sides.desired.edges().chain(beyond))
+        }
+    };
+    end.with_header(&sides.whole)
+}
+
+/// The rows are those of a schema that is still to come.
+fn not_asked(plan: &mut Plan) {
+    let why = Answer::Unknown("the plan that this one takes back is not applied yet; `plumb apply` asks".to_owned());
+    let checks = plan.steps().flat_map(|s| s.checks.iter().map(|c| (s.id, c.condition.clone())));
+    let answers: Vec<Answered> = checks.map(|(step, condition)| Answered { step, condition, answer: why.clone() }).collect();
+    if !answers.is_empty() {
+        plan.observed.insert(ANSWERS.to_owned(), serde_json::to_value(answers).unwrap_or_default());
+    }
+}
