@@ -3,7 +3,8 @@
 //! State 0 is `schema/`; state N lays the files of the first N steps over it (`x.sql.deleted` takes `x.sql` away). State 0 is
 //! loaded from its files and gets the rows of `seed.sql`; then every step is planned from the files of the next state as the
 //! product does it (a scratch database, the ordinary loading role), proven, applied to the database with its rows, and must leave
-//! nothing to do, the rows of every table, and what pg_dump sees in a fresh load of the next state.
+//! nothing to do, the rows of every table, and what pg_dump sees in a fresh load of the next state. `NAME/phases` does the same phase
+//! by phase.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod support;
@@ -11,10 +12,11 @@ mod support;
 use libtest_mimic::{Arguments, Failed, Trial};
 use plumb::introspect::introspect;
 use plumb::kind;
-use plumb::plan::Proof;
+use plumb::plan::{Phase, Proof};
 use plumb::prove::prove;
 use plumb::shadow::{Properties, Scratch};
 use plumb::source::{Files, Policy, load_statements};
+use plumb::statement::Online;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use support::{Bench, Failure, Side, dump, engine, load, rows, server, tree};
@@ -118,7 +120,7 @@ fn role_names(sql: &str) -> Vec<String> {
     words.windows(3).filter(|w| w[0] == "CREATE" && w[1] == "ROLE").map(|w| w[2].to_owned()).collect()
 }
 
-async fn through_time(bench: &Bench, system: &Path) -> Result<(), Failure> {
+async fn through_time(bench: &Bench, system: &Path, phases: &[Phase]) -> Result<(), Failure> {
     let in_step = |step: &str, f: Failure| Failure { message: format!("{step}: {}", f.message), ..f };
     let roles = role_names(&tree::text(&system.join("roles.sql")));
     bench.roles(&roles).await;
@@ -142,34 +144,38 @@ async fn through_time(bench: &Bench, system: &Path) -> Result<(), Failure> {
         let folder = Folder::of(files);
         let files = Files::read(&folder.0).map_err(|e| Failure::new("files", e.to_string()))?;
         let except: Vec<String> = EXCEPT.iter().filter(|(s, _)| s == name).map(|(_, c)| (*c).to_owned()).collect();
-        step(bench, &live, &files, &properties, &roles, &except).await.map_err(|f| in_step(name, f))?;
+        step(bench, &live, &files, &properties, (&roles, &except), phases).await.map_err(|f| in_step(name, f))?;
     }
     Ok(())
 }
 
-/// One step; for the start the plan is empty.
+/// One step, by way of plans up to each of these phases; for the start the plan is empty.
 async fn step(
     bench: &Bench,
     live: &str,
     files: &Files,
     properties: &Properties,
-    roles: &[String],
-    except: &[String],
+    (roles, except): (&[String], &[String]),
+    phases: &[Phase],
 ) -> Result<(), Failure> {
     let wanted = state(bench, files, properties, roles).await?;
-    let whole = engine::read(live).await?;
-    let sides = engine::sides(live, whole, &wanted.catalog).await?;
-    let made = engine::make(&sides)?;
-    let mut every = kind::roles(&sides.whole);
-    every.extend(roles.iter().cloned());
-    let every: Vec<String> = every.into_iter().collect();
-    let scratch = scratch(properties, &every).await;
-    let outcome = prove(scratch, &sides, &made, true).await;
-    if let Proof::Unproven { reason } = outcome.map_err(|e| Failure::new("proof", e.to_string()))?.proof {
-        return Err(Failure::new("unproven", reason));
-    }
     let before = rows::read(live).await;
-    engine::apply(live, &made).await?;
+    for phase in phases {
+        let whole = engine::read(live).await?;
+        let mut sides = engine::sides(live, whole, &wanted.catalog).await?;
+        // The parts of online forms belong together.
+        sides.online = if phases.len() > 1 { Online::Always } else { Online::Never };
+        let made = engine::make_up_to(&mut sides, *phase)?;
+        let mut every = kind::roles(&sides.whole);
+        every.extend(roles.iter().cloned());
+        let every: Vec<String> = every.into_iter().collect();
+        let scratch = scratch(properties, &every).await;
+        let outcome = prove(scratch, &sides, &made, true).await;
+        if let Proof::Unproven { reason } = outcome.map_err(|e| Failure::new("proof", e.to_string()))?.proof {
+            return Err(Failure::new("unproven", format!("{}: {reason}", phase.name())));
+        }
+        engine::apply(live, &made).await?;
+    }
     engine::empty(live, &wanted, "second plan not empty").await?;
     rows::survive(live, &before, except).await.map_err(|e| Failure::new("rows", e))?;
     engine::same_dump(bench, live, &wanted).await?;
@@ -177,17 +183,19 @@ async fn step(
     Ok(())
 }
 
-/// A system is one story, and one test.
+/// A system is one story, and two tests: in whole plans, and phase by phase in online forms.
 fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(tree::jobs()));
-    let trial = |system: PathBuf| {
-        Trial::test(tree::name(&system), move || {
-            let result = Bench::work(async |bench| through_time(bench, &system).await);
+    let trial = |system: &PathBuf, name: &str, phases: &'static [Phase]| {
+        let system = system.clone();
+        Trial::test(format!("{}{name}", tree::name(&system)), move || {
+            let result = Bench::work(async |bench| through_time(bench, &system, phases).await);
             result.map_err(|f| Failed::from(f.to_string()))
         })
     };
-    let trials = tree::folders(&tree::root("fixtures/systems")).into_iter().map(trial).collect();
+    let both = |system: PathBuf| [trial(&system, "", &[Phase::Contract]), trial(&system, "/phases", &Phase::ALL)];
+    let trials = tree::folders(&tree::root("fixtures/systems")).into_iter().flat_map(both).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     server::cleanup();
     conclusion.exit();

@@ -33,7 +33,8 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
         }
         None => {
             let online = options.online.unwrap_or(workspace.config.online);
-            let planned = planned(workspace, &options.database, &options.wanted, Making { proven: true, online }).await?;
+            let planned =
+                planned(workspace, &options.database, &options.wanted, Making { proven: true, online, phase: None }).await?;
             (planned.plan, planned.live)
         }
     };

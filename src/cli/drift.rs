@@ -12,7 +12,9 @@ use crate::statement::Online;
 
 /// The command.
 pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
-    let planned = planned(workspace, &options.database, &options.wanted, Making { proven: false, online: Online::Never }).await?;
+    let planned =
+        planned(workspace, &options.database, &options.wanted, Making { proven: false, online: Online::Never, phase: None })
+            .await?;
     if let Some(session) = &planned.live.session {
         match lock::try_lock(&session.client).await {
             Ok(true) => drop(lock::unlock(&session.client).await),

@@ -15,7 +15,7 @@ use crate::change::Changes;
 use crate::exit_code::{DIFFERENCES, DONE};
 use crate::introspect::{IntrospectError, read_sizes};
 use crate::kind;
-use crate::plan::{self, ANSWERS, Made, Plan, Proof, Sides, Source, make};
+use crate::plan::{self, ANSWERS, Made, Phase, Plan, Proof, Sides, Source, make_up_to};
 use crate::prove::prove;
 use crate::report::{junit, sarif};
 use crate::source::date::day;
@@ -44,6 +44,8 @@ pub struct Making {
     pub proven: bool,
     /// When changes take their online forms.
     pub online: Online,
+    /// The last phase that it has; all of them without one.
+    pub phase: Option<Phase>,
 }
 
 /// Reads both sides and plans; asks the live rows whether the plan would fail on them.
@@ -77,10 +79,11 @@ pub async fn forward(
     if let Some(session) = &live.session {
         read_sizes(session, &mut live.catalog).await?;
     }
-    let sides = Sides { online: making.online, ..side::between(workspace, &live, &desired, wanted).await? };
+    let mut sides = Sides { online: making.online, ..side::between(workspace, &live, &desired, wanted).await? };
     workspace.progress.stage("comparing and ordering");
     let source = |id: &Id| desired.source(id);
-    let made = make(&sides, &source, workspace_warnings(&live, &desired))?;
+    let last = making.phase.unwrap_or(Phase::Contract);
+    let made = make_up_to(&mut sides, last, &source, workspace_warnings(&live, &desired))?;
     let (plan, after) = proven(workspace, &live, wanted, &sides, &made, &source, making.proven).await?;
     let plan = located(plan, &desired).ignoring(&|id| desired.known(id), &day(SystemTime::now()));
     Ok(Planned { live, wanted: desired, sides, changes: made.changes, plan, after })
@@ -197,7 +200,7 @@ async fn proof(
 /// The command.
 pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
     let online = options.online.unwrap_or(workspace.config.online);
-    let making = Making { proven: !options.no_prove, online };
+    let making = Making { proven: !options.no_prove, online, phase: options.phase };
     let planned = if options.reverse {
         backward(workspace, &options.database, &options.wanted, making).await?
     } else {

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::arguments::{Database, Wanted};
+use crate::plan::Phase;
 use crate::statement::Online;
 
 /// `plumb plan`.
@@ -28,6 +29,10 @@ pub struct PlanOptions {
     /// Plan the way back: from where the plan leads to what the live database is now. It can be applied when the plan has been.
     #[arg(long)]
     pub reverse: bool,
+    /// Only the steps of this phase and of those before it: expand (what code that runs now survives), migrate, or contract (all).
+    /// The rest is named and left as it is.
+    #[arg(long, value_name = "expand|migrate|contract")]
+    pub phase: Option<Phase>,
     /// Do not prove the plan.
     #[arg(long)]
     pub no_prove: bool,

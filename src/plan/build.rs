@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bodies::bodies;
 use super::document::{FORMAT, Fingerprints, Group, LockFact, Plan, PlanStep, Proof, Source, UnmanagedDifference, unmanaged};
+use super::phases::Phase;
 use super::standing::{Standing, Touched};
 use crate::catalog::{Catalog, Id, fingerprint, fingerprint_of, fingerprints};
 use crate::change::{Action, Changes, Scope};
 use crate::hazard;
-use crate::kind;
+use crate::kind::{self, Space};
 use crate::order::{Op, Step};
 use crate::statement::{LockMode, Transaction};
 
@@ -45,6 +46,7 @@ pub fn build(context: &Context, steps: &[Step]) -> Plan {
         database: context.whole.database.clone(),
         role: context.whole.role.clone(),
         takes_back: None,
+        up_to: None,
         roles: kind::roles(context.desired).into_iter().collect(),
         from: Fingerprints {
             scope: fingerprint(context.live),
@@ -101,6 +103,7 @@ fn groups(context: &Context, steps: &[Step]) -> Vec<Group> {
         let id = groups.len() as u32 + 1;
         groups.push(Group { id, transactional: rule != Transaction::Alone, after: None, steps: written.collect() });
     }
+    undivided(&mut groups);
     groups
 }
 
@@ -188,7 +191,7 @@ fn write_step(
     };
     PlanStep {
         id: place as u32 + 1,
-        phase: phase(context, step).to_owned(),
+        phase: phase(context, step).name().to_owned(),
         sql: step.statements.iter().map(|s| s.sql.clone()).collect(),
         object: step.node.id.clone(),
         part: step.part,
@@ -229,16 +232,39 @@ fn sql_of(side: &Catalog, context: &Context, id: &Id) -> Option<String> {
     (!statements.is_empty()).then(|| statements.iter().map(|s| s.sql.as_str()).collect::<Vec<_>>().join(";\n"))
 }
 
-/// Old code survives additions; removals and tightening come last.
-fn phase(context: &Context, step: &Step) -> &'static str {
+/// Old code survives additions; what holds rows or code to more than before comes later, removals last.
+fn phase(context: &Context, step: &Step) -> Phase {
     let tightens = step.fields.iter().any(|f| f == "not_null" || f == "type");
     let rebuilt = context.changes.list.get(&step.node.id).is_some_and(|c| c.action == Action::Replace);
     let by_itself = step.part.is_some() && step.statements.iter().any(|s| s.transaction == Transaction::Own);
     match step.node.op {
-        _ if rebuilt || by_itself => "migrate",
-        Op::Create => "expand",
-        Op::Alter if tightens => "migrate",
-        Op::Alter | Op::Save | Op::Restore => "expand",
-        Op::Drop => "contract",
+        _ if rebuilt || by_itself => Phase::Migrate,
+        Op::Drop => Phase::Contract,
+        Op::Create if restrains(context, &step.node.id) => Phase::Migrate,
+        Op::Alter if tightens => Phase::Migrate,
+        Op::Create | Op::Alter | Op::Save | Op::Restore => Phase::Expand,
+    }
+}
+
+/// Whether it is something new that rows of a table, or values of a domain, have to fulfil from then on.
+fn restrains(context: &Context, id: &Id) -> bool {
+    let object = context.desired.get(id);
+    let unique = object.is_some_and(|o| id.class() == "index" && o.flag("unique"));
+    let stands = object.and_then(|o| o.parent.as_ref()).is_some_and(|whole| context.live.contains(whole));
+    stands && (unique || kind::of(id).spaces.contains(&Space::Constraint))
+}
+
+/// The parts of one change have one phase, its last: between them it would be half done.
+fn undivided(groups: &mut [Group]) {
+    let mut last: BTreeMap<Id, Phase> = BTreeMap::new();
+    let steps = || groups.iter().flat_map(|g| &g.steps).filter(|s| s.part.is_some());
+    for (id, phase) in steps().filter_map(|s| Some((s.object.clone(), s.phase.parse().ok()?))) {
+        let known = last.entry(id).or_insert(phase);
+        *known = phase.max(*known);
+    }
+    for step in groups.iter_mut().flat_map(|g| &mut g.steps) {
+        if let Some(phase) = last.get(&step.object) {
+            step.phase = phase.name().to_owned();
+        }
     }
 }

@@ -51,6 +51,9 @@ pub struct Plan {
     /// The id of the plan that this one takes back: it leads from where that one ends to where that one begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takes_back: Option<String>,
+    /// The last phase whose steps it has, when there are `pending` ones of later phases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<String>,
     /// Roles that the wanted schema names: they have to exist on the server, and plumb does not create them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,

@@ -191,8 +191,23 @@ pub fn timed_proof(plan: &Plan) -> String {
 }
 
 /// Which plan this one takes back, and when it can be applied.
-pub fn takes_back(plan: &Plan) -> Option<String> {
+fn takes_back(plan: &Plan) -> Option<String> {
     plan.short_takes_back().map(|id| format!("Takes back plan {id}: it can be applied when that one has been, and only then."))
+}
+
+/// Which phases it has, and how much is left for later ones.
+fn up_to(plan: &Plan) -> Option<String> {
+    let phase = plan.up_to.as_ref()?;
+    let left = count(plan.pending.len(), "change");
+    Some(match plan.is_empty() {
+        true => format!("Nothing to do up to phase {phase}; {left} left for later."),
+        false => format!("Only what belongs to phase {phase} or goes before it; {left} left for later."),
+    })
+}
+
+/// What has to be known of a plan before its steps.
+pub fn nature(plan: &Plan) -> Vec<String> {
+    takes_back(plan).into_iter().chain(up_to(plan)).collect()
 }
 
 /// What `apply` refuses unless it is allowed by name, in order.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::build::{Context, build};
 use super::document::{Plan, Source};
+use super::phases::{Phase, cut};
 use super::standing::Touched;
 use crate::catalog::{Catalog, Id, Magnitude};
 use crate::change::{Blocked, Changes, Scope, compare, replace};
@@ -100,10 +101,38 @@ pub fn make(sides: &Sides, source: &dyn Fn(&Id) -> Option<Source>, warnings: Vec
     Ok(Made { plan, steps, changes })
 }
 
+/// Makes a plan up to a phase: to a schema in between, which takes the place of the wanted one, when anything is left for later.
+///
+/// # Errors
+/// As for [`make`].
+pub fn make_up_to(
+    sides: &mut Sides,
+    last: Phase,
+    source: &dyn Fn(&Id) -> Option<Source>,
+    warnings: Vec<String>,
+) -> Result<Made, MakeError> {
+    let whole = make(sides, source, warnings.clone())?;
+    let cut = cut(sides, &whole, last);
+    if cut.pending.is_empty() {
+        return Ok(whole);
+    }
+    sides.desired = cut.desired;
+    let warnings: Vec<String> = warnings.into_iter().chain(cut.warnings).collect();
+    let mut made = make(sides, source, warnings.clone())?;
+    if made.steps.is_empty() {
+        // What only other steps would bring about comes with them.
+        sides.desired = sides.live.clone().with_header(&sides.desired);
+        made = make(sides, source, warnings)?;
+    }
+    let plan = Plan { pending: cut.pending, up_to: Some(last.name().to_owned()), ..made.plan }.seal();
+    Ok(Made { plan, ..made })
+}
+
 /// The same plan with what was seen of its steps instead of what they declare.
 pub fn observed(sides: &Sides, made: &Made, source: &dyn Fn(&Id) -> Option<Source>, seen: &BTreeMap<u32, Touched>) -> Plan {
-    let warnings = made.plan.warnings.clone();
-    build(&context(sides, &made.changes, source, seen, warnings), &made.steps)
+    let Plan { warnings, pending, up_to, .. } = made.plan.clone();
+    let plan = build(&context(sides, &made.changes, source, seen, warnings), &made.steps);
+    Plan { pending, up_to, ..plan }.seal()
 }
 
 fn context<'a>(

@@ -21,6 +21,7 @@ mod markup;
 mod notes;
 mod options;
 mod page;
+mod phases;
 mod reverse;
 pub mod sql;
 mod standing;
@@ -45,6 +46,7 @@ pub use document::{
 };
 pub use facts::{count, thousands};
 pub use ignore::Known;
-pub use make::{Made, MakeError, Sides, make, observed};
+pub use make::{Made, MakeError, Sides, make, make_up_to, observed};
 pub use options::Options;
+pub use phases::Phase;
 pub use standing::Touched;

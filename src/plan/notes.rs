@@ -4,6 +4,7 @@ use super::answers::{Answer, Answered, answers};
 use super::document::Plan;
 use super::facts;
 use super::options::Options;
+use super::phases::Phase;
 
 /// Names that are given of a list.
 const NAMED: usize = 3;
@@ -53,9 +54,13 @@ pub fn transactions(plan: &Plan) -> Vec<String> {
 pub fn leftovers(plan: &Plan, options: &Options) -> Vec<String> {
     let most = if options.verbose { usize::MAX } else { NAMED };
     let mut notes = facts::unmanaged_sentences(plan, &options.target, &options.schema, options.verbose);
-    if !plan.pending.is_empty() {
-        let list: Vec<String> = plan.pending.iter().map(|p| format!("{} {}", p.change, p.object)).collect();
-        notes.push(format!("Left for another phase: {} ({}).", facts::count(list.len(), "step"), facts::some_of(&list, most)));
+    for phase in Phase::ALL.map(Phase::name) {
+        let pending = plan.pending.iter().filter(|p| p.phase == phase);
+        let list: Vec<String> = pending.map(|p| format!("{} {}", p.change, p.object)).collect();
+        if list.is_empty() {
+            continue;
+        }
+        notes.push(format!("Left for {phase}: {} ({}).", facts::count(list.len(), "change"), facts::some_of(&list, most)));
     }
     if !plan.outside_scope.is_empty() && (!plan.is_empty() || options.verbose) {
         let words = facts::count(plan.outside_scope.len(), "object");

@@ -98,6 +98,7 @@ pub fn plan(steps: Vec<PlanStep>, alone: &[u32]) -> Plan {
         id: String::new(),
         database: "app".into(),
         takes_back: None,
+        up_to: None,
         role: "deploy".into(),
         roles: vec!["app_reader".into(), "deploy".into()],
         from: Fingerprints { scope: "a1".repeat(32), closure: "b2".repeat(32), objects: BTreeMap::new() },

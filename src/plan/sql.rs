@@ -41,7 +41,7 @@ fn head(plan: &Plan) -> String {
         format!("to   {}", plan.to),
         facts::proof(plan),
     ];
-    lines.extend(facts::takes_back(plan));
+    lines.extend(facts::nature(plan));
     if !plan.is_empty() {
         lines.push(format!("{}; {}.", facts::summary(plan), facts::hazards(plan)));
     }

@@ -59,7 +59,7 @@ fn head(page: &mut Page, plan: &Plan, options: &Options) {
         page.say(&proof);
     }
     page.say(&format!("For {}, from {}.", options.place(), options.schema));
-    facts::takes_back(plan).iter().for_each(|words| page.say(words));
+    facts::nature(plan).iter().for_each(|words| page.say(words));
 }
 
 fn nothing(page: &mut Page, plan: &Plan, options: &Options) {
@@ -67,7 +67,10 @@ fn nothing(page: &mut Page, plan: &Plan, options: &Options) {
     let objects = objects.map(|n| facts::count(n as usize, "object"));
     let known: Vec<String> = objects.into_iter().chain(facts::seconds(plan, "elapsed_seconds")).collect();
     let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
-    page.say(&format!("No changes: {} equals {}{known}.", options.target, options.schema));
+    match facts::nature(plan).as_slice() {
+        [] => page.say(&format!("No changes: {} equals {}{known}.", options.target, options.schema)),
+        words => words.iter().for_each(|words| page.say(words)),
+    }
 }
 
 /// Columns that all steps share.

@@ -5,7 +5,7 @@ use super::{dump, load};
 use plumb::apply::run::run_group_fast;
 use plumb::catalog::{Catalog, Id};
 use plumb::introspect::{UNKNOWN, introspect};
-use plumb::plan::{self, Made, MakeError, Sides};
+use plumb::plan::{self, Made, MakeError, Phase, Sides};
 use plumb::prove::{candidates, settle};
 use std::fmt::Write as _;
 
@@ -91,12 +91,21 @@ pub async fn sides(database: &str, whole: Catalog, desired: &Catalog) -> Result<
     Ok(Sides::new(whole, &wanted, &["*".to_owned()]))
 }
 
+/// A plan up to a phase; the wanted side becomes what it leads to.
+pub fn make_up_to(sides: &mut Sides, last: Phase) -> Result<Made, Failure> {
+    plan::make_up_to(sides, last, &|_: &Id| None, Vec::new()).map_err(no_plan)
+}
+
 /// A plan.
 pub fn make(sides: &Sides) -> Result<Made, Failure> {
-    plan::make(sides, &|_: &Id| None, Vec::new()).map_err(|e| match &e {
-        MakeError::Cycle(_) => Failure::new("no plan: cycle", e.to_string()),
-        MakeError::Blocked(_) => Failure::new("no plan: blocked", e.to_string()),
-    })
+    plan::make(sides, &|_: &Id| None, Vec::new()).map_err(no_plan)
+}
+
+fn no_plan(error: MakeError) -> Failure {
+    match &error {
+        MakeError::Cycle(_) => Failure::new("no plan: cycle", error.to_string()),
+        MakeError::Blocked(_) => Failure::new("no plan: blocked", error.to_string()),
+    }
 }
 
 /// The plan from a state that still stands to another, which may be gone.

@@ -43,7 +43,11 @@ pub fn render(plan: &Plan, options: &Options) -> String {
 fn nothing(plan: &Plan, options: &Options) -> String {
     let [target, schema] = [&options.target, &options.schema].map(|t| line(t));
     let notes = list(&notes::leftovers(plan, options));
-    format!("<main>\n<h1>No changes</h1>\n<p><b>{target}</b> equals <b>{schema}</b>.</p>\n{notes}</main>\n")
+    let said = match facts::nature(plan).as_slice() {
+        [] => format!("<b>{target}</b> equals <b>{schema}</b>."),
+        words => line(&words.join(" ")),
+    };
+    format!("<main>\n<h1>No changes</h1>\n<p>{said}</p>\n{notes}</main>\n")
 }
 
 fn whole(plan: &Plan, options: &Options) -> String {
@@ -79,7 +83,7 @@ fn head(plan: &Plan, options: &Options) -> String {
         line(&facts::proof(plan)),
         line(&options.place()),
         line(&options.schema),
-        facts::takes_back(plan).map(|words| format!(" {}", line(&words))).unwrap_or_default(),
+        facts::nature(plan).iter().map(|words| format!(" {}", line(words))).collect::<String>(),
         jump("order", "Order"),
         jump("steps", "Steps"),
         jump("notes", "Notes"),

@@ -74,7 +74,11 @@ fn nothing(plan: &Plan, options: &Options, marker: &str) -> String {
     let mut left = Vec::new();
     said(&mut left, cut, "note");
     let [target, schema] = [&options.target, &options.schema].map(|name| code(&shorten(&clean(name), NAME)));
-    format!("{marker}## plumb: no changes\n\n{target} equals {schema}.\n\n{}{}", without(&left), notes.concat())
+    let said = match facts::nature(plan).as_slice() {
+        [] => format!("{target} equals {schema}."),
+        words => prose(&clean(&words.join(" "))),
+    };
+    format!("{marker}## plumb: no changes\n\n{said}\n\n{}{}", without(&left), notes.concat())
 }
 
 fn head(plan: &Plan, options: &Options) -> String {
@@ -88,7 +92,7 @@ fn head(plan: &Plan, options: &Options) -> String {
     let place = code(&shorten(&clean(&options.place()), NAME));
     let schema = code(&shorten(&clean(&options.schema), NAME));
     let why = prose(&shorten(&clean(&facts::proof(plan)), NOTE));
-    let back = facts::takes_back(plan).map(|words| format!(" {}", prose(&clean(&words)))).unwrap_or_default();
+    let back = facts::nature(plan).iter().map(|words| format!(" {}", prose(&clean(words)))).collect::<String>();
     let summary = facts::summary(plan);
     format!("## plumb: {changes}, {hazards}, {proof}\n\n{summary}. {why}\nFor {place}, from {schema}.{back}\n\n")
 }
