@@ -17,10 +17,8 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use support::{Bench, Failure, Side, engine, rows, server, tree};
 
-/// Kinds of which all cases run.
-const ALWAYS: &[&str] = &["mixed"];
-/// How many of the other cases run: one of so many.
-const ONE_OF: usize = 12;
+/// How many of the cases run: one of so many.
+const ONE_OF: usize = 20;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -89,17 +87,16 @@ async fn proven(database: &str, sides: &Sides, made: &Made) -> Result<(), Failur
     }
 }
 
-/// All cases, or a choice of them that does not change when others are added to other kinds.
+/// All cases, or a choice of them.
 fn cases() -> Vec<(String, PathBuf, Settings)> {
     let all = std::env::var_os("PLUMB_IN_TURN").is_some();
+    let kinds = tree::folders(&tree::root("fixtures/cases"));
+    let folders = kinds.iter().flat_map(|kind| tree::folders(kind)).filter(|f| f.join("before.sql").exists()).enumerate();
     let mut list = Vec::new();
-    for kind in tree::folders(&tree::root("fixtures/cases")) {
-        let folders = tree::folders(&kind).into_iter().filter(|f| f.join("before.sql").exists()).enumerate();
-        for (_, folder) in folders.filter(|(n, _)| all || ALWAYS.contains(&tree::name(&kind).as_str()) || n % ONE_OF == 0) {
-            let settings: Settings = toml::from_str(&text(&folder, "case.toml")).unwrap();
-            if settings.pins.is_empty() && settings.min_version <= server::server().version {
-                list.push((format!("{}/{}", tree::name(&kind), tree::name(&folder)), folder, settings));
-            }
+    for (_, folder) in folders.filter(|(n, _)| all || n % ONE_OF == 0) {
+        let settings: Settings = toml::from_str(&text(&folder, "case.toml")).unwrap();
+        if settings.pins.is_empty() && settings.min_version <= server::server().version {
+            list.push((format!("{}/{}", tree::name(folder.parent().unwrap()), tree::name(&folder)), folder, settings));
         }
     }
     list
