@@ -12,6 +12,7 @@ fn every_file_of_this_folder_is_listed() {
         "constraint",
         "effects",
         "held",
+        "like",
         "identity",
         "not_null",
         "privileges",
@@ -20,6 +21,7 @@ fn every_file_of_this_folder_is_listed() {
         "retype",
         "row_checks",
         "rows",
+        "twin",
         "type_change",
     ];
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/kind");
