@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use support::{Bench, Failure, Side, engine, rows, server, tree};
 
 /// How many of the cases run: one of so many.
-const ONE_OF: usize = 20;
+const ONE_OF: usize = 40;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
