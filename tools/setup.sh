@@ -103,7 +103,8 @@ compiler() {
 
 # --- libclang, for the bindings of pg_query --------------------------------------------------------------------------
 
-library_in() { compgen -G "$1/libclang.so*" >/dev/null || compgen -G "$1/libclang-*.so*" >/dev/null || [ -e "$1/libclang.dylib" ]; }
+# libclang-cpp is another library, which a Debian with LLVM alone has.
+library_in() { compgen -G "$1/libclang.so*" >/dev/null || compgen -G "$1/libclang-[0-9]*.so*" >/dev/null || [ -e "$1/libclang.dylib" ]; }
 
 find_libclang() {
     local dir
