@@ -23,7 +23,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("introspect", "pg kind catalog sql"),
     ("shadow", "pg sql"),
     ("source", "introspect shadow pg kind catalog sql"),
-    ("apply", "plan hazard order change kind statement catalog introspect pg sql"),
+    ("apply", "body plan hazard order change kind statement catalog introspect pg sql"),
     // `prove` runs the plan on the copy in exactly the groups of `apply`.
     ("prove", "apply source shadow plan hazard order change kind statement catalog introspect pg sql"),
     ("drift", "prove apply source shadow plan hazard change kind catalog introspect pg sql"),

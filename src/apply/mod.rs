@@ -1,4 +1,5 @@
 //! Running a plan against a database.
 
+mod harmless;
 pub mod row_checks;
 pub mod run;

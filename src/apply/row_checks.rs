@@ -1,9 +1,11 @@
 //! The conditions on rows, asked of the live database: read-only, each within a time limit.
 
 use futures_util::future::join_all;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio_postgres::{Client, Error};
 
+use super::harmless::harmless;
 use super::run::server_message;
 use crate::plan::{Answer, Answered, Plan};
 use crate::statement::RowCheck;
@@ -19,7 +21,7 @@ pub struct Limits {
     pub evaluate: bool,
 }
 
-const UNAPPROVED: &str = "it works out an expression that nobody has approved yet; `plumb apply` asks it";
+const UNAPPROVED: &str = "it calls functions that nobody has approved yet; `plumb apply` asks it";
 
 /// The time that each has when all are asked at once.
 const AT_ONCE: Duration = Duration::from_millis(200);
@@ -30,18 +32,19 @@ const AT_ONCE: Duration = Duration::from_millis(200);
 /// When the connection fails; what the server refuses is an answer.
 pub async fn ask(client: &Client, plan: &Plan, limits: Limits) -> Result<Vec<Answered>, Error> {
     let all: Vec<(u32, &RowCheck)> = plan.steps().flat_map(|s| s.checks.iter().map(move |c| (s.id, c))).collect();
-    let may = |check: &RowCheck| limits.evaluate || !check.evaluates;
-    let asked: Vec<&RowCheck> = all.iter().map(|(_, check)| *check).filter(|c| may(c)).collect();
+    let checks: Vec<&RowCheck> = all.iter().map(|(_, check)| *check).collect();
+    let harmless = if limits.evaluate { BTreeSet::new() } else { harmless(client, &checks).await? };
+    let may = |place: usize| limits.evaluate || !checks[place].evaluates || harmless.contains(&place);
+    let asked: Vec<&RowCheck> = (0..checks.len()).filter(|place| may(*place)).map(|place| checks[place]).collect();
     let mut answers = if asked.is_empty() { Vec::new() } else { at_once(client, &asked, limits).await? };
     if answers.len() < asked.len() {
         answers = one_by_one(client, &asked, limits).await?;
     }
     let mut answers = answers.into_iter();
-    let answer = |check| if may(check) { answers.next() } else { Some(Answer::Unknown(UNAPPROVED.to_owned())) };
-    let mut answer = answer;
-    let answered = all
-        .into_iter()
-        .filter_map(|(step, check)| Some(Answered { step, condition: check.condition.clone(), answer: answer(check)? }));
+    let answered = all.iter().enumerate().filter_map(|(place, (step, check))| {
+        let answer = if may(place) { answers.next()? } else { Answer::Unknown(UNAPPROVED.to_owned()) };
+        Some(Answered { step: *step, condition: check.condition.clone(), answer })
+    });
     Ok(answered.collect())
 }
 

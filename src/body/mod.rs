@@ -3,9 +3,11 @@
 //! The server keeps no dependencies of quoted bodies. SQL bodies are parsed whole; of PL/pgSQL bodies every statement and
 //! expression is, with its place in the body.
 
+mod calls;
 mod plpgsql;
 mod sql;
 
+pub use calls::{Calls, calls};
 pub use sql::{Names, Relation};
 
 use pg_query::NodeEnum;

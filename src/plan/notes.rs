@@ -19,9 +19,9 @@ pub fn locks(plan: &Plan) -> Vec<String> {
 }
 
 /// What would fail on the rows that stand, and what was not asked. Without the rows' keys and values: these notes go to places where
-/// more people read than may read the table.
-pub fn rows(plan: &Plan) -> Vec<String> {
-    let one = |a: Answered| match a.answer {
+/// more people read than may read the table. Each with whether it is known that it would fail.
+pub fn rows(plan: &Plan) -> Vec<(bool, String)> {
+    let sentence = |a: Answered| match a.answer {
         Answer::Holds => None,
         Answer::Broken(rows, _) => {
             let rows = facts::count(usize::try_from(rows).unwrap_or_default(), "row");
@@ -30,7 +30,7 @@ pub fn rows(plan: &Plan) -> Vec<String> {
         Answer::Refused(_) => Some(format!("Step {} would fail: {}, and a value does not.", a.step, a.condition)),
         Answer::Unknown(why) => Some(format!("Step {}: not asked whether {}: {why}.", a.step, a.condition)),
     };
-    answers(plan).into_iter().filter_map(one).collect()
+    answers(plan).into_iter().filter_map(|a| Some((a.answer.fails(), sentence(a)?))).collect()
 }
 
 /// How the steps are cut, when there is more than one transaction, and whether the phases run in turn.

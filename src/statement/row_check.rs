@@ -10,8 +10,8 @@ pub struct RowCheck {
     pub condition: String,
     /// Gives the number of rows that are in the way and at most three of them by their keys, as `bigint` and `text[]`. It is run read-only.
     pub query: String,
-    /// Whether it works out expressions of the wanted schema. Before somebody has approved those, they are not run on the live
-    /// database: a function that they call may do anything.
+    /// Whether it works out expressions of the wanted schema. Before somebody has approved those, only what the server's own immutable
+    /// functions work out is run on the live database: any other function may do anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub evaluates: bool,
 }

@@ -91,25 +91,28 @@ fn head(plan: &Plan, options: &Options) -> String {
     )
 }
 
+/// Hazards, those that are refused first; then what the rows are like.
 fn hazards(plan: &Plan) -> String {
-    let item = |step: &super::PlanStep| -> String {
-        let one = |h: &crate::hazard::Hazard| {
-            let allow = if h.refused() {
-                format!(" <span class=\"soft\">refused without <code>--allow {}</code></span>", line(&h.code))
-            } else {
-                String::new()
-            };
-            let (id, object) = (step.id, line(&step.object.to_string()));
-            format!(
-                "<li><b>{}</b> in <a href=\"#step-{id}\">step {id}, {object}</a>: {}.{allow}</li>\n",
-                line(&h.code),
-                line(&facts::message(h))
-            )
+    let item = |step: &super::PlanStep, h: &crate::hazard::Hazard| {
+        let allow = if h.refused() {
+            format!(" <span class=\"soft\">refused without <code>--allow {}</code></span>", line(&h.code))
+        } else {
+            String::new()
         };
-        facts::hazards_of(step).map(one).collect()
+        let (id, object, class) = (step.id, line(&step.object.to_string()), if h.refused() { "refused" } else { "told" });
+        format!(
+            "<li class=\"{class}\"><b>{}</b> in <a href=\"#step-{id}\">step {id}, {object}</a>: {}.{allow}</li>\n",
+            line(&h.code),
+            line(&facts::message(h))
+        )
     };
-    let rows: String = notes::rows(plan).iter().map(|row| format!("<li>{}</li>\n", line(row))).collect();
-    let items: String = plan.steps().map(item).collect::<String>() + &rows;
+    let all = || plan.steps().flat_map(|step| facts::hazards_of(step).map(move |h| (step, h)));
+    let of = |refused: bool| all().filter(|(_, h)| h.refused() == refused).map(|(s, h)| item(s, h)).collect::<String>();
+    let rows: String = notes::rows(plan)
+        .iter()
+        .map(|(fails, row)| format!("<li class=\"{}\">{}</li>\n", if *fails { "refused" } else { "unknown" }, line(row)))
+        .collect();
+    let items = of(true) + &of(false) + &rows;
     if items.is_empty() {
         return String::new();
     }

@@ -24,7 +24,12 @@ pub fn prose(text: &str) -> String {
 fn word(word: &str) -> String {
     let bare = word.trim_start_matches(['(', '"']);
     let start = &word[..word.len() - bare.len()];
-    let core = bare.trim_end_matches(['.', ',', ';', ':', ')', '"', '!', '?']);
+    let mut core = bare.trim_end_matches(['.', ',', ';', ':', ')', '"', '!', '?']);
+    // A parenthesis that the word itself opens is its own: numeric(14,4).
+    let open = |text: &str| text.matches('(').count() > text.matches(')').count();
+    while open(core) && bare[core.len()..].starts_with(')') {
+        core = &bare[..core.len() + 1];
+    }
     let end = &bare[core.len()..];
     let letters = |c: char| c.is_alphabetic() || c == '-' || c == '\'';
     let digits = |c: char| c.is_ascii_digit() || c == ',' || c == '.' || c == '-';
@@ -68,6 +73,7 @@ mod tests {
         assert_eq!(prose("all rows of public.t are lost"), "all rows of `public.t` are lost");
         assert_eq!(prose("612,003 of 1,204,551 rows"), "612,003 of 1,204,551 rows");
         assert_eq!(prose("ask @admin, or #12 (see https://x.y)."), "ask `@admin`, or `#12` (see `https://x.y`).");
+        assert_eq!(prose("it is numeric(14,4) and (was) f(g(a))."), "it is `numeric(14,4)` and (was) `f(g(a))`.");
         assert_eq!(prose("*bold* <img> --- a_b -x"), "`*bold*` `<img>` `---` `a_b` -x");
     }
 

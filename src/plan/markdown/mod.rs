@@ -116,7 +116,7 @@ fn notes_of(plan: &Plan, options: &Options) -> Vec<Part> {
     let mut note = |text: &str, start: &str, rank| {
         parts.push(Part { rank, text: format!("{start}{}\n", prose(&shorten(&clean(text), NOTE))) });
     };
-    notes::rows(plan).iter().for_each(|row| note(row, "\n", 0));
+    notes::rows(plan).iter().for_each(|(_, row)| note(row, "\n", 0));
     // What is not done, and warnings, come before what only describes.
     let locks = notes::locks(plan);
     if !plan.is_empty() && locks.is_empty() {
