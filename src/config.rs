@@ -8,8 +8,13 @@ use std::path::Path;
 use std::time::Duration;
 use toml::Spanned;
 
+mod accepted;
+
 use crate::lint;
+
 use crate::statement::Online;
+
+pub use accepted::accepted;
 
 /// The file that is read when none is named.
 pub const DEFAULT: &str = "plumb.toml";
@@ -58,6 +63,8 @@ pub struct Config {
     /// How long the live database may be asked about rows that would be in the way of one step: `10s`; `0s` for not at all.
     #[serde(default, deserialize_with = "optional_duration")]
     pub row_check_timeout: Option<Duration>,
+    /// The file of accepted drift; without it nothing is accepted.
+    pub accepted: Option<String>,
     /// What may be touched.
     #[serde(default)]
     pub scope: Scope,
@@ -149,6 +156,7 @@ impl Default for Config {
             lock_timeout: None,
             online: Online::default(),
             row_check_timeout: None,
+            accepted: None,
             scope: Scope::default(),
             screen: Screen::default(),
             lint: lint::Settings::default(),
@@ -191,6 +199,7 @@ pub fn read(path: &str, text: &str) -> Result<Config, ConfigError> {
     Ok(Config {
         schema: beside(folder, &config.schema),
         plans: beside(folder, &config.plans),
+        accepted: config.accepted.as_ref().map(|file| beside(folder, file)),
         path: path.to_owned(),
         text: text.to_owned(),
         ..config

@@ -136,6 +136,9 @@ pub struct DriftOptions {
     /// What to print.
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,
+    /// The file of accepted drift [default: the configuration's `accepted`].
+    #[arg(long, value_name = "FILE")]
+    pub accepted: Option<PathBuf>,
     /// Exit 0 even when there are differences.
     #[arg(long)]
     pub exit_zero: bool,
@@ -152,6 +155,12 @@ pub enum ReportFormat {
     Sarif,
     /// For test reports.
     Junit,
+    /// For an issue or a chat.
+    Markdown,
+    /// For Prometheus, as a text file.
+    Prometheus,
+    /// Entries for the file of accepted drift, to be given a reason, an author and a last day.
+    Accept,
 }
 
 /// `plumb diff`.

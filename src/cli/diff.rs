@@ -6,7 +6,7 @@ use super::workspace::Workspace;
 use super::{Outcome, failure};
 use crate::change::Scope;
 use crate::exit_code::{DIFFERENCES, DONE};
-use crate::plan::{self, differences, make};
+use crate::plan::{self, Acceptance, differences, make};
 
 /// The command.
 pub async fn run(options: &DiffOptions, workspace: &mut Workspace) -> Outcome {
@@ -35,10 +35,11 @@ pub async fn run(options: &DiffOptions, workspace: &mut Workspace) -> Outcome {
         target: from.name.clone(),
         schema: to.name.clone(),
         objects: sides.live.len(),
+        acceptance: Acceptance::default(),
     };
     failure::print(&match options.format {
         DiffFormat::Text => differences::render(&made.plan, &text_options),
-        DiffFormat::Json => differences::json(&made.plan),
+        DiffFormat::Json => differences::json(&made.plan, &text_options.acceptance),
         DiffFormat::Sql => plan::sql::render(&made.plan, workspace.config.lock_timeout),
     })?;
     Ok(if made.plan.is_empty() { DONE } else { DIFFERENCES })

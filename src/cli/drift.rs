@@ -1,13 +1,19 @@
 //! `plumb drift`: the live database against the files.
 
+use std::path::PathBuf;
+use std::time::SystemTime;
+
 use super::arguments::{DriftOptions, ReportFormat};
+use super::failure::Failure;
 use super::plan::{Making, planned};
 use super::workspace::Workspace;
 use super::{Outcome, failure};
+use crate::config;
 use crate::exit_code::{DIFFERENCES, DONE, REFUSED};
 use crate::pg::lock;
-use crate::plan::{differences, findings};
+use crate::plan::{Acceptance, Plan, differences, drift_markdown, entries, findings, metrics};
 use crate::report::{junit, sarif};
+use crate::source::date::day;
 use crate::statement::Online;
 
 /// The command.
@@ -37,14 +43,31 @@ pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
         target: planned.live.name.clone(),
         schema: planned.wanted.name.clone(),
         objects: planned.sides.live.len(),
+        acceptance: acceptance(options, workspace, &planned.plan)?,
     };
+    let (plan, name, acceptance) = (&planned.plan, &planned.live.name, &options_text.acceptance);
     let text = match options.format {
-        ReportFormat::Text => differences::render(&planned.plan, &options_text),
-        ReportFormat::Json => differences::json(&planned.plan),
-        ReportFormat::Sarif => sarif(&findings::drift(&planned.plan, &planned.live.name)),
-        ReportFormat::Junit => junit(&findings::drift(&planned.plan, &planned.live.name)),
+        ReportFormat::Text => differences::render(plan, &options_text),
+        ReportFormat::Json => differences::json(plan, acceptance),
+        ReportFormat::Sarif => sarif(&findings::drift(plan, name, acceptance)),
+        ReportFormat::Junit => junit(&findings::drift(plan, name, acceptance)),
+        ReportFormat::Markdown => drift_markdown::render(plan, acceptance, name, &options_text.schema),
+        ReportFormat::Prometheus => metrics::render(plan, acceptance, options_text.objects, seconds()),
+        ReportFormat::Accept => entries(plan, acceptance),
     };
     failure::print(&text)?;
-    let silent = planned.plan.is_empty() && planned.plan.unmanaged.iter().all(|u| u.side == "both");
+    let silent = differences::count(plan) == acceptance.count();
     Ok(if silent { DONE } else { DIFFERENCES })
+}
+
+/// What is accepted of the differences today.
+fn acceptance(options: &DriftOptions, workspace: &Workspace, plan: &Plan) -> Result<Acceptance, Failure> {
+    let file = options.accepted.clone().or_else(|| workspace.config.accepted.clone().map(PathBuf::from));
+    let entries = file.map(|file| config::accepted(&file)).transpose()?.unwrap_or_default();
+    Ok(Acceptance::new(&entries, plan, &day(SystemTime::now())))
+}
+
+/// Now, in seconds since 1970.
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }

@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
+use super::acceptance::{Acceptance, of_difference, one_sided};
 use super::compared::Difference as Compared;
 use super::difference::{Difference, State, Topic, beyond_switches, compared, differences, switches};
 use super::document::{Plan, UnmanagedDifference};
 use super::facts;
 use super::page::{Mark, Page};
 use super::text::{COMPARED, listed};
+use crate::report::Accepted;
 
 /// The version of the JSON document's form; 0 until it is declared stable.
 pub const FORMAT: u32 = 0;
@@ -43,15 +45,13 @@ pub struct Options {
     pub objects: usize,
     /// Whether comparisons and statements are shown whole.
     pub verbose: bool,
+    /// What of it is accepted.
+    pub acceptance: Acceptance,
 }
 
 /// How many objects differ, those included that are not managed and stand on one side only.
 pub fn count(plan: &Plan) -> usize {
     differences(plan).0.len() + one_sided(plan).count()
-}
-
-fn one_sided(plan: &Plan) -> impl Iterator<Item = &UnmanagedDifference> {
-    plan.unmanaged.iter().filter(|u| u.side != "both")
 }
 
 /// The differences as text, ending with a line break.
@@ -93,7 +93,15 @@ fn head(plan: &Plan, options: &Options) -> String {
             let objects = facts::count(options.objects, "object");
             format!("{none}: {} equals {} ({objects}{time}).", options.target, options.schema)
         }
-        n => format!("{word}: {} between {} and {}{unmanaged}.", facts::count(n, "difference"), options.target, options.schema),
+        n => {
+            let accepted = match options.acceptance.count() {
+                0 => String::new(),
+                accepted if accepted == n => ", accepted for a time".to_owned(),
+                accepted => format!(", {} of them accepted for a time", facts::thousands(accepted as u64)),
+            };
+            let differences = facts::count(n, "difference");
+            format!("{word}: {differences} between {} and {}{unmanaged}{accepted}.", options.target, options.schema)
+        }
     }
 }
 
@@ -112,6 +120,10 @@ fn one(page: &mut Page, difference: &Difference, class: usize, options: &Options
     page.titled("  ", mark, &name, &source);
     if difference.state == State::Differs && beyond_switches(difference) {
         changed(page, difference, options);
+    }
+    if let Some(accepted) = options.acceptance.difference(difference) {
+        page.note(COLUMN, &accepted.words());
+        return;
     }
     for hazard in difference.hazards.iter().filter(|h| h.matters()) {
         page.marked(COLUMN - 2, Mark::Bang, &hazard.words());
@@ -185,6 +197,9 @@ fn statements(page: &mut Page, label: &str, sql: &[String], options: &Options) {
 
 fn leftovers(page: &mut Page, plan: &Plan, options: &Options) {
     facts::unmanaged_sentences(plan, &options.target, &options.schema, options.verbose).iter().for_each(|s| page.say(s));
+    let unmanaged = one_sided(plan).filter_map(|u| Some((u, options.acceptance.unmanaged(u)?)));
+    unmanaged.for_each(|(u, entry)| page.say(&format!("{} {}: {}.", u.class, u.identity, entry.words())));
+    options.acceptance.stale.iter().for_each(|note| page.say(&format!("Note: {note}.")));
     if !plan.outside_scope.is_empty() {
         let most = if options.verbose { usize::MAX } else { 3 };
         let words = facts::count(plan.outside_scope.len(), "object");
@@ -212,8 +227,12 @@ struct Document<'a> {
     scope: Vec<String>,
     /// How many objects differ, those included that are not managed and stand on one side only.
     count: usize,
-    /// The differences, security first; each as [`Difference`] says.
-    differences: &'a [Difference],
+    /// The differences, security first; each as [`Difference`] says, with its digest and what accepts it.
+    differences: Vec<Told<'a>>,
+    /// How many of them are accepted for a time.
+    accepted: usize,
+    /// Entries of the file of accepted drift that are over or fit nothing.
+    stale_acceptances: &'a [String],
     /// What a repair takes down and builds up again as it is.
     rebuilt: Vec<String>,
     /// Objects that are not managed, with the side on which they stand.
@@ -224,14 +243,25 @@ struct Document<'a> {
     warnings: &'a [String],
 }
 
+/// A difference as the document has it.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    difference: &'a Difference,
+    digest: String,
+    accepted: Option<&'a Accepted>,
+}
+
 /// The differences as pretty-printed JSON: `format`, `plumb`, `server`, `database`, `live`, `wanted`, `scope`, `count`,
-/// `differences[] {topic, object, name, state, fields, live, wanted, repair, reproduce, note, hazards, source}`, `rebuilt[]`,
-/// `unmanaged[] {class, identity, side}`, `outside_scope[]`, `warnings[]`. The same plan gives the same bytes.
+/// `differences[] {topic, object, name, state, fields, live, wanted, repair, reproduce, note, hazards, source, digest, accepted}`,
+/// `accepted`, `stale_acceptances[]`, `rebuilt[]`, `unmanaged[] {class, identity, side}`, `outside_scope[]`, `warnings[]`. The same
+/// plan gives the same bytes.
 ///
 /// # Panics
 /// Never: all parts serialize.
-pub fn json(plan: &Plan) -> String {
+pub fn json(plan: &Plan, acceptance: &Acceptance) -> String {
     let (list, carried) = differences(plan);
+    let told = |difference| Told { difference, digest: of_difference(difference), accepted: acceptance.difference(difference) };
     let document = Document {
         format: FORMAT,
         plumb: &plan.plumb,
@@ -241,7 +271,9 @@ pub fn json(plan: &Plan) -> String {
         wanted: &plan.to,
         scope: plan.scope.schemas(),
         count: count(plan),
-        differences: &list,
+        differences: list.iter().map(told).collect(),
+        accepted: acceptance.count(),
+        stale_acceptances: &acceptance.stale,
         rebuilt: carried.iter().map(ToString::to_string).collect(),
         unmanaged: &plan.unmanaged,
         outside_scope: &plan.outside_scope,

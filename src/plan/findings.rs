@@ -1,9 +1,10 @@
 //! Hazards and differences as findings, for the forms that code hosts read.
 
+use super::acceptance::{Acceptance, one_sided};
 use super::difference::{Difference, State, Topic, differences};
 use super::document::Plan;
 use crate::hazard::{self, RULES};
-use crate::report::{Finding, Level, Report, Rule};
+use crate::report::{Accepted, Finding, Level, Report, Rule};
 
 /// The level of what `apply` refuses, and of what it does not.
 fn level(of: hazard::Level) -> Level {
@@ -38,7 +39,7 @@ const DRIFT: &[(&str, Level, &str)] = &[
 ];
 
 /// What differs between a live database and what is wanted.
-pub fn drift(plan: &Plan, of: &str) -> Report {
+pub fn drift(plan: &Plan, of: &str, acceptance: &Acceptance) -> Report {
     let rule = |(code, level, meaning): &(&str, Level, &str)| Rule {
         code: (*code).to_owned(),
         meaning: (*meaning).to_owned(),
@@ -46,15 +47,16 @@ pub fn drift(plan: &Plan, of: &str) -> Report {
         level: *level,
     };
     let (list, _) = differences(plan);
-    let unmanaged = plan.unmanaged.iter().filter(|u| u.side != "both").map(|u| Finding {
+    let unmanaged = one_sided(plan).map(|u| Finding {
         code: DRIFT[2].0.to_owned(),
         level: DRIFT[2].1,
         message: format!("{} {}: {}", u.class, u.identity, side(&u.side)),
         object: format!("{} {}", u.class, u.identity),
         source: None,
-        ignored: None,
+        ignored: acceptance.unmanaged(u).map(Accepted::words),
     });
-    let findings = list.iter().map(difference).chain(unmanaged).collect();
+    let managed = list.iter().map(|d| Finding { ignored: acceptance.difference(d).map(Accepted::words), ..difference(d) });
+    let findings = managed.chain(unmanaged).collect();
     Report::new(of, DRIFT.iter().map(rule).collect(), findings)
 }
 

@@ -1,5 +1,6 @@
 //! The plan: what will be done, in which groups, why, and what was proven of it. Pure.
 
+mod acceptance;
 mod answers;
 mod bodies;
 mod build;
@@ -8,6 +9,7 @@ mod definition;
 mod difference;
 pub mod differences;
 mod document;
+pub mod drift_markdown;
 pub mod explain;
 mod facts;
 pub mod findings;
@@ -18,6 +20,7 @@ mod known;
 mod make;
 pub mod markdown;
 mod markup;
+pub mod metrics;
 mod notes;
 mod options;
 mod page;
@@ -38,6 +41,7 @@ mod render_tests;
 #[cfg(test)]
 mod samples;
 
+pub use acceptance::{Acceptance, entries};
 pub use answers::{ANSWERS, Answer, Answered, answers};
 pub use build::{Context, build};
 pub use document::{

@@ -122,7 +122,7 @@ fn a_diff_reads_from_first_to_second() {
 
 #[test]
 fn differences_as_json() {
-    insta::assert_snapshot!(differences::json(&realistic()));
+    insta::assert_snapshot!(differences::json(&realistic(), &super::Acceptance::default()));
 }
 
 #[test]

@@ -62,6 +62,30 @@ pub struct Finding {
     pub ignored: Option<String>,
 }
 
+/// A difference that somebody accepts for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Accepted {
+    /// The object as `plumb drift` names it.
+    pub object: String,
+    /// What the difference is like: one that becomes another is not accepted any more.
+    pub digest: String,
+    /// Why it may stay as it is.
+    pub reason: String,
+    /// Who says so.
+    pub author: String,
+    /// The last day, `2027-01-31`.
+    pub until: String,
+    /// The entry: `drift.toml:12`.
+    pub place: String,
+}
+
+impl Accepted {
+    /// `accepted until 2027-01-31 by ops: an experiment`.
+    pub fn words(&self) -> String {
+        format!("accepted until {} by {}: {}", self.until, self.author, self.reason)
+    }
+}
+
 /// What a code stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {

@@ -2,7 +2,7 @@
 //! a code host takes; what had no room is said.
 
 mod blocks;
-mod escape;
+pub(super) mod escape;
 mod fit;
 mod table;
 
