@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Context;
-use super::relation::is_partitioned;
+use super::relation::{is_partitioned, parted};
 use crate::catalog::{Dependency, Object};
 use crate::sql::{free_name, ident};
 use crate::statement::{LockMode, RowCheck, Statement};
@@ -130,7 +130,7 @@ pub fn remove(context: &Context, object: &Object) -> Statement {
 /// From one to another on a column that has it before and after; what is a parent's changes with the parent's.
 pub fn alter(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     let (before, after, table) = (of(old), of(new), new.id.table_sql());
-    if old.flag("inherited") && new.flag("inherited") {
+    if old.flag("inherited") && new.flag("inherited") && !parted(context, new) {
         return Vec::new();
     }
     if after.not_valid && !before.not_valid {
