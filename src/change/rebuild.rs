@@ -235,7 +235,9 @@ fn under_retype(changes: &Changes, desired: &Catalog, user: &Id, dependency: Dep
     let kind = kind::of(user);
     let inherited = dependency == Dependency::Inherited && kind.made_by_parent;
     let elsewhere = !kind.rests_on.is_empty() && !kind.rests_on.contains(&"column");
-    if changes.goes(user) || kind.holds_rows || inherited || elsewhere || user.of().is_some() {
+    // A column that is computed no more has let go of it before, and keeps its values.
+    let let_go = changes.alters(user, "generated");
+    if changes.goes(user) || let_go || kind.holds_rows || inherited || elsewhere || user.of().is_some() {
         return Verdict::Stays;
     }
     if !direct && kind.carried != kind::Carried::Never {

@@ -109,7 +109,7 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
         for (carried, _) in graph.live.used_by(&change.id).iter().filter(|(id, _)| carried(id)) {
             let sentence = || format!("{carried} changes with {}", change.id);
             for (user, _) in graph.live.used_by(carried) {
-                push(list, graph.node(Op::Drop, user), altered.clone(), false, sentence);
+                push(list, gone_or_computed_no_more(graph, user), altered.clone(), false, sentence);
             }
             for (user, _) in graph.desired.used_by(carried) {
                 push(list, altered.clone(), graph.node(Op::Create, user), false, sentence);
@@ -121,6 +121,12 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
     }
 }
 
+/// What takes away that something uses a column: it goes, or it is a column that is computed no more.
+fn gone_or_computed_no_more(graph: &Graph, user: &Id) -> Option<Node> {
+    let computed_no_more = || graph.node(Op::Alter, user).filter(|_| graph.changes.alters(user, "generated"));
+    graph.node(Op::Drop, user).or_else(computed_no_more)
+}
+
 /// Types that are made of one that is made anew are so in the same step: what rests on them goes before.
 fn over_remade(graph: &Graph, list: &mut Vec<Edge>, id: &Id) {
     let mut todo = kind::held_over(graph.live, id);
@@ -130,7 +136,7 @@ fn over_remade(graph: &Graph, list: &mut Vec<Edge>, id: &Id) {
         let users = bases.flat_map(|base| graph.live.used_by(base)).map(|(user, _)| user);
         for user in users.chain(graph.live.children(&over).map(|c| &c.id)) {
             let sentence = || format!("{over} is made anew with {id}");
-            push(list, graph.node(Op::Drop, user), graph.node(Op::Alter, id), false, sentence);
+            push(list, gone_or_computed_no_more(graph, user), graph.node(Op::Alter, id), false, sentence);
         }
         todo.extend(kind::held_over(graph.live, &over));
     }
