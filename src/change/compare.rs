@@ -153,10 +153,11 @@ fn altered(old: &Object, new: &Object, live: &Catalog) -> Option<Change> {
     let cost = |name: &str| kind.field(name).map(|f| f.cost);
     let replace = fields.iter().any(|f| match cost(f) {
         Some(Cost::Replace) | None => true,
-        Some(Cost::AlterOrReplace(can_alter)) => !can_alter(old, new),
+        Some(Cost::AlterOrReplace(can_alter) | Cost::RetypeOrReplace(can_alter)) => !can_alter(old, new),
         _ => false,
     });
-    let retype = fields.iter().any(|f| matches!(cost(f), Some(Cost::Retype | Cost::RetypeOrRemake(_))));
+    let retype =
+        fields.iter().any(|f| matches!(cost(f), Some(Cost::Retype | Cost::RetypeOrReplace(_) | Cost::RetypeOrRemake(_))));
     let remade = !replace && kind::is_remade(live, old, new);
     Some(Change {
         id: new.id.clone(),

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::domain::{is_constrained, refuses_null};
 use super::effects::gone;
+use super::generated::{self, uses_more};
 use super::identity::{self, Identity};
 use super::like;
 use super::not_null::{self, NotNull};
@@ -207,11 +208,6 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
     }
 }
 
-/// A stored expression can be dropped in place; nothing can be turned into one, and (before 17) none can be changed.
-fn generated_cost(old: &Object, new: &Object) -> bool {
-    old.definition.contains_key("generated") && !new.definition.contains_key("generated") && !old.flag("generated_virtual")
-}
-
 /// The order in which fields are changed: what a column must lose before its type changes comes first.
 const ORDER: &[&str] = &[
     "generated",
@@ -336,13 +332,14 @@ fn query(version: u32) -> Query {
          'statistics', {statistics}, 'options', CASE WHEN a.attoptions IS NOT NULL THEN (SELECT json_agg(o ORDER BY o) FROM unnest(a.attoptions) o) END, \
          'inherited', CASE WHEN a.attinhcount > 0 AND NOT a.attislocal THEN true END"
     ))
-    .detail(
-        "'position', a.attnum, 'storage', t.typstorage::text, \
+    .detail(format!(
+        "'position', a.attnum, 'storage', t.typstorage::text, 'expression_uses_more', {}, \
          'sequence', CASE WHEN a.attidentity <> '' THEN (SELECT json_build_array(sn.nspname, s.relname) FROM pg_depend i \
              JOIN pg_class s ON s.oid = i.objid AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace \
              WHERE i.classid = 'pg_class'::regclass AND i.refclassid = 'pg_class'::regclass AND i.refobjid = a.attrelid \
              AND i.refobjsubid = a.attnum AND i.deptype = 'i') END",
-    )
+        uses_more(version)
+    ))
 }
 
 /// The kind.
@@ -351,13 +348,13 @@ pub static KIND: Kind = Kind {
     query: Some(query),
     check: reads_as::<Column>,
     fields: &[
-        field("type", Cost::Retype),
-        field("collation", Cost::Retype),
+        field("type", generated::TYPE),
+        field("collation", generated::TYPE),
         field("not_null", Cost::Alter),
         field("not_null_constraint", Cost::Alter),
         field("identity", Cost::Alter),
-        expression("generated", Cost::AlterOrReplace(generated_cost)),
-        field("generated_virtual", Cost::AlterOrReplace(generated_cost)),
+        expression("generated", generated::EXPRESSION),
+        field("generated_virtual", generated::EXPRESSION),
         field("storage", Cost::Alter),
         field("compression", Cost::Alter),
         field("statistics", Cost::Alter),

@@ -48,7 +48,7 @@ fn alters(old: &Object, new: &Object, fields: &[String]) -> bool {
     let cost = |f: &String| kind::of(&old.id).field(f).map(|f| f.cost);
     fields.iter().all(|f| match cost(f) {
         Some(Cost::Replace) | None => false,
-        Some(Cost::AlterOrReplace(can_alter)) => can_alter(old, new),
+        Some(Cost::AlterOrReplace(can_alter) | Cost::RetypeOrReplace(can_alter)) => can_alter(old, new),
         Some(_) => true,
     })
 }

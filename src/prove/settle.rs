@@ -48,7 +48,7 @@ fn over_retyped(left: &Catalog, right: &Catalog) -> BTreeSet<Id> {
         let Some(wanted) = right.get(&o.id) else { return false };
         let fields = o.changed_fields(wanted);
         fields.iter().filter_map(|f| kind::of(&o.id).field(f)).any(|field| match field.cost {
-            Cost::Retype | Cost::Remake(_) | Cost::RetypeOrRemake(_) => true,
+            Cost::Retype | Cost::RetypeOrReplace(_) | Cost::Remake(_) | Cost::RetypeOrRemake(_) => true,
             Cost::Replace => !field.expression,
             Cost::AlterOrReplace(can_alter) => !field.expression && !can_alter(o, wanted),
             Cost::Alter => false,
