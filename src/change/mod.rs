@@ -1,6 +1,7 @@
 //! Two catalogs -> what has to happen to each object. Pure; it knows the cost of fields and no kind.
 
 mod compare;
+mod partition;
 mod rebuild;
 mod scope;
 

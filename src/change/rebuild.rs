@@ -5,12 +5,14 @@ use crate::catalog::{Catalog, Dependency, Id};
 use crate::kind;
 
 use super::compare::{Action, Blocked, Change, Changes, rebuilt};
+use super::partition;
 
 /// Adds to `changes` what must be rebuilt because of them.
 pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
     let torn = |c: &&Change| c.retype || matches!(c.action, Action::Drop | Action::Replace);
     part_indexes(changes, desired, whole);
     late_checks(changes, desired, whole);
+    partition::keys(changes, desired, whole);
     let mut todo: Vec<Id> = changes.list.values().filter(torn).map(|c| c.id.clone()).collect();
     let mut retyped_only: Vec<(Id, Id)> = Vec::new();
     while let Some(id) = todo.pop() {
@@ -55,6 +57,9 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
                 }
             }
         }
+    }
+    if partition::computed(changes, desired, whole) {
+        return rebuild(changes, desired, whole);
     }
     for (user, used) in whole.unmanaged.iter().flat_map(|u| u.uses.iter().map(move |used| (u, used))) {
         if let Some(change) = changes.list.get(used).filter(torn) {

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use super::constraint::{COMMON, column_names, deferral, in_two, query, remove};
-use super::relation::is_partitioned;
+use super::partition::lost_with;
+use super::relation::{attached_anew, is_partitioned};
 use super::{BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Space, field, on_table, reads_as, row_checks};
 use crate::catalog::{Dependency, Object};
 use crate::sql::{ident, idents};
@@ -196,6 +197,9 @@ pub static KIND: Kind = Kind {
         if old.flag("inherited") && new.flag("inherited") { Vec::new() } else { alter(context, new, changed) }
     },
     drop: |context, o| {
+        if lost_with(context.live, o).iter().any(|partition| attached_anew(context, partition)) {
+            return Vec::new();
+        }
         let referenced = o.text("referenced").to_owned();
         remove(context, o)
             .into_iter()

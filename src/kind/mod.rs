@@ -78,6 +78,7 @@ pub use grant::object as grant_object;
 pub use held::{held_over, is_held, is_made_of_types, is_of_type};
 pub use like::columns_from;
 pub use owner::object as owner_object;
+pub use partition::lost_with;
 pub use query::{Query, SYSTEM_OID};
 pub use relation::waits_as_text;
 pub use rows::Kept;

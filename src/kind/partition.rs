@@ -23,9 +23,19 @@ fn child(object: &Object) -> String {
 }
 
 /// The tables that it is a partition of, at any distance.
-fn above(catalog: &Catalog, partition: &Object) -> Vec<Id> {
+fn above(catalog: &Catalog, partition: &Id) -> Vec<Id> {
     let parent = |id: &Id| catalog.uses(id).iter().map(|(used, _)| used).find(|used| used.class() == "table").cloned();
-    std::iter::successors(parent(&partition.id), |table| parent(&table.as_class("partition"))).collect()
+    std::iter::successors(parent(partition), |table| parent(&table.as_class("partition"))).collect()
+}
+
+/// The partitions by which the table of a foreign key is a part of the table that it refers to: before 15 the server drops the key
+/// when one of them is detached.
+pub fn lost_with(catalog: &Catalog, key: &Object) -> Vec<Id> {
+    let Some(own) = key.parent.as_ref().filter(|_| catalog.server < 150_000 && key.flag("inherited")) else { return Vec::new() };
+    let own = own.as_class("partition");
+    let tables = above(catalog, &own);
+    let Some(referenced) = tables.iter().position(|table| table.sql() == key.text("referenced")) else { return Vec::new() };
+    std::iter::once(own).chain(tables[..referenced].iter().map(|table| table.as_class("partition"))).collect()
 }
 
 /// The foreign keys of other tables that refer to one.
@@ -106,7 +116,7 @@ fn detach(context: &Context, object: &Object) -> Statement {
         .partitions()
         .lock(p.parent.clone(), LockMode::AccessExclusive)
         .default_of(p.parent, LockMode::AccessExclusive);
-    for key in above(context.live, object).iter().flat_map(|table| referring(context.live, table)) {
+    for key in above(context.live, &object.id).iter().flat_map(|table| referring(context.live, table)) {
         statement = statement.lock(key.id.table_sql(), LockMode::AccessExclusive).scan(key.id.table_sql());
     }
     statement
