@@ -178,7 +178,7 @@ async fn answers(
 async fn read_all(session: &pg::Session, seen: &Seen) -> Result<Catalog, IntrospectError> {
     let version = session.version.0;
     let failed = |source| IntrospectError::Query { what: "objects that are not managed".to_owned(), source };
-    let present: Vec<bool> = session.client.query_one(&unmanaged::presence(version), &[]).await.map_err(failed)?.get(0);
+    let present: Vec<bool> = session.client.query_one(&reading::presence(version), &[]).await.map_err(failed)?.get(0);
     let queries = reading::queries(version, &present);
     let (sender, receiver) = channel();
     let (expected, seen) = (queries.len(), seen.clone());

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use super::canonical;
+use super::hash::Mixer;
 use crate::sql;
 
 #[derive(PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, Clone)]
@@ -21,9 +22,11 @@ struct Address {
     of: Option<Id>,
 }
 
-/// An address with its hash: large catalogs look addresses up far more often than they make them.
+/// An address with what it is compared by: large catalogs look addresses up and sort them far more often than they make them.
 struct Hashed {
     address: Address,
+    /// Class and name in one, with what no name holds between them: in the order of these bytes.
+    key: Box<[u8]>,
     hash: u64,
 }
 
@@ -34,9 +37,18 @@ pub struct Id(Arc<Hashed>);
 
 impl From<Address> for Id {
     fn from(address: Address) -> Id {
-        let mut hasher = DefaultHasher::new();
-        address.hash(&mut hasher);
-        Id(Arc::new(Hashed { hash: hasher.finish(), address }))
+        let length = address.class.len() + address.name.iter().map(|part| part.len() + 1).sum::<usize>();
+        let mut key = Vec::with_capacity(length);
+        key.extend_from_slice(address.class.as_bytes());
+        for part in &address.name {
+            key.push(0);
+            key.extend_from_slice(part.as_bytes());
+        }
+        let mut mixer = Mixer::default();
+        mixer.write(&key);
+        address.args.iter().flatten().for_each(|arg| mixer.write(arg.as_bytes()));
+        mixer.write_u64(address.of.as_ref().map_or(0, |of| of.0.hash));
+        Id(Arc::new(Hashed { hash: mixer.finish(), key: key.into_boxed_slice(), address }))
     }
 }
 
@@ -62,35 +74,12 @@ impl PartialOrd for Id {
 
 impl Ord for Id {
     fn cmp(&self, other: &Id) -> Ordering {
-        if self == other { Ordering::Equal } else { self.0.address.cmp(&other.0.address) }
-    }
-}
-
-/// A hasher for addresses, which bring their hash along.
-#[derive(Default)]
-pub struct Known(u64);
-
-impl Hasher for Known {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return Ordering::Equal;
         }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
+        self.0.key.cmp(&other.0.key).then_with(|| self.0.address.cmp(&other.0.address))
     }
 }
-
-/// A map by address.
-pub type IdMap<V> = HashMap<Id, V, BuildHasherDefault<Known>>;
-
-/// A set of addresses.
-pub type IdSet = HashSet<Id, BuildHasherDefault<Known>>;
 
 impl Id {
     /// An object of `class` named by `name`, outermost part first (`["public", "users", "email"]` for a column).
@@ -136,6 +125,28 @@ impl Id {
     /// The object that this satellite belongs to.
     pub fn of(&self) -> Option<&Id> {
         self.0.address.of.as_ref()
+    }
+
+    /// Appends it as canonical JSON.
+    pub(super) fn write_canonical(&self, out: &mut Vec<u8>) {
+        let Address { class, name, args, of } = &self.0.address;
+        let text: fn(&mut Vec<u8>, &String) = |out, text| canonical::write_text(out, text);
+        out.push(b'{');
+        if let Some(args) = args {
+            canonical::write_key(out, true, "args");
+            canonical::write_list(out, args, text);
+        }
+        canonical::write_key(out, args.is_none(), "class");
+        canonical::write_text(out, class);
+        if !name.is_empty() {
+            canonical::write_key(out, false, "name");
+            canonical::write_list(out, name, text);
+        }
+        if let Some(of) = of {
+            canonical::write_key(out, false, "of");
+            of.write_canonical(out);
+        }
+        out.push(b'}');
     }
 
     /// The last part of the name: the object's own name without its schema and table.
@@ -221,6 +232,25 @@ mod tests {
         assert_eq!(Id::satellite("comment", &table).to_string(), "comment on table public.\"Order\"");
         let f = Id::with_args("function", ["public", "f"], Some(vec!["integer".into()]));
         assert_eq!(f.sql(), "public.f(integer)");
+    }
+
+    #[test]
+    fn the_order_is_that_of_class_and_name_and_arguments() {
+        let names: &[&[&str]] = &[&[], &["a"], &["a", "b"], &["a", "b", "c"], &["a b"], &["a-b"], &["a", ""], &["é"], &["b"]];
+        let args = [None, Some(vec![]), Some(vec!["integer".to_owned()]), Some(vec!["integer".to_owned(), "text".to_owned()])];
+        let mut ids = Vec::new();
+        for class in ["table", "table b", "a"] {
+            for name in names {
+                ids.extend(args.iter().map(|args| Id::with_args(class, name.iter().copied(), args.clone())));
+            }
+            ids.push(Id::satellite(class, &ids[ids.len() / 2].clone()));
+            ids.push(Id::satellite(class, &ids[ids.len() / 3].clone()));
+        }
+        for (a, b) in ids.iter().flat_map(|a| ids.iter().map(move |b| (a, b))) {
+            assert_eq!(a.cmp(b), a.0.address.cmp(&b.0.address), "{a} and {b}");
+            assert_eq!(a == b, a.0.address == b.0.address, "{a} and {b}");
+            assert!(a != b || a.0.hash == b.0.hash, "{a}");
+        }
     }
 
     #[test]

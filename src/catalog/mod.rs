@@ -3,8 +3,10 @@
 //! Pure data. It knows no kind of object, no server and no SQL; kinds give it meaning (`crate::kind`),
 //! `crate::introspect` fills it from a server.
 
+mod canonical;
 mod edge;
 mod fingerprint;
+mod hash;
 mod id;
 mod object;
 mod size;
@@ -12,8 +14,9 @@ mod snapshot;
 mod store;
 
 pub use edge::{Dependency, Edge};
-pub use fingerprint::{digest, fingerprint, fingerprint_of, fingerprints};
-pub use id::{Id, IdMap, IdSet};
+pub use fingerprint::{digest, fingerprint, fingerprint_in_full, fingerprint_of, fingerprints};
+pub use hash::{FastMap, FastSet, IdMap, IdSet};
+pub use id::Id;
 pub use object::Object;
 pub use size::{Magnitude, Size};
 pub use snapshot::{FORMAT as SNAPSHOT_FORMAT, SnapshotError, read_snapshot, write_snapshot};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use super::fingerprint::{Print, print};
-use super::id::IdMap;
+use super::hash::IdMap;
 use super::{Dependency, Edge, Id, Object, Size};
 
 /// An object that exists and that plumb does not manage: named, never compared, never touched.
@@ -131,6 +131,11 @@ impl Catalog {
         objects.reverse();
         objects.dedup_by(|later, earlier| later.object.id == earlier.object.id);
         objects.reverse();
+        Catalog::of_sorted(objects)
+    }
+
+    /// Objects without edges, in the order of their addresses.
+    fn of_sorted(objects: Vec<Arc<Entry>>) -> Catalog {
         let places = objects.iter().enumerate().map(|(i, e)| (e.object.id.clone(), i as u32)).collect();
         Catalog { objects, places, ..Catalog::default() }
     }
@@ -158,7 +163,7 @@ impl Catalog {
         if kept.iter().all(|k| *k) {
             return self.clone();
         }
-        let objects = self.objects.iter().zip(&kept).filter(|(_, k)| **k).map(|(e, _)| e.clone()).collect();
+        let objects: Vec<_> = self.objects.iter().zip(&kept).filter(|(_, k)| **k).map(|(e, _)| e.clone()).collect();
         let mut moved = Vec::with_capacity(kept.len());
         kept.iter().fold(0, |next, k| {
             moved.push(next);
@@ -167,7 +172,7 @@ impl Catalog {
         let stays = |place: u32| kept[place as usize];
         let edges = self.edges.iter().filter(|(a, b, _)| stays(*a) && stays(*b));
         let edges = edges.map(|(a, b, d)| (moved[*a as usize], moved[*b as usize], *d)).collect();
-        let mut catalog = Catalog { edges, ..Catalog::of(objects) }.with_header(self);
+        let mut catalog = Catalog { edges, ..Catalog::of_sorted(objects) }.with_header(self);
         catalog.index();
         catalog
     }

@@ -39,6 +39,13 @@ pub struct Change {
     pub remade: bool,
 }
 
+impl Change {
+    /// Whether this field is changed in place.
+    pub fn alters(&self, field: &str) -> bool {
+        matches!(&self.action, Action::Alter(fields) if fields.iter().any(|f| f == field))
+    }
+}
+
 /// A change that something outside the scope stands in the way of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocked {
@@ -70,8 +77,7 @@ impl Changes {
 
     /// Whether this field of it is changed in place.
     pub fn alters(&self, id: &Id, field: &str) -> bool {
-        let action = self.list.get(id).map(|c| &c.action);
-        matches!(action, Some(Action::Alter(fields)) if fields.iter().any(|f| f == field))
+        self.list.get(id).is_some_and(|c| c.alters(field))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use tokio_postgres::Row;
@@ -10,7 +9,7 @@ use tokio_postgres::Row;
 use super::resolve::Resolver;
 use super::seen::Seen;
 use super::{IntrospectError, Oids, unmanaged};
-use crate::catalog::{Catalog, Entry, Id, IdMap, IdSet, Object, Unmanaged};
+use crate::catalog::{Catalog, Entry, FastMap, FastSet, Id, IdMap, IdSet, Object, Unmanaged};
 use crate::kind::{self, KINDS, privileges};
 
 /// An object with an acl: its owner, the acl, and what the owner has by default.
@@ -19,7 +18,7 @@ type Given = (Id, Option<String>, Vec<String>, Vec<String>);
 /// Rows as they come, before addresses are known.
 #[derive(Default)]
 pub(super) struct Reading {
-    pub(super) ids: HashMap<Oids, Id>,
+    pub(super) ids: FastMap<Oids, Id>,
     objects: Vec<(Oids, Option<Oids>, Arc<Entry>)>,
     owners: Vec<(Id, String)>,
     grants: Vec<Given>,
@@ -68,15 +67,24 @@ const COMMENTS: &str = "SELECT classoid, objoid, objsubid, description FROM pg_d
 /// Members that a child table has from its parent, of any kind.
 const INHERITED: &str = "inherited members";
 
-/// Every query of a reading with what it reads: what is part of something comes after that.
+/// A query that says of each part of a reading whether it may find anything, in one row of one array.
+pub(super) fn presence(version: u32) -> String {
+    let kinds = KINDS.iter().map(|kind| kind.present.to_owned()).chain([kind::HEIRS.to_owned()]);
+    let all: Vec<String> = kinds.chain(unmanaged::presence(version)).collect();
+    format!("SELECT ARRAY[{}] FROM {}, {}", all.join(", "), kind::LOOK, unmanaged::COLUMNS)
+}
+
+/// Every query of a reading that may find something, with what it reads: what is part of something comes after that.
 pub(super) fn queries(version: u32, present: &[bool]) -> Vec<(&'static str, Cow<'static, str>)> {
     let mut queries: Vec<(&str, Cow<str>)> = Vec::new();
-    for kind in KINDS {
-        queries.extend(kind.query.map(|query| (kind.class, lasting(query(version).sql()).into())));
-        queries.extend(kind.inherited.map(|sql| (INHERITED, sql.into())));
+    let (kinds, rest) = present.split_at(KINDS.len());
+    let (heirs, unmanaged) = rest.split_at(1);
+    for (kind, present) in KINDS.iter().zip(kinds) {
+        queries.extend(kind.query.filter(|_| *present).map(|query| (kind.class, lasting(query(version).sql()).into())));
+        queries.extend(kind.inherited.filter(|_| heirs == [true]).map(|sql| (INHERITED, sql.into())));
     }
     queries.extend([("dependencies", DEPENDS.into()), ("comments", COMMENTS.into())]);
-    queries.extend([("objects that are not managed", unmanaged::sql(version, present).into()), ("the database", HEAD.into())]);
+    queries.extend([("objects that are not managed", unmanaged::sql(version, unmanaged).into()), ("the database", HEAD.into())]);
     queries
 }
 
@@ -92,7 +100,7 @@ pub(super) fn gather(
         let Ok((what, rows)) = answers.recv() else { return Ok(None) };
         reading.take(what, rows, seen)?;
     }
-    reading.join(version).map(Some)
+    reading.join(version, seen).map(Some)
 }
 
 fn foreign(row: &Row) -> (Oids, Unmanaged) {
@@ -112,9 +120,14 @@ pub(super) fn map(value: Option<Value>) -> Map<String, Value> {
     }
 }
 
-fn stripped(map: Map<String, Value>) -> Map<String, Value> {
-    let inner = |value| if let Value::Object(map) = value { Value::Object(stripped(map)) } else { value };
-    map.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, inner(v))).collect()
+fn stripped(mut map: Map<String, Value>) -> Map<String, Value> {
+    map.retain(|_, value| {
+        if let Value::Object(inner) = value {
+            *inner = stripped(std::mem::take(inner));
+        }
+        !value.is_null()
+    });
+    map
 }
 
 impl Reading {
@@ -159,12 +172,13 @@ impl Reading {
     }
 
     /// Joins addresses, drops what belongs to extensions, and makes satellites and edges.
-    fn join(mut self, version: u32) -> Result<Joined, IntrospectError> {
+    fn join(mut self, version: u32, seen: &Seen) -> Result<Joined, IntrospectError> {
+        let mut satellites = seen.satellites();
         let resolver = Resolver::new(&mut self);
         let mut objects: Vec<Arc<Entry>> = Vec::with_capacity(self.objects.len() * 2);
         let mut kept = IdSet::with_capacity_and_hasher(self.objects.len(), <_>::default());
         let mut lost: Vec<Oids> = Vec::new();
-        let unmanaged: HashSet<(u32, u32)> = self.unmanaged.iter().map(|(o, _)| (o.0, o.1)).collect();
+        let unmanaged: FastSet<(u32, u32)> = self.unmanaged.iter().map(|(o, _)| (o.0, o.1)).collect();
         for (oids, parent, mut entry) in self.objects {
             if resolver.is_member(oids) || parent.is_some_and(|p| resolver.is_member(p)) {
                 continue;
@@ -185,7 +199,7 @@ impl Reading {
         let mut owner_of: IdMap<String> = IdMap::default();
         for (id, role) in self.owners.into_iter().filter(|(id, _)| kept.contains(id)) {
             if kind::of(&id).has_owner {
-                objects.push(Entry::new(kind::owner_object(&id, &role)));
+                objects.push(satellites.entry(kind::owner_object(&id, &role)));
             }
             owner_of.insert(id, role);
         }
@@ -195,18 +209,19 @@ impl Reading {
             let owner = owner.or_else(|| owner_of.get(parents.get(&id)?).cloned());
             let (given, base) = (privileges::parse(&acl, owner.as_deref()), privileges::parse(&default, owner.as_deref()));
             if given != base {
-                objects.push(Entry::new(kind::grant_object(&id, &given, &base)));
+                objects.push(satellites.entry(kind::grant_object(&id, &given, &base)));
             }
         }
         let mut strange = Vec::new();
         for (oids, text) in &self.comments {
             match resolver.exact(*oids) {
-                Some(id) if kept.contains(id) => objects.push(Entry::new(kind::comment_object(id, text))),
+                Some(id) if kept.contains(id) => objects.push(satellites.entry(kind::comment_object(id, text))),
                 Some(_) => {}
                 None if resolver.is_member(*oids) => {}
                 None => strange.push(*oids),
             }
         }
+        drop(satellites);
         let unknown = resolver.unknown(&self.depends, &self.unmanaged);
         let edges = resolver.edges(&self.depends, &self.inherited, &parents);
         let mut catalog = Catalog::of_entries(objects, edges);

@@ -1,10 +1,8 @@
 //! From the OIDs of one reading to addresses and edges.
 
-use std::collections::{HashMap, HashSet};
-
 use super::Oids;
 use super::reading::Reading;
-use crate::catalog::{Dependency, Edge, Id, IdMap, Unmanaged};
+use crate::catalog::{Dependency, Edge, FastMap, FastSet, Id, IdMap, Unmanaged};
 
 /// Dependencies by which the server says that something is a part of something: internal, and of partitions.
 const PART: [char; 3] = ['i', 'P', 'S'];
@@ -15,16 +13,16 @@ const PG_CLASS: u32 = 1259;
 /// From OIDs to addresses, by way of internal dependencies where an OID is not an object of its own (a row type, the rule of
 /// a view, the index of a constraint).
 pub(super) struct Resolver {
-    ids: HashMap<Oids, Id>,
-    through: HashMap<(u32, u32), Oids>,
-    members: HashMap<(u32, u32), (u32, u32)>,
+    ids: FastMap<Oids, Id>,
+    through: FastMap<(u32, u32), Oids>,
+    members: FastMap<(u32, u32), (u32, u32)>,
 }
 
 impl Resolver {
     pub(super) fn new(reading: &mut Reading) -> Resolver {
         let ids = std::mem::take(&mut reading.ids);
-        let mut through = HashMap::new();
-        let mut members = HashMap::new();
+        let mut through = FastMap::default();
+        let mut members = FastMap::default();
         for (dependent, referenced, letter) in &reading.depends {
             let key = (dependent.0, dependent.1);
             match letter {
@@ -98,7 +96,7 @@ impl Resolver {
 
     /// Objects that are not managed, with the managed ones that they cannot be without.
     pub(super) fn unmanaged(&self, found: Vec<(Oids, Unmanaged)>, depends: &[(Oids, Oids, char)]) -> Vec<Unmanaged> {
-        let places: HashMap<(u32, u32), usize> = found.iter().enumerate().map(|(i, (oids, _))| ((oids.0, oids.1), i)).collect();
+        let places: FastMap<(u32, u32), usize> = found.iter().enumerate().map(|(i, (oids, _))| ((oids.0, oids.1), i)).collect();
         let mut list: Vec<Unmanaged> = found.into_iter().map(|(_, object)| object).collect();
         let place = |oids: &Oids| {
             let mut key = (oids.0, oids.1);
@@ -126,10 +124,10 @@ impl Resolver {
     /// What depends on something and is neither an object of a kind, nor of what is named as not managed, nor the server's own part
     /// of one of these: a class of objects that plumb has never heard of.
     pub(super) fn unknown(&self, depends: &[(Oids, Oids, char)], found: &[(Oids, Unmanaged)]) -> Vec<Oids> {
-        let mut known: HashSet<(u32, u32)> =
+        let mut known: FastSet<(u32, u32)> =
             self.ids.keys().chain(found.iter().map(|(oids, _)| oids)).map(|o| (o.0, o.1)).collect();
         known.extend(self.members.keys());
-        let mut parts: HashMap<(u32, u32), Vec<(u32, u32)>> = HashMap::new();
+        let mut parts: FastMap<(u32, u32), Vec<(u32, u32)>> = FastMap::default();
         // The index of a TOAST table depends on that as any index on its table; the TOAST table is a part and nothing else.
         let of_toast = |dependent: &Oids, referenced: &Oids| {
             dependent.0 == PG_CLASS && referenced.0 == PG_CLASS && !known.contains(&(referenced.0, referenced.1))
@@ -141,7 +139,7 @@ impl Resolver {
         }
         // As far up as it goes: what a foreign key is to each partition hangs on what it is to the one above.
         let is_part = |key: &(u32, u32)| {
-            let (mut level, mut seen) = (vec![*key], HashSet::new());
+            let (mut level, mut seen) = (vec![*key], FastSet::default());
             while !level.is_empty() {
                 level = level.iter().filter_map(|k| parts.get(k)).flatten().copied().filter(|k| seen.insert(*k)).collect();
                 if level.iter().any(|k| known.contains(k)) {
@@ -159,8 +157,8 @@ impl Resolver {
 
     /// A partition is attached after its own members stand, and to a parent that stands.
     fn partition_edges(&self, edges: &[Edge], parents: &IdMap<Id>) -> Vec<Edge> {
-        let partitions: HashMap<&Id, &Id> =
-            self.ids.values().filter(|id| id.class() == "partition").filter_map(|p| Some((parents.get(p)?, p))).collect();
+        let all = self.ids.values().filter(|id| id.class() == "partition");
+        let partitions: IdMap<&Id> = all.filter_map(|p| Some((parents.get(p)?.clone(), p))).collect();
         let normal = |a: &Id, b: &Id| Edge { dependent: a.clone(), referenced: b.clone(), dependency: Dependency::Normal };
         let mut more = Vec::new();
         for edge in edges.iter().filter(|e| e.dependency == Dependency::Inherited) {

@@ -1,32 +1,59 @@
 //! Rows that were read before. Two databases that are compared are nearly the same: what has the same row on both sides is one
 //! object in memory, parsed, checked and fingerprinted once.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 
 use super::IntrospectError;
-use crate::catalog::{Entry, Id, Object};
+use crate::catalog::{Entry, FastMap, Id, IdMap, Object};
 use crate::kind::KINDS;
 
-type Entries = HashMap<Vec<u8>, Arc<Entry>>;
+type Entries = FastMap<Vec<u8>, Arc<Entry>>;
 
-/// The objects of all readings that share it, by the bytes of their rows.
-#[derive(Clone, Debug)]
-pub struct Seen(Arc<Vec<(&'static str, Mutex<Entries>)>>);
+/// The objects of all readings that share it.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(Arc<All>);
 
-impl Default for Seen {
-    fn default() -> Seen {
-        Seen(Arc::new(KINDS.iter().map(|kind| (kind.class, Mutex::default())).collect()))
+#[derive(Debug)]
+struct All {
+    /// By class and the bytes of their rows.
+    rows: Vec<(&'static str, Mutex<Entries>)>,
+    satellites: Mutex<IdMap<Arc<Entry>>>,
+}
+
+impl Default for All {
+    fn default() -> All {
+        All { rows: KINDS.iter().map(|kind| (kind.class, Mutex::default())).collect(), satellites: Mutex::default() }
     }
 }
 
 impl Seen {
     /// Those of one class. Another reading waits meanwhile, and finds them all.
     pub(super) fn of(&self, class: &str) -> ClassSeen<'_> {
-        let entries = self.0.iter().find(|(c, _)| *c == class);
+        let entries = self.0.rows.iter().find(|(c, _)| *c == class);
         ClassSeen(entries.map(|(_, e)| e.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Owners, grants and comments. Another reading waits meanwhile.
+    pub(super) fn satellites(&self) -> SatellitesSeen<'_> {
+        SatellitesSeen(self.0.satellites.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The satellites that were read before.
+pub(super) struct SatellitesSeen<'a>(MutexGuard<'a, IdMap<Arc<Entry>>>);
+
+impl SatellitesSeen<'_> {
+    /// What another reading has, where that has the same.
+    pub(super) fn entry(&mut self, object: Object) -> Arc<Entry> {
+        if let Some(known) = self.0.get(&object.id).filter(|known| known.object == object) {
+            return known.clone();
+        }
+        let entry = Entry::new(object);
+        entry.imprint();
+        self.0.entry(entry.object.id.clone()).or_insert_with(|| entry.clone());
+        entry
     }
 }
 

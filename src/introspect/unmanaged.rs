@@ -4,7 +4,8 @@
 mod attributes;
 pub mod parts;
 
-use attributes::{ATTRIBUTES, Attribute, COLUMNS};
+pub use attributes::COLUMNS;
+use attributes::{ATTRIBUTES, Attribute};
 
 /// Objects of one catalog table that are not managed.
 struct Class {
@@ -158,15 +159,13 @@ fn written_out(text: &str, version: u32) -> String {
     text
 }
 
-/// A query that says of each of the parts of [`sql`] whether it may find anything, in one row of one array: most databases have
-/// next to nothing that is not managed, and planning what looks for it costs more than finding nothing.
-pub fn presence(version: u32) -> String {
+/// A condition for each of the parts of [`sql`] without which it finds nothing; over [`COLUMNS`]. Most databases have next to nothing
+/// that is not managed, and planning what looks for it costs more than finding nothing.
+pub fn presence(version: u32) -> impl Iterator<Item = String> {
     let catalogs = CLASSES
         .iter()
         .map(|c| format!("EXISTS (SELECT FROM {catalog} x WHERE x.oid >= 16384 AND ({}))", c.condition, catalog = c.catalog));
-    let attributes = attributes(version).map(|a| a.present.to_owned());
-    let all: Vec<String> = catalogs.chain(attributes).collect();
-    format!("SELECT ARRAY[{}] FROM {COLUMNS}", all.join(", "))
+    catalogs.chain(attributes(version).map(|a| a.present.to_owned()))
 }
 
 fn attributes(version: u32) -> impl Iterator<Item = &'static Attribute> {

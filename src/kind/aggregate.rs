@@ -37,6 +37,7 @@ fn function(column: &str) -> String {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "aggregate",
+    present: "'a' = ANY (look.routines)",
     query: Some(|_| {
         let q = query("'a'");
         let functions = [

@@ -6,6 +6,7 @@ use super::{Absorbed, BASE, Kind, Query};
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "attribute",
+    present: "'c' = ANY (look.relations)",
     query: Some(|_| {
         Query {
             sub: "a.attnum",

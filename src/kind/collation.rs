@@ -50,6 +50,7 @@ const REMAKE: Cost = Cost::Remake(|_, _| true);
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "collation",
+    present: "EXISTS (SELECT FROM pg_collation WHERE oid >= 16384)",
     query: Some(|version| {
         let (locale, rules) = match version {
             170_000.. => ("c.colllocale", "c.collicurules"),

@@ -309,6 +309,8 @@ fn query(version: u32) -> Query {
         sub: "a.attnum",
         acl: Some(("a.attacl", 'c')),
         plain: Some((plain.into(), "'type', format_type(a.atttypid, a.atttypmod), 'not_null', CASE WHEN a.attnotnull THEN true END")),
+        // What is PLAIN by its type cannot be stored otherwise, and EXTENDED is what is taken when nothing is said.
+        plain_detail: Some(("a.attidentity = '' AND t.typstorage IN ('p', 'x')", "'position', a.attnum")),
         ..Query::over(
             "pg_class",
             "c.oid",

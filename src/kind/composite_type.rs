@@ -84,6 +84,7 @@ fn alter(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "composite type",
+    present: "'c' = ANY (look.relations)",
     query: Some(|_| {
         Query::over(
             "pg_type",

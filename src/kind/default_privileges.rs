@@ -81,6 +81,7 @@ fn turns(old: Option<&Object>, new: Option<&Object>) -> Vec<Effect> {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "default privileges",
+    present: "EXISTS (SELECT FROM pg_default_acl)",
     query: Some(|_| {
         Query::over(
             "pg_default_acl",

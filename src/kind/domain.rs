@@ -107,6 +107,7 @@ pub fn refuses_null(context: &Context, column: &Object) -> bool {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "domain",
+    present: "'d' = ANY (look.types)",
     query: Some(|version| {
         let name = if version >= 170_000 {
             "(SELECT k.conname FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'n' AND k.conname <> t.typname || '_not_null')"

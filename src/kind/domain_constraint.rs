@@ -30,6 +30,7 @@ fn of_values(context: &Context, object: &Object, statement: Statement) -> Statem
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "domain constraint",
+    present: "EXISTS (SELECT FROM pg_constraint WHERE contypid <> 0 AND oid >= 16384)",
     query: Some(|_| {
         Query::over(
             "pg_constraint",

@@ -40,6 +40,7 @@ fn create(object: &Object) -> Vec<Statement> {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "event trigger",
+    present: "EXISTS (SELECT FROM pg_event_trigger)",
     query: Some(|_| {
         Query {
             owner: Some("e.evtowner"),

@@ -42,6 +42,7 @@ fn twin(context: &Context, object: &Object) -> bool {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "exclusion",
+    present: "'x' = ANY (look.constraints)",
     query: Some(|_| query('x').define(format!("'definition', pg_get_constraintdef(k.oid), {COMMON}, {INDEX}"))),
     check: reads_as::<Exclusion>,
     fields: &[

@@ -16,6 +16,7 @@ struct Extension {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "extension",
+    present: "EXISTS (SELECT FROM pg_extension WHERE oid >= 16384)",
     query: Some(|_| {
         Query::over(
             "pg_extension",

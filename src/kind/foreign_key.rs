@@ -170,9 +170,10 @@ pub static KIND: Kind = Kind {
             column_names("k.conrelid", "k.conkey"),
             column_names("k.confrelid", "k.confkey")
         ))
+        // The operators are looked up once, not for every key.
         .detail(
-            "'polymorphic', CASE WHEN EXISTS (SELECT FROM pg_operator o JOIN pg_type t ON t.oid = o.oprright \
-             WHERE o.oid = ANY (k.conpfeqop) AND t.typtype = 'p') THEN true END",
+            "'polymorphic', CASE WHEN k.conpfeqop && ARRAY(SELECT o.oid FROM pg_operator o JOIN pg_type t ON t.oid = o.oprright \
+             WHERE t.typtype = 'p') THEN true END",
         )
     }),
     check: reads_as::<ForeignKey>,

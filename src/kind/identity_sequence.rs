@@ -7,6 +7,7 @@ use crate::sql::qualified;
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "identity sequence",
+    present: "'S' = ANY (look.relations)",
     query: Some(|_| {
         Query {
             parent: Some(("pg_class", "d.refobjid", "d.refobjsubid")),

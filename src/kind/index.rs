@@ -159,10 +159,41 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
 const WITH: &str = "coalesce(' WITH (' || (SELECT string_agg(quote_ident(split_part(o, '=', 1)) || '=' || CASE WHEN quote_ident(substr(o, strpos(o, '=') + 1)) \
      = substr(o, strpos(o, '=') + 1) THEN substr(o, strpos(o, '=') + 1) ELSE quote_literal(substr(o, strpos(o, '=') + 1)) END, ', ') FROM unnest(c.reloptions) o) || ')', '')";
 
+/// Operator classes with the types for which nobody has to name them. A type that has none of its own takes the one of what it is
+/// in binary form.
+const UNNAMED: &str = "SELECT o.oid, o.opcintype FROM pg_opclass o WHERE o.opcdefault AND o.oid < 16384 \
+     UNION ALL SELECT o.oid, t.oid FROM pg_opclass o JOIN pg_type t ON o.opcintype = 'anyenum'::regtype AND t.typtype = 'e' \
+         OR o.opcintype = 'text'::regtype AND t.oid = 'varchar'::regtype WHERE o.opcdefault AND o.oid < 16384 \
+         AND NOT EXISTS (SELECT FROM pg_opclass own WHERE own.opcdefault AND own.opcmethod = o.opcmethod AND own.opcintype = t.oid)";
+
+/// The most columns that an index has whose body is put together from them.
+const FEW: usize = 3;
+
+/// What `pg_get_indexdef` says after the table's name of a B-tree index over a few columns in their own order: deparsing takes many
+/// times as long. NULL for every other index, and where an operator class or a collation has to be named.
+fn plain(version: u32) -> String {
+    let column = |n: usize| {
+        format!(
+            "(SELECT CASE WHEN i.indcollation[{n}] = a.attcollation AND (i.indclass[{n}], a.atttypid) IN ({UNNAMED}) THEN quote_ident(a.attname) \
+                 || CASE i.indoption[{n}] WHEN 0 THEN '' WHEN 3 THEN ' DESC' WHEN 1 THEN ' DESC NULLS LAST' WHEN 2 THEN ' NULLS FIRST' END END \
+             FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = i.indkey[{n}])"
+        )
+    };
+    let more: String =
+        (1..FEW).map(|n| format!(" || CASE WHEN i.indnatts > {n} THEN ', ' || {} ELSE '' END", column(n))).collect();
+    let nulls =
+        if version >= 150_000 { " || CASE WHEN i.indnullsnotdistinct THEN ' NULLS NOT DISTINCT' ELSE '' END" } else { "" };
+    format!(
+        "CASE WHEN c.relam = (SELECT m.oid FROM pg_am m WHERE m.amname = 'btree') AND i.indexprs IS NULL AND i.indnatts = i.indnkeyatts \
+         AND i.indnatts <= {FEW} THEN 'USING btree (' || {}{more} || ')'{nulls} END",
+        column(0)
+    )
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "index",
-    query: Some(|_| {
+    query: Some(|version| {
         Query::over(
             "pg_class",
             "c.oid",
@@ -171,18 +202,21 @@ pub static KIND: Kind = Kind {
                 "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
                  JOIN pg_class t ON t.oid = i.indrelid AND t.relkind IN ('r', 'p', 'm') AND t.relpersistence <> 't' \
                  CROSS JOIN LATERAL (SELECT quote_ident(n.nspname) || '.' || quote_ident(t.relname) AS name) rel \
-                 CROSS JOIN LATERAL (SELECT pg_get_indexdef(c.oid) AS text, pg_get_expr(i.indpred, i.indrelid) AS pred OFFSET 0) def \
-                 CROSS JOIN LATERAL (SELECT substr(def.text, length('CREATE ' || CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' \
-                     || quote_ident(c.relname) || ' ON ' || CASE WHEN c.relkind = 'I' THEN 'ONLY ' ELSE '' END || rel.name || ' ') + 1) AS text OFFSET 0) tail \
-                 CROSS JOIN LATERAL (SELECT left(tail.text, length(tail.text) - length(coalesce(' WHERE ' || def.pred, ''))) AS text) body \
                  CROSS JOIN LATERAL (SELECT CASE WHEN c.reloptions IS NOT NULL THEN {WITH} ELSE '' END AS text) opts \
-                 WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid AND k.contype IN ('p', 'u', 'x'))"
+                 CROSS JOIN LATERAL (SELECT {} AS text, pg_get_expr(i.indpred, i.indrelid) AS pred OFFSET 0) plain \
+                 CROSS JOIN LATERAL (SELECT CASE WHEN plain.text IS NULL THEN substr(pg_get_indexdef(c.oid), \
+                     length('CREATE ' || CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END || 'INDEX ' || quote_ident(c.relname) || ' ON ' \
+                     || CASE WHEN c.relkind = 'I' THEN 'ONLY ' ELSE '' END || rel.name || ' ') + 1) END AS text OFFSET 0) tail \
+                 CROSS JOIN LATERAL (SELECT coalesce(plain.text, replace(left(tail.text, \
+                     length(tail.text) - length(coalesce(' WHERE ' || plain.pred, ''))), opts.text, '')) AS text) body \
+                 WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid AND k.contype IN ('p', 'u', 'x'))",
+                plain(version)
             ),
         )
         .part_of("pg_class", "i.indrelid")
         .define(format!(
-            "'table', rel.name, 'unique', CASE WHEN i.indisunique THEN true END, 'body', replace(body.text, opts.text, ''), \
-             'predicate', def.pred, 'options', {SORTED_OPTIONS}, \
+            "'table', rel.name, 'unique', CASE WHEN i.indisunique THEN true END, 'body', body.text, \
+             'predicate', plain.pred, 'options', {SORTED_OPTIONS}, \
              'statistics', CASE WHEN i.indexprs IS NOT NULL THEN (SELECT json_agg(a.attnum || '=' || a.attstattarget ORDER BY a.attnum) \
                  FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0) END, \
              'invalid', CASE WHEN NOT i.indisvalid AND c.relkind = 'I' THEN true END, \

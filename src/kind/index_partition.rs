@@ -39,6 +39,7 @@ fn joined_by_server(context: &Context, object: &Object) -> bool {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "index partition",
+    present: super::HEIRS,
     query: Some(|_| {
         Query::over(
             "pg_inherits",

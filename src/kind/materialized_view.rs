@@ -101,6 +101,7 @@ fn alter(old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "materialized view",
+    present: "'m' = ANY (look.relations)",
     query: Some(|_| {
         Query::over(
             "pg_class",

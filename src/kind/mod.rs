@@ -19,6 +19,7 @@ mod generated;
 mod held;
 mod identity;
 mod like;
+mod names;
 mod not_null;
 pub mod privileges;
 mod query;
@@ -77,14 +78,15 @@ pub use cost::{Cost, Field, expression, field};
 pub use grant::object as grant_object;
 pub use held::{held_over, is_held, is_made_of_types, is_of_type};
 pub use like::columns_from;
+pub use names::names;
 pub use owner::object as owner_object;
 pub use partition::lost_with;
-pub use query::{Query, SYSTEM_OID};
+pub use query::{HEIRS, LOOK, Query, SYSTEM_OID};
 pub use relation::waits_as_text;
 pub use rows::Kept;
 pub use schema::fresh;
 pub use sequence_owner::owning_column;
-pub use twin::{in_tree, likeness};
+pub use twin::likeness_in_tree;
 
 /// Every kind, in the order in which objects without any dependency between them are made.
 pub static KINDS: &[&Kind] = &[
@@ -214,6 +216,8 @@ pub struct Kind {
     pub class: &'static str,
     /// How its objects are read from a server of this version; satellites come with the objects that they belong to.
     pub query: Option<fn(version: u32) -> Query>,
+    /// A condition over [`LOOK`] without which the query finds nothing: planning it would cost more than finding nothing does.
+    pub present: &'static str,
     /// Refuses a definition that is not of this kind.
     pub check: fn(&Object) -> Result<(), String>,
     /// What a change of each field costs. A field that is not listed cannot be read.
@@ -279,6 +283,7 @@ impl Kind {
 pub const BASE: Kind = Kind {
     class: "",
     query: None,
+    present: "true",
     check: |_| Ok(()),
     fields: &[],
     create: |_, _| Vec::new(),
@@ -345,20 +350,4 @@ pub fn check(object: &Object) -> Result<(), String> {
 /// A `check` for a kind whose definition is the struct `T`.
 fn reads_as<T: DeserializeOwned>(object: &Object) -> Result<(), String> {
     T::deserialize(&object.definition).map(drop).map_err(|e| format!("definition of {} cannot be read: {e}", object.id))
-}
-
-/// The names and other places that an object occupies.
-pub fn names(object: &Object) -> Vec<(Space, Vec<String>)> {
-    let id = &object.id;
-    let schema_and_name = || vec![id.first().to_owned(), id.base().to_owned()];
-    // The sequence of an identity column.
-    let sequence = object.detail.get("sequence").and_then(|s| serde_json::from_value(s.clone()).ok());
-    let own = of(id).spaces.iter().map(|space| match space {
-        Space::Relation | Space::Type => (*space, schema_and_name()),
-        Space::Routine => (*space, schema_and_name().into_iter().chain(id.args().iter().cloned()).collect()),
-        Space::Constraint => (*space, id.name().to_vec()),
-        Space::PrimaryKey => (*space, id.name().split_last().map_or(Vec::new(), |(_, table)| table.to_vec())),
-        Space::Bounds => (*space, vec![object.text("parent").to_owned()]),
-    });
-    own.chain(sequence.map(|s| (Space::Relation, s))).collect()
 }

@@ -125,6 +125,7 @@ fn detach(context: &Context, object: &Object) -> Statement {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "partition",
+    present: super::HEIRS,
     query: Some(|_| {
         Query::over(
             "pg_inherits",

@@ -7,6 +7,7 @@ use crate::statement::Statement;
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "procedure",
+    present: "'p' = ANY (look.routines)",
     query: Some(|_| query("'p'")),
     check: super::function::KIND.check,
     fields: FIELDS,

@@ -30,6 +30,8 @@ pub struct Query {
     pub plain: Option<(Cow<'static, str>, &'static str)>,
     /// The same, for what is never compared.
     pub detail: Cow<'static, str>,
+    /// As `plain`, for `detail`.
+    pub plain_detail: Option<(&'static str, &'static str)>,
     /// Everything from FROM on.
     pub from: Cow<'static, str>,
 }
@@ -49,6 +51,7 @@ impl Query {
             definition: "".into(),
             plain: None,
             detail: "".into(),
+            plain_detail: None,
             from: from.into(),
         }
     }
@@ -77,17 +80,17 @@ impl Query {
             name = self.name,
             args = self.args.unwrap_or("NULL"),
             definition = self.definition(),
-            detail = if self.detail.is_empty() { "NULL::json".to_owned() } else { format!("json_build_object({})", self.detail) },
+            detail = self.detail_object(),
             from = self.from,
         )
     }
 
     fn definition(&self) -> String {
-        let whole = format!("json_build_object({})", self.definition);
-        match &self.plain {
-            Some((condition, few)) => format!("CASE WHEN {condition} THEN json_build_object({few}) ELSE {whole} END"),
-            None => whole,
-        }
+        either(self.plain.as_ref().map(|(condition, few)| (&**condition, *few)), &self.definition)
+    }
+
+    fn detail_object(&self) -> String {
+        if self.detail.is_empty() { "NULL::json".to_owned() } else { either(self.plain_detail, &self.detail) }
     }
 
     /// Sets the definition.
@@ -108,5 +111,24 @@ impl Query {
     /// Sets what the object is part of.
     pub fn part_of(self, catalog: &'static str, oid: &'static str) -> Query {
         Query { parent: Some((catalog, oid, "0")), ..self }
+    }
+}
+
+/// What one look at the catalogs tells: the sorts of relations, routines, types and constraints that somebody has made.
+pub const LOOK: &str = "(SELECT ARRAY(SELECT relkind FROM pg_class WHERE oid >= 16384 GROUP BY relkind) AS relations, \
+     ARRAY(SELECT prokind FROM pg_proc WHERE oid >= 16384 GROUP BY prokind) AS routines, \
+     ARRAY(SELECT typtype FROM pg_type WHERE oid >= 16384 GROUP BY typtype) AS types, \
+     ARRAY(SELECT contype FROM pg_constraint WHERE oid >= 16384 GROUP BY contype) AS constraints OFFSET 0) look";
+
+/// Whether any table has heirs or partitions.
+pub const HEIRS: &str = "EXISTS (SELECT FROM pg_inherits)";
+
+/// An object of all pairs, or of few where a condition holds.
+fn either(plain: Option<(&str, &str)>, pairs: &str) -> String {
+    match plain {
+        Some((condition, few)) => {
+            format!("CASE WHEN {condition} THEN json_build_object({few}) ELSE json_build_object({pairs}) END")
+        }
+        None => format!("json_build_object({pairs})"),
     }
 }

@@ -54,6 +54,7 @@ const REMAKE: Cost = Cost::Remake(|_, _| true);
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "range type",
+    present: "'r' = ANY (look.types)",
     query: Some(|_| {
         Query::over(
             "pg_type",

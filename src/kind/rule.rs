@@ -28,6 +28,7 @@ fn enable(object: &Object) -> Statement {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "rule",
+    present: "EXISTS (SELECT FROM pg_rewrite WHERE rulename <> '_RETURN' AND oid >= 16384)",
     query: Some(|_| {
         Query::over(
             "pg_rewrite",

@@ -149,6 +149,7 @@ pub fn persists_with_table(context: &Context, sequence: &Object) -> bool {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "sequence",
+    present: "'S' = ANY (look.relations)",
     query: Some(|_| {
         Query::over(
             "pg_class",

@@ -65,6 +65,7 @@ fn pass(context: &Context, object: &Object) -> Vec<Statement> {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "owned by",
+    present: "'S' = ANY (look.relations)",
     query: Some(|_| {
         Query::over(
             "pg_depend",

@@ -16,6 +16,7 @@ struct Statistics {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "statistics",
+    present: "EXISTS (SELECT FROM pg_statistic_ext)",
     query: Some(|version| {
         let target = if version >= 170_000 { "s.stxstattarget" } else { "nullif(s.stxstattarget, -1)" };
         Query {

@@ -15,6 +15,7 @@ fn every_file_of_this_folder_is_listed() {
         "generated",
         "held",
         "like",
+        "names",
         "identity",
         "not_null",
         "privileges",

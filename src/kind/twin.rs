@@ -14,7 +14,7 @@ pub fn age(table: &str, index: &str) -> String {
 }
 
 /// What the server compares of the index behind a key, or of an index; none where it makes no difference.
-pub fn likeness(object: &Object) -> Option<String> {
+fn likeness(object: &Object) -> Option<String> {
     match object.id.class() {
         "primary key" | "unique" => object.read::<Key>().index_body().map(|body| format!("UNIQUE {body}")),
         "index" => {
@@ -27,16 +27,17 @@ pub fn likeness(object: &Object) -> Option<String> {
     }
 }
 
-/// Whether a table is partitioned, or a partition.
-pub fn in_tree(catalog: &Catalog, table: &Id) -> bool {
-    super::relation::is_partitioned(catalog, table) || catalog.contains(&table.as_class("partition"))
+/// The table of a key or an index, and its likeness, where the table is partitioned or a partition.
+pub fn likeness_in_tree<'o>(catalog: &Catalog, object: &'o Object) -> Option<(&'o Id, String)> {
+    let table = object.parent.as_ref().filter(|_| ["primary key", "unique", "index"].contains(&object.id.class()))?;
+    let in_tree = super::relation::is_partitioned(catalog, table) || catalog.contains(&table.as_class("partition"));
+    if in_tree { likeness(object).map(|likeness| (table, likeness)) } else { None }
 }
 
 /// Whether the table of a key has another key or index like it, and partitions or a parent table to pair them with.
 pub fn has_twin(catalog: &Catalog, key: &Object) -> bool {
-    let Some(table) = key.parent.as_ref().filter(|table| in_tree(catalog, table)) else { return false };
-    let own = likeness(key);
-    catalog.children(table).any(|other| other.id != key.id && own.is_some() && likeness(other) == own)
+    let Some((table, own)) = likeness_in_tree(catalog, key) else { return false };
+    catalog.children(table).any(|other| other.id != key.id && likeness(other).as_ref() == Some(&own))
 }
 
 impl Key {

@@ -15,6 +15,7 @@ fn twin(context: &Context, object: &Object) -> bool {
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "unique",
+    present: "'u' = ANY (look.constraints)",
     query: Some(|version| key_query('u', version)),
     check: reads_as::<Key>,
     fields: KEY_FIELDS,

@@ -253,6 +253,9 @@ fn defaults_last(graph: &Graph, list: &mut Vec<Edge>) {
 
 /// A logged table may not refer to an unlogged one: what is referenced is logged first and unlogged last.
 fn persistence(graph: &Graph, list: &mut Vec<Edge>) {
+    if !graph.changes.list.values().any(|change| change.alters("unlogged")) {
+        return;
+    }
     let alters =
         |id: &Id| graph.changes.alters(id, "unlogged").then(|| graph.desired.get(id).is_some_and(|t| t.flag("unlogged")));
     let drops = graph.live.objects().filter(|o| graph.node(Op::Drop, &o.id).is_some()).map(|o| (graph.live, o, Op::Drop));

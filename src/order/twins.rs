@@ -14,9 +14,7 @@ pub fn twins(graph: &Graph, list: &mut Vec<Edge>) {
     let made = graph.nodes.iter().filter(|n| n.op == Op::Create).filter_map(|n| graph.desired.get(&n.id));
     let mut alike: BTreeMap<(&Id, String), Vec<&Object>> = BTreeMap::new();
     for object in made {
-        if let (Some(likeness), Some(table)) = (kind::likeness(object), &object.parent)
-            && kind::in_tree(graph.desired, table)
-        {
+        if let Some((table, likeness)) = kind::likeness_in_tree(graph.desired, object) {
             alike.entry((table, likeness)).or_default().push(object);
         }
     }

@@ -33,13 +33,17 @@ impl Plan {
     /// nothing there speaks for it.
     pub fn ignoring(mut self, known: &dyn Fn(&Id) -> Vec<Known>, today: &str) -> Plan {
         let mut warnings = Vec::new();
+        let mut any = false;
         for step in self.groups.iter_mut().flat_map(|g| &mut g.steps).filter(|s| s.change != "drop" && !s.hazards.is_empty()) {
-            warnings.extend(note(step, &known(&step.object), today));
+            let known = known(&step.object);
+            // Their lines in the files are known only since the plan was made.
+            any |= !known.is_empty() || step.hazards.iter().any(|h| h.at.is_some());
+            warnings.extend(note(step, &known, today));
         }
         warnings.sort();
         warnings.dedup();
         self.warnings.extend(warnings);
-        self.seal()
+        if any { self.seal() } else { self }
     }
 }
 

@@ -60,6 +60,9 @@ impl Standing {
 
     /// Takes note of whose partition or heir something is.
     fn join(&mut self, catalog: &Catalog, id: &Id) {
+        if !["partition", "table"].contains(&id.class()) {
+            return;
+        }
         let Some(object) = catalog.get(id) else { return };
         match id.class() {
             "partition" => {
@@ -72,7 +75,6 @@ impl Standing {
             "table" => {
                 let parents = object.definition.get("inherits").and_then(|p| p.as_array());
                 let heir = id.sql();
-                self.heirs.values_mut().for_each(|heirs| heirs.retain(|h| *h != heir));
                 for parent in parents.into_iter().flatten().filter_map(|p| p.as_str()) {
                     self.heirs.entry(parent.to_owned()).or_default().insert(heir.clone());
                 }
@@ -102,6 +104,8 @@ impl Standing {
                         self.relations.remove(&name);
                     }
                     if class == "table" {
+                        let heir = node.id.sql();
+                        self.heirs.values_mut().for_each(|heirs| heirs.retain(|h| *h != heir));
                         self.join(desired, &node.id);
                     }
                 }

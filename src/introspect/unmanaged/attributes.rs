@@ -15,8 +15,8 @@ const fn attribute(since: u32, present: &'static str, sql: &'static str) -> Attr
 }
 
 /// What is asked of all columns, in one scan of the largest catalog.
-pub const COLUMNS: &str = "(SELECT coalesce(bool_or(attacl IS NOT NULL), false) AS granted, \
-     coalesce(bool_or(attstattarget >= 0 AND attnum > 0 AND NOT attisdropped), false) AS targeted FROM pg_attribute WHERE attrelid >= 16384) a";
+pub const COLUMNS: &str = "(SELECT count(attacl) > 0 AS granted, \
+     count(*) FILTER (WHERE attstattarget >= 0 AND attnum > 0 AND NOT attisdropped) > 0 AS targeted FROM pg_attribute WHERE attrelid >= 16384) a";
 
 pub const ATTRIBUTES: &[Attribute] = &[
     attribute(
@@ -64,7 +64,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
     // An identity's sequence has its table's persistence, unless somebody changed it.
     attribute(
         150_000,
-        "EXISTS (SELECT FROM pg_class WHERE relkind = 'S')",
+        "'S' = ANY (look.relations)",
         "SELECT 'persistence', pg_describe_object('pg_class'::regclass, s.oid, 0), n.nspname::text, s.relpersistence::text, 0::oid, 0::oid \
          FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_class t ON t.oid = d.refobjid \
          JOIN pg_namespace n ON n.oid = s.relnamespace WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass \

@@ -1,0 +1,20 @@
+//! The names and other places that two objects cannot share.
+
+use super::{Space, of};
+use crate::catalog::Object;
+
+/// The names and other places that an object occupies.
+pub fn names(object: &Object) -> Vec<(Space, Vec<String>)> {
+    let id = &object.id;
+    let schema_and_name = || vec![id.first().to_owned(), id.base().to_owned()];
+    // The sequence of an identity column.
+    let sequence = object.detail.get("sequence").and_then(|s| serde_json::from_value(s.clone()).ok());
+    let own = of(id).spaces.iter().map(|space| match space {
+        Space::Relation | Space::Type => (*space, schema_and_name()),
+        Space::Routine => (*space, schema_and_name().into_iter().chain(id.args().iter().cloned()).collect()),
+        Space::Constraint => (*space, id.name().to_vec()),
+        Space::PrimaryKey => (*space, id.name().split_last().map_or(Vec::new(), |(_, table)| table.to_vec())),
+        Space::Bounds => (*space, vec![object.text("parent").to_owned()]),
+    });
+    own.chain(sequence.map(|s| (Space::Relation, s))).collect()
+}
