@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use super::Outcome;
+use super::ahead::{Ahead, beside};
 use super::arguments::{PlanFormat, PlanOptions, Wanted};
 use super::failure::Failure;
 use super::reverse::backward;
@@ -75,16 +76,19 @@ pub async fn forward(
     making: Making,
 ) -> Result<Planned, Failure> {
     let schema = workspace.schema(wanted, database.env.as_deref())?;
-    let (mut live, desired) = side::both(workspace, database, &schema, wanted).await?;
+    let (mut live, mut desired) = side::both(workspace, database, &schema, wanted, making.proven).await?;
+    let mut ahead = desired.ahead.take();
     if let Some(session) = &live.session {
-        read_sizes(session, &mut live.catalog).await?;
+        beside(&mut ahead, read_sizes(session, &mut live.catalog)).await?;
     }
-    let mut sides = Sides { online: making.online, ..side::between(workspace, &live, &desired, wanted).await? };
+    let between = beside(&mut ahead, side::between(workspace, &live, &desired, wanted)).await?;
+    let mut sides = Sides { online: making.online, ..between };
     workspace.progress.stage("comparing and ordering");
     let source = |id: &Id| desired.source(id);
     let last = making.phase.unwrap_or(Phase::Contract);
     let made = make_up_to(&mut sides, last, &source, workspace_warnings(&live, &desired))?;
-    let (plan, after) = proven(workspace, &live, wanted, &sides, &made, &source, making.proven).await?;
+    let ahead = ahead.filter(|ahead| ahead.serves(&sides));
+    let (plan, after) = proven(workspace, &live, wanted, &sides, &made, &source, (making.proven, ahead)).await?;
     let plan = located(plan, &desired).ignoring(&|id| desired.known(id), &day(SystemTime::now()));
     Ok(Planned { live, wanted: desired, sides, changes: made.changes, plan, after })
 }
@@ -97,13 +101,13 @@ pub async fn proven(
     sides: &Sides,
     made: &Made,
     source: &dyn Fn(&Id) -> Option<Source>,
-    wish: bool,
+    (wish, ahead): (bool, Option<Ahead>),
 ) -> Result<(Plan, Option<Catalog>), Failure> {
     if made.plan.is_empty() {
         let proof = Proof::Equal { server: sides.whole.server, copy: "nothing to do".to_owned() };
         return Ok((Plan { proof, ..made.plan.clone() }.seal(), None));
     }
-    if wish { proof(workspace, live, wanted, sides, made, source).await } else { Ok((made.plan.clone(), None)) }
+    if wish { proof(workspace, live, wanted, sides, made, source, ahead).await } else { Ok((made.plan.clone(), None)) }
 }
 
 /// Asks the live database what the plan's steps need of its rows.
@@ -174,15 +178,21 @@ async fn proof(
     sides: &Sides,
     made: &Made,
     source: &dyn Fn(&Id) -> Option<Source>,
+    ahead: Option<Ahead>,
 ) -> Result<(Plan, Option<Catalog>), Failure> {
     workspace.progress.stage("proving the plan on a copy");
     let started = std::time::Instant::now();
-    let mut roles = kind::roles(&sides.whole);
-    roles.extend(kind::roles(&sides.desired));
-    let target = live.session.as_ref().map(|s| s.target.clone());
-    let owner = &sides.whole.role;
-    let scratch = workspace.scratch(wanted.shadow.as_deref(), &live.properties, target.as_ref(), owner, &roles).await?;
-    let outcome = prove(scratch, sides, made, true).await?;
+    let outcome = match ahead {
+        Some(ahead) => ahead.prove(sides, made).await?,
+        None => {
+            let mut roles = kind::roles(&sides.whole);
+            roles.extend(kind::roles(&sides.desired));
+            let target = live.session.as_ref().map(|s| s.target.clone());
+            let (stated, owner) = (wanted.shadow.as_deref(), &sides.whole.role);
+            let scratch = workspace.scratch(stated, &live.properties, target.as_ref(), owner, &roles).await?;
+            prove(scratch, sides, made, true).await?
+        }
+    };
     let mut plan = plan::observed(sides, made, source, &outcome.observations.steps);
     let unseen = outcome.observations.missing.filter(|_| matches!(outcome.proof, Proof::Equal { .. }));
     plan.warnings.extend(unseen.map(|why| format!("not all steps could be watched one by one on a copy: {why}")));

@@ -34,7 +34,7 @@ pub async fn backward(
     workspace.progress.stage("planning the way back");
     let made = make(&back, &|_| None, other_owner(live).into_iter().collect())?;
     let wish = making.proven && doubt.is_none();
-    let (proven, after) = proven(workspace, live, wanted, &back, &made, &|_| None, wish).await?;
+    let (proven, after) = proven(workspace, live, wanted, &back, &made, &|_| None, (wish, None)).await?;
     let proof = match (doubt, proven.proof.clone()) {
         _ if made.plan.is_empty() => proven.proof.clone(),
         (Some(reason), _) => Proof::Unproven { reason },

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::ahead::{self, Ahead};
 use super::arguments::{Database, Wanted};
 use super::failure::Failure;
 use super::workspace::Workspace;
@@ -34,6 +35,8 @@ pub struct Side {
     pub places: Option<(Files, Loaded)>,
     /// The bytes at which the lines of each file end.
     pub line_ends: Vec<Vec<usize>>,
+    /// The copy of the other side that was begun while the files were loaded.
+    pub ahead: Option<Ahead>,
 }
 
 /// Whether this text is a connection string rather than a path.
@@ -41,15 +44,22 @@ fn is_connection(text: &str) -> bool {
     text.starts_with("postgres://") || text.starts_with("postgresql://") || text.contains('=') && !Path::new(text).exists()
 }
 
-/// Reads both sides; two databases at once.
-pub async fn both(workspace: &mut Workspace, options: &Database, schema: &str, wanted: &Wanted) -> Result<(Side, Side), Failure> {
+/// Reads both sides; two databases at once. Where a plan is to be `proven`, the copy of the live one is begun while files are loaded.
+pub async fn both(
+    workspace: &mut Workspace,
+    options: &Database,
+    schema: &str,
+    wanted: &Wanted,
+    proven: bool,
+) -> Result<(Side, Side), Failure> {
     if is_connection(schema) {
         let workspace = &*workspace;
         let (live, desired) = tokio::join!(live(workspace, options), async { database(workspace, Target::parse(schema)?).await });
         return Ok((live?, desired?));
     }
     let live = live(workspace, options).await?;
-    let desired = any(workspace, schema, wanted, Some(&live)).await?;
+    let desired =
+        if schema.ends_with(".json") { snapshot(schema)? } else { files(workspace, schema, wanted, Some(&live), proven).await? };
     Ok((live, desired))
 }
 
@@ -74,7 +84,7 @@ pub async fn any(workspace: &mut Workspace, text: &str, wanted: &Wanted, beside:
     if text.ends_with(".json") {
         return snapshot(text);
     }
-    files(workspace, text, wanted, beside).await
+    files(workspace, text, wanted, beside, false).await
 }
 
 async fn database(workspace: &Workspace, target: Target) -> Result<Side, Failure> {
@@ -93,6 +103,7 @@ async fn database(workspace: &Workspace, target: Target) -> Result<Side, Failure
         scratch: None,
         places: None,
         line_ends: Vec::new(),
+        ahead: None,
     })
 }
 
@@ -109,7 +120,8 @@ fn snapshot(path: &str) -> Result<Side, Failure> {
         kind::check(object).map_err(wrong)?;
     }
     let properties = Properties { major: catalog.server / 10000, ..Properties::default() };
-    Ok(Side { catalog, name: path.to_owned(), session: None, properties, scratch: None, places: None, line_ends: Vec::new() })
+    let (session, scratch, places, ahead) = (None, None, None, None);
+    Ok(Side { catalog, name: path.to_owned(), session, properties, scratch, places, line_ends: Vec::new(), ahead })
 }
 
 /// `1,204 of 5,000 statements`, and the round where it is not the first.
@@ -120,7 +132,13 @@ fn so_far(loading: Loading) -> String {
 }
 
 /// Loads files into a scratch database whose loading role has the name of the default owner.
-async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: Option<&Side>) -> Result<Side, Failure> {
+async fn files(
+    workspace: &mut Workspace,
+    path: &str,
+    wanted: &Wanted,
+    beside: Option<&Side>,
+    proven: bool,
+) -> Result<Side, Failure> {
     workspace.progress.stage(format!("reading {path}"));
     let files = Files::read(Path::new(path))?;
     let policy = Policy {
@@ -138,23 +156,29 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
     };
     let owner = workspace.config.owner.clone().or_else(|| beside.map(|b| b.catalog.owner.clone()));
     let owner = owner.unwrap_or_else(|| "owner".to_owned());
+    let mut ahead = match beside.filter(|_| proven) {
+        Some(live) => Ahead::begin(workspace, live, wanted, &named)?,
+        None => None,
+    };
     // The shadow makes those of the files too: what it makes it takes away.
     let mut roles = beside.map_or_else(BTreeSet::new, |b| kind::roles(&b.catalog));
     roles.extend(named);
     let target = beside.and_then(|b| b.session.as_ref()).map(|s| s.target.clone());
     workspace.progress.stage("starting the shadow");
-    let scratch = workspace.scratch(wanted.shadow.as_deref(), &properties, target.as_ref(), &owner, &roles).await?;
+    let opening = workspace.scratch(wanted.shadow.as_deref(), &properties, target.as_ref(), &owner, &roles);
+    let scratch = ahead::beside(&mut ahead, opening).await?;
     workspace.progress.stage(format!("loading {path} into the shadow"));
     let progress = &workspace.progress;
     let watch = |loading: Loading| progress.detail(&so_far(loading));
     let (loader, administrator) = (&scratch.session.client, Some(&scratch.administrator.client));
-    let loaded = load_read(loader, administrator, &files, &statements, &policy, &watch).await?;
+    let loading = load_read(loader, administrator, &files, &statements, &policy, &watch);
+    let loaded = ahead::beside(&mut ahead, loading).await?;
     let powerless = powerless(&scratch.session.take_notices());
     for notice in loaded.notices.iter().chain(&powerless) {
         workspace.progress.line(&format!("note: {notice}"));
     }
     workspace.progress.stage("reading the wanted catalog");
-    let catalog = introspect_beside(&scratch.session, &workspace.seen).await?;
+    let catalog = ahead::beside(&mut ahead, introspect_beside(&scratch.session, &workspace.seen)).await?;
     let line_ends = files.0.iter().map(|f| f.text.match_indices('\n').map(|(i, _)| i).collect()).collect();
     Ok(Side {
         catalog,
@@ -164,6 +188,7 @@ async fn files(workspace: &mut Workspace, path: &str, wanted: &Wanted, beside: O
         scratch: Some(scratch),
         places: Some((files, loaded)),
         line_ends,
+        ahead,
     })
 }
 

@@ -70,7 +70,7 @@ impl Workspace {
     }
 
     /// Where scratch databases are made: `--shadow`, the configuration's, a private server.
-    fn choice(&self, stated: Option<&str>) -> Result<Choice, Failure> {
+    pub fn choice(&self, stated: Option<&str>) -> Result<Choice, Failure> {
         let Some(text) = stated.or(self.config.shadow.as_deref()) else { return Ok(Choice::Auto) };
         let choice = Choice::parse(text);
         if matches!(&choice, Choice::Url(url) if !url.contains("://") && !url.contains('=')) {

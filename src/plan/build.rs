@@ -107,6 +107,30 @@ fn groups(context: &Context, steps: &[Step]) -> Vec<Group> {
     groups
 }
 
+/// The groups of steps with nothing but what runs: for what nobody reads.
+pub fn bare(steps: Vec<Step>) -> Vec<Group> {
+    let bounds = bounds(&steps);
+    let mut steps = steps.into_iter().enumerate().map(|(place, step)| {
+        let sql = step.statements.into_iter().map(|s| s.sql).collect();
+        PlanStep { id: place as u32 + 1, sql, change: change(step.node.op).to_owned(), ..PlanStep::of(step.node.id) }
+    });
+    let group = |(number, (start, end, rule)): (usize, (usize, usize, Transaction))| Group {
+        id: number as u32 + 1,
+        transactional: rule != Transaction::Alone,
+        after: None,
+        steps: steps.by_ref().take(end - start).collect(),
+    };
+    bounds.into_iter().enumerate().map(group).collect()
+}
+
+fn change(op: Op) -> &'static str {
+    match op {
+        Op::Create => "create",
+        Op::Alter | Op::Save | Op::Restore => "alter",
+        Op::Drop => "drop",
+    }
+}
+
 /// Where each group begins and ends, and how it stands to transactions.
 fn bounds(steps: &[Step]) -> Vec<(usize, usize, Transaction)> {
     let mut bounds: Vec<(usize, usize, Transaction)> = Vec::new();
@@ -142,6 +166,9 @@ type Held = BTreeMap<String, BTreeSet<String>>;
 /// For each step of a transaction the relations that it is the first to lock against others, and what is read or written in full
 /// from then on. A step that works on what it locks says so by itself.
 fn held(works: &[Touched]) -> Vec<Held> {
+    // Few steps of many take long.
+    let long: Vec<usize> =
+        (0..works.len()).filter(|at| !works[*at].rewrites.is_empty() || !works[*at].scans.is_empty()).collect();
     let mut blocked: BTreeMap<&String, LockMode> = BTreeMap::new();
     let mut all = Vec::new();
     for (at, work) in works.iter().enumerate() {
@@ -153,7 +180,7 @@ fn held(works: &[Touched]) -> Vec<Held> {
             }
             blocked.insert(relation, *mode);
             let says_itself = |w: &Touched| takes_long(w, relation) && w.locks.get(relation).is_some_and(as_strong);
-            let later = works[at..].iter().filter(|w| !says_itself(w));
+            let later = long.iter().filter(|l| **l >= at).map(|l| &works[*l]).filter(|w| !says_itself(w));
             let over: BTreeSet<String> = later.flat_map(|w| w.rewrites.iter().chain(&w.scans)).cloned().collect();
             if !over.is_empty() {
                 held.insert(relation.clone(), over);
@@ -184,18 +211,13 @@ fn write_step(
     let judged = hazard::judge(&facts, &context.whole.sizes);
     let brief = |relation: &String| !takes_long(work, relation);
     let locks = work.locks.iter().map(|(r, mode)| LockFact { brief: brief(r), relation: r.clone(), mode: *mode });
-    let change = match step.node.op {
-        Op::Create => "create",
-        Op::Alter | Op::Save | Op::Restore => "alter",
-        Op::Drop => "drop",
-    };
     PlanStep {
         id: place as u32 + 1,
         phase: phase(context, step).name().to_owned(),
         sql: step.statements.iter().map(|s| s.sql.clone()).collect(),
         object: step.node.id.clone(),
         part: step.part,
-        change: change.to_owned(),
+        change: change(step.node.op).to_owned(),
         fields: step.fields.clone(),
         reason: step.reason.clone(),
         source: (context.source)(&step.node.id),

@@ -184,6 +184,35 @@ pub struct PlanStep {
     pub definition: Option<String>,
 }
 
+impl PlanStep {
+    /// A step that does nothing to an object and of which nothing is known.
+    pub fn of(object: Id) -> PlanStep {
+        PlanStep {
+            id: 0,
+            phase: String::new(),
+            sql: Vec::new(),
+            object,
+            change: String::new(),
+            part: None,
+            fields: Vec::new(),
+            reason: String::new(),
+            source: None,
+            after: Vec::new(),
+            locks: Vec::new(),
+            rewrites: Vec::new(),
+            scans: Vec::new(),
+            validates: Vec::new(),
+            checks: Vec::new(),
+            observed: false,
+            hazards: Vec::new(),
+            sizes: BTreeMap::new(),
+            reverse: Reverse { sql: None, why: None },
+            before: None,
+            definition: None,
+        }
+    }
+}
+
 /// The way back from a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::build::{Context, build};
-use super::document::{Plan, Source};
+use super::build::{Context, bare, build};
+use super::document::{Group, Plan, Source};
 use super::phases::{Phase, cut};
 use super::standing::Touched;
 use crate::catalog::{Catalog, Id, Magnitude};
@@ -85,20 +85,33 @@ pub struct Made {
 /// # Errors
 /// When no order exists, or something outside the scope stands in the way.
 pub fn make(sides: &Sides, source: &dyn Fn(&Id) -> Option<Source>, warnings: Vec<String>) -> Result<Made, MakeError> {
+    let (changes, steps) = ordered(sides)?;
+    let plan = build(&context(sides, &changes, source, &BTreeMap::new(), warnings), &steps);
+    Ok(Made { plan, steps, changes })
+}
+
+/// What a plan would run, and nothing of what it would say of that.
+///
+/// # Errors
+/// As for [`make`].
+pub fn make_bare(sides: &Sides) -> Result<Vec<Group>, MakeError> {
+    ordered(sides).map(|(_, steps)| bare(steps))
+}
+
+/// The changes, and the steps in an order that works.
+fn ordered(sides: &Sides) -> Result<(Changes, Vec<Step>), MakeError> {
     let mut changes = sides.changes();
-    let steps = loop {
+    loop {
         if !changes.blocked.is_empty() {
             return Err(MakeError::Blocked(changes.blocked));
         }
         match order(&sides.live, &sides.desired, &changes, &|table| sides.is_hot(table)) {
-            Ok(steps) => break steps,
+            Ok(steps) => return Ok((changes, steps)),
             // What holds nothing but its definition can go before and come back after, where it cannot change in between.
             Err(cycle) if replace(&mut changes, &cycle.altered, &sides.live, &sides.desired, &sides.whole) => {}
             Err(cycle) => return Err(MakeError::Cycle(cycle)),
         }
-    };
-    let plan = build(&context(sides, &changes, source, &BTreeMap::new(), warnings), &steps);
-    Ok(Made { plan, steps, changes })
+    }
 }
 
 /// Makes a plan up to a phase: to a schema in between, which takes the place of the wanted one, when anything is left for later.

@@ -50,7 +50,7 @@ pub use document::{
 };
 pub use facts::{count, thousands};
 pub use ignore::Known;
-pub use make::{Made, MakeError, Sides, make, make_up_to, observed};
+pub use make::{Made, MakeError, Sides, make, make_bare, make_up_to, observed};
 pub use options::Options;
 pub use phases::Phase;
 pub use standing::Touched;

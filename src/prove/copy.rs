@@ -3,7 +3,7 @@
 use crate::apply::run::{StepFailed, run_group_fast, server_message};
 use crate::catalog::Catalog;
 use crate::introspect::{IntrospectError, introspect};
-use crate::plan::{Group, MakeError, PlanStep, Sides, make};
+use crate::plan::{Group, MakeError, PlanStep, Sides, make_bare};
 use crate::shadow::{BOOTSTRAP, Scratch, adopt, as_superuser};
 
 /// Why no copy could be made.
@@ -29,11 +29,13 @@ pub enum CopyError {
 pub async fn copy(scratch: &Scratch, catalog: &Catalog) -> Result<Result<(), CopyError>, IntrospectError> {
     let empty = introspect(&scratch.session).await?;
     let sides = Sides::new(empty, catalog, &["*".to_owned()]);
-    let made = match make(&sides, &|_| None, Vec::new()) {
-        Ok(made) => made,
-        Err(e) => return Ok(Err(e.into())),
+    // The server may have other work meanwhile.
+    let groups = match tokio::task::spawn_blocking(move || make_bare(&sides)).await {
+        Ok(Ok(groups)) => groups,
+        Ok(Err(e)) => return Ok(Err(e.into())),
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     };
-    for group in &made.plan.groups {
+    for group in &groups {
         if let Err(failed) = run_as(scratch, group).await {
             return Ok(Err(CopyError::Step { object: failed.object, message: failed.message }));
         }

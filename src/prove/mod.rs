@@ -7,5 +7,5 @@ mod settle;
 
 pub use copy::{CopyError, copy, run_groups};
 pub use observe::{Observations, WEAKEST, observe};
-pub use run::{Outcome, ProveError, prove};
+pub use run::{Copied, Outcome, ProveError, build_copy, check_copy, open_copy, prove, prove_on, unproven};
 pub use settle::{Pair, Settled, candidates, settle, surroundings};

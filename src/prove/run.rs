@@ -28,7 +28,8 @@ pub struct Outcome {
     pub warnings: Vec<String>,
 }
 
-fn unproven(reason: String) -> Outcome {
+/// No proof, and why.
+pub fn unproven(reason: String) -> Outcome {
     Outcome {
         proof: Proof::Unproven { reason },
         to: None,
@@ -49,6 +50,61 @@ pub enum ProveError {
     Shadow(#[from] ShadowError),
 }
 
+/// The copy of a live schema: one on which a plan runs in the groups of `apply` and, where it is to be observed, another one for
+/// its steps one by one.
+pub struct Copied {
+    scratch: Scratch,
+    /// None where nothing is to be observed; else the second one, or why there is none.
+    twin: Option<Result<Scratch, ShadowError>>,
+    seen: Seen,
+    broken: BTreeMap<String, String>,
+}
+
+impl Copied {
+    /// Takes both away.
+    async fn drop(self) -> Result<(), ShadowError> {
+        if let Some(Ok(twin)) = self.twin {
+            twin.drop().await?;
+        }
+        self.scratch.drop().await
+    }
+}
+
+/// Makes a copy of a live schema in an empty scratch database; what is wrong with it, if anything is. What was `seen` before, of the
+/// live database most of all, is read with less work.
+///
+/// # Errors
+/// When the scratch database cannot be read.
+pub async fn build_copy(scratch: &Scratch, whole: &Catalog, seen: &Seen) -> Result<Option<String>, IntrospectError> {
+    match copy(scratch, whole).await? {
+        Ok(()) => check_copy(scratch, whole, seen).await,
+        Err(e) => Ok(Some(format!("no copy of the live schema could be made: {e}"))),
+    }
+}
+
+/// Reads what should be the copy of a live schema; what is wrong with it, if anything is.
+///
+/// # Errors
+/// When the scratch database cannot be read.
+pub async fn check_copy(scratch: &Scratch, whole: &Catalog, seen: &Seen) -> Result<Option<String>, IntrospectError> {
+    let before = introspect_beside(&scratch.session, seen).await?;
+    let differs = differences(scratch, &before, whole).await?;
+    Ok(differs.map(|text| format!("the copy of the live schema differs from it: {text}")))
+}
+
+/// Makes a copy that is as it should be ready for a plan.
+///
+/// # Errors
+/// When the scratch database cannot be connected to any more.
+pub async fn open_copy(scratch: Scratch, seen: Seen, observed: bool) -> Result<Copied, ShadowError> {
+    let broken = broken(&scratch).await;
+    if !observed {
+        return Ok(Copied { scratch, twin: None, seen, broken });
+    }
+    let (scratch, twin) = scratch.twins().await?;
+    Ok(Copied { scratch, twin: Some(twin), seen, broken })
+}
+
 /// Proves a plan in an empty scratch database, which is gone afterwards: on one copy of the live schema in the groups that `apply`
 /// runs and, where it is to be `observed`, on another one step by step.
 ///
@@ -56,51 +112,36 @@ pub enum ProveError {
 /// When the scratch database cannot be read; everything that is wrong with the plan is an [`Outcome`].
 pub async fn prove(scratch: Scratch, sides: &Sides, made: &Made, observed: bool) -> Result<Outcome, ProveError> {
     let seen = Seen::default();
-    if let Some(reason) = copied(&scratch, sides, &seen).await? {
+    if let Some(reason) = build_copy(&scratch, &sides.whole, &seen).await? {
         scratch.drop().await?;
         return Ok(unproven(reason));
     }
-    let broken = broken(&scratch).await;
-    if !observed {
-        let outcome = run(&scratch, sides, made, &seen, &broken).await;
-        scratch.drop().await?;
-        return Ok(outcome?);
-    }
-    let (scratch, twin) = scratch.twins().await?;
-    let outcome = match twin {
-        Ok(twin) => {
-            let groups = &made.plan.groups;
-            let (outcome, observations) = tokio::join!(run(&scratch, sides, made, &seen, &broken), observe(&twin, groups));
-            twin.drop().await?;
-            outcome.map(|outcome| Outcome { observations, ..outcome })
-        }
-        Err(error) => {
-            let observations = Observations { missing: Some(error.to_string()), ..Observations::default() };
-            run(&scratch, sides, made, &seen, &broken).await.map(|outcome| Outcome { observations, ..outcome })
-        }
-    };
-    scratch.drop().await?;
-    Ok(outcome?)
+    let copied = open_copy(scratch, seen, observed).await?;
+    let outcome = prove_on(&copied, sides, made).await;
+    copied.drop().await?;
+    outcome
 }
 
-/// Makes the copy; what is wrong with it, if anything is.
-async fn copied(scratch: &Scratch, sides: &Sides, seen: &Seen) -> Result<Option<String>, IntrospectError> {
-    if let Err(e) = copy(scratch, &sides.whole).await? {
-        return Ok(Some(format!("no copy of the live schema could be made: {e}")));
-    }
-    let before = introspect_beside(&scratch.session, seen).await?;
-    let differs = differences(scratch, &before, &sides.whole).await?;
-    Ok(differs.map(|text| format!("the copy of the live schema differs from it: {text}")))
+/// Proves a plan on a copy, which is none any more afterwards.
+///
+/// # Errors
+/// As for [`prove`].
+pub async fn prove_on(copied: &Copied, sides: &Sides, made: &Made) -> Result<Outcome, ProveError> {
+    let running = run(copied, sides, made);
+    let (outcome, observations) = match &copied.twin {
+        None => (running.await, Observations::default()),
+        Some(Ok(twin)) => tokio::join!(running, observe(twin, &made.plan.groups)),
+        Some(Err(error)) => {
+            let missing = Some(error.to_string());
+            (running.await, Observations { missing, ..Observations::default() })
+        }
+    };
+    Ok(Outcome { observations, ..outcome? })
 }
 
 /// Runs the plan as `apply` does, and looks where it ends.
-async fn run(
-    scratch: &Scratch,
-    sides: &Sides,
-    made: &Made,
-    seen: &Seen,
-    broken: &BTreeMap<String, String>,
-) -> Result<Outcome, IntrospectError> {
+async fn run(copied: &Copied, sides: &Sides, made: &Made) -> Result<Outcome, IntrospectError> {
+    let Copied { scratch, seen, broken, .. } = copied;
     for group in &made.plan.groups {
         if let Err(failed) = run_as(scratch, group).await {
             return Ok(unproven(refused(&failed)));

@@ -69,13 +69,21 @@ impl Cluster {
     /// # Errors
     /// An initdb or a server that fails, folders that cannot be written.
     pub async fn start(binaries: &Binaries) -> Result<(Cluster, Session), ShadowError> {
+        let template = template::ensure(binaries)?;
+        Cluster::start_at(binaries, &template.path.clone(), template).await
+    }
+
+    /// The same on a copy of the folder `from`, which nobody removes as long as `held` lives.
+    ///
+    /// # Errors
+    /// As for [`Cluster::start`].
+    pub(super) async fn start_at<T>(binaries: &Binaries, from: &Path, held: T) -> Result<(Cluster, Session), ShadowError> {
         let begun = Instant::now();
         place::folders().iter().for_each(|folder| sweep::sweep(folder));
-        let template = template::ensure(binaries)?;
         let directory = place::choose().join(format!("{}{}-{}", sweep::PREFIX, std::process::id(), &cache::random_word()[..8]));
         let janitor = Janitor::hire(&directory).map_err(|error| ShadowError::file(&directory, &error))?;
-        let lock = populate(&directory, &template.path).map_err(|error| ShadowError::file(&directory, &error))?;
-        drop(template);
+        let lock = populate(&directory, from).map_err(|error| ShadowError::file(&directory, &error))?;
+        drop(held);
         let copied = begun.elapsed();
         let (running, mut log) = launch(binaries, janitor)?;
         let id = registry::add(Live::Cluster(running));

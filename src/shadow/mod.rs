@@ -16,6 +16,7 @@ mod error;
 #[cfg(test)]
 mod given_tests;
 mod janitor;
+mod kept;
 mod place;
 mod privileges;
 mod properties;
@@ -39,6 +40,7 @@ pub use registry::cleanup_all;
 pub use scratch::Scratch;
 
 use crate::pg::{self, Session, Target};
+use kept::Keep;
 use registry::Live;
 use roles::Rights;
 use server::Leftovers;
@@ -78,6 +80,14 @@ pub struct Shadow {
     administrator: Arc<Session>,
 }
 
+/// A private cluster for the copy of a schema, and where that copy is kept.
+pub struct Copying {
+    shadow: Shadow,
+    /// Whether the copy is there already: as it was kept, and as nobody has looked at it yet.
+    pub kept: bool,
+    keep: Option<Keep>,
+}
+
 /// Whose server it is.
 enum Place {
     /// A private cluster.
@@ -106,6 +116,32 @@ impl Shadow {
     pub async fn private(binaries: &Binaries) -> Result<Shadow, ShadowError> {
         let (cluster, session) = Cluster::start(binaries).await?;
         Ok(Shadow { place: Place::Private(cluster), administrator: Arc::new(session) })
+    }
+
+    /// A private cluster for the copy of a schema that is the same as long as `key` is: the one that was kept, where there is one
+    /// and it is `wanted`.
+    ///
+    /// # Errors
+    /// As for [`Shadow::private`]. What is wrong with a cluster that was kept is no error: it is thrown away.
+    pub async fn copying(properties: &Properties, key: &str, wanted: bool) -> Result<Copying, ShadowError> {
+        let binaries = find_or_download(properties.major).await?;
+        // Without a place to keep it in there is only more to do.
+        let keep = Keep::new(&binaries, key).inspect_err(|error| tracing::debug!("no copies are kept: {error}")).ok();
+        if let Some(keep) = keep.as_ref().filter(|_| wanted)
+            && let Some(kept) = keep.find()
+        {
+            match Cluster::start_at(&binaries, &kept.path.clone(), kept).await {
+                Ok((cluster, session)) => {
+                    let shadow = Shadow { place: Place::Private(cluster), administrator: Arc::new(session) };
+                    return Ok(Copying { shadow, kept: true, keep: Some(keep.clone()) });
+                }
+                Err(error) => {
+                    tracing::info!("the copy that was kept is thrown away: {error}");
+                    keep.forget();
+                }
+            }
+        }
+        Ok(Copying { shadow: Shadow::private(&binaries).await?, kept: false, keep })
     }
 
     async fn given(target: &Target, properties: &Properties) -> Result<Shadow, ShadowError> {
@@ -180,6 +216,23 @@ impl Shadow {
         Ok(Scratch { session, administrator, name, maintenance: Arc::clone(&self.administrator), id })
     }
 
+    /// The scratch database that a kept cluster came with, as [`Shadow::scratch`] would have made it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    async fn found(&self, properties: &Properties, owner: &str, roles: &BTreeSet<String>) -> Result<Scratch, ShadowError> {
+        let Place::Private(cluster) = &self.place else { return Err(ShadowError::NoTarget) };
+        let administrator = &self.administrator;
+        let query = "SELECT datname::text FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname, $1)";
+        let found = administrator.client.query_one(query, &[&claim::PREFIX]).await;
+        let name: String = found.map_err(ShadowError::sql("find the database that was kept"))?.get(0);
+        let settings = scratch::accepted_settings(administrator, properties).await?;
+        roles::prepare_private(administrator, owner, roles).await?;
+        let session = scratch::connect(&cluster.target(&name, owner), &settings).await?;
+        let ruling = scratch::connect(&cluster.target(&name, BOOTSTRAP), &settings).await?;
+        Ok(Scratch { session, administrator: ruling, name, maintenance: Arc::clone(administrator), id: None })
+    }
+
     /// Takes everything away and stops the private cluster. Dropping the value does the same, without saying what went wrong.
     ///
     /// # Errors
@@ -192,6 +245,39 @@ impl Shadow {
                 _ => Ok(()),
             },
         }
+    }
+}
+
+impl Copying {
+    /// The scratch database: the one that was kept, with what is in it, or an empty one.
+    ///
+    /// # Errors
+    /// As for [`Shadow::scratch`].
+    pub async fn scratch(&self, properties: &Properties, owner: &str, roles: &BTreeSet<String>) -> Result<Scratch, ShadowError> {
+        match self.kept {
+            true => self.shadow.found(properties, owner, roles).await,
+            false => self.shadow.scratch(properties, owner, roles).await,
+        }
+    }
+
+    /// Keeps the cluster as it is, for the next one who asks with the same key. Nobody may be at work in it.
+    pub async fn keep(&self) {
+        let (Some(keep), Place::Private(cluster)) = (self.keep.clone(), &self.shadow.place) else { return };
+        // What a crash right after a checkpoint would leave is what is kept: nothing is written meanwhile.
+        if let Err(error) = self.shadow.administrator.client.batch_execute("CHECKPOINT").await {
+            return tracing::debug!("the copy is not kept: {error}");
+        }
+        let directory = cluster.directory().to_owned();
+        match tokio::task::spawn_blocking(move || keep.store(&directory)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!("the copy is not kept: {error}"),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    /// Throws away what was kept: it is not what it should be.
+    pub fn forget(&self) {
+        self.keep.iter().for_each(Keep::forget);
     }
 }
 

@@ -10,7 +10,7 @@ const UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// As [`UNUSED`], when the programs that made it are not there as they were. Not at once: another machine or container that shares
 /// the cache may have programs of its own at the same place.
-const OUTDATED: Duration = Duration::from_secs(24 * 3600);
+pub(super) const OUTDATED: Duration = Duration::from_secs(24 * 3600);
 
 /// What somebody worked at so long ago, without holding the lock now, was given up. An initdb goes on for a moment when its
 /// plumb is killed.
@@ -39,10 +39,25 @@ pub(super) fn prune(folder: &Path, is_outdated: impl Fn(&Path) -> bool) {
     let Some(_making) = cache::try_lock(&folder.join(MAKING)) else { return };
     let Some(_copying) = cache::try_lock(&folder.join(COPYING)) else { return };
     for path in old(folder, &is_outdated) {
-        tracing::debug!("removing {}, which is not used any more", path.display());
-        let away = unfinished(folder, path.file_name().unwrap_or_default());
-        if std::fs::rename(&path, &away).is_ok() {
-            let _ = std::fs::remove_dir_all(&away); // what stays is tried again by a later run
+        remove(folder, &path);
+    }
+}
+
+/// Removes `path` from `folder`: never seen half done.
+pub(super) fn remove(folder: &Path, path: &Path) {
+    tracing::debug!("removing {}, which is not used any more", path.display());
+    let away = unfinished(folder, path.file_name().unwrap_or_default());
+    if std::fs::rename(path, &away).is_ok() {
+        let _ = std::fs::remove_dir_all(&away); // what stays is tried again by a later run
+    }
+}
+
+/// Removes what others began in `folder` and gave up. The caller holds the lock of those who make something.
+pub(super) fn remove_abandoned(folder: &Path) {
+    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') && name.ends_with(UNFINISHED) && age(&path).is_some_and(|age| age > ABANDONED) {
+            let _ = std::fs::remove_dir_all(&path);
         }
     }
 }
@@ -66,7 +81,7 @@ fn old(folder: &Path, is_outdated: &impl Fn(&Path) -> bool) -> Vec<PathBuf> {
 }
 
 /// How long ago `path`, a folder, was used or changed.
-fn age(path: &Path) -> Option<Duration> {
+pub(super) fn age(path: &Path) -> Option<Duration> {
     let metadata = path.symlink_metadata().ok().filter(std::fs::Metadata::is_dir)?;
     metadata.modified().ok()?.elapsed().ok()
 }

@@ -18,7 +18,7 @@ const LAYOUT: &str = "3";
 const LOCALES: &[&str] = &["C.UTF-8", "C"];
 
 /// The file in a template that says of which programs it is: the text that its name is made of.
-const FACTS: &str = "plumb.programs";
+pub(super) const FACTS: &str = "plumb.programs";
 
 /// A template that nobody removes as long as this value lives.
 pub(super) struct Template {
@@ -64,7 +64,7 @@ pub(super) fn ensure(binaries: &Binaries) -> Result<Template, ShadowError> {
 }
 
 /// What tells one build of the server programs from another. The line of the version comes last.
-fn facts(program: &Path, version: &str) -> Result<String, ShadowError> {
+pub(super) fn facts(program: &Path, version: &str) -> Result<String, ShadowError> {
     let metadata = program.metadata().map_err(|error| ShadowError::file(program, &error))?;
     Ok(format!("{LAYOUT}\n{}\n{}\n{}\n{version}", program.display(), metadata.mtime(), metadata.len()))
 }
@@ -77,7 +77,7 @@ fn name(major: u32, facts: &str) -> String {
 }
 
 /// True when the programs that made `template` are gone or others now, so that nobody asks for it here.
-fn is_outdated(template: &Path) -> bool {
+pub(super) fn is_outdated(template: &Path) -> bool {
     let Ok(written) = std::fs::read_to_string(template.join(FACTS)) else { return true };
     let lines: Vec<&str> = written.lines().collect();
     let [_, program, _, _, version] = lines[..] else { return true };
