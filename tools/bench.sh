@@ -2,7 +2,9 @@
 # Whole-process bench: `plumb plan` between two live databases, unproven, beside `pg_dump --schema-only` of one of them; and the
 # reading of one catalog, connection included, as `plumb snapshot -v` times it.
 #
-#   tools/bench.sh [TABLES...]     default: 100 1000 10000; `make bench` builds and runs it
+#   tools/bench.sh [TABLES...]           default: 100 1000 10000; `make bench` builds and runs it
+#   tools/bench.sh --files [TABLES...]   default: 1000; `make bench FILES=1`: plans from files, unproven, proven, and proven again
+#                                        with the copy of the live schema that the plan before has kept
 #
 # The programs are run in turn on a throwaway PostgreSQL, RUNS times each (default 7), so that what else the machine does meets
 # them alike. PLUMB is the binary (default: the release build), PLUMB_TEST_PG the folder with PostgreSQL's programs, GENERATOR
@@ -15,7 +17,12 @@ plumb=${PLUMB:-${CARGO_TARGET_DIR:-target}/release/plumb}
 bin=${PLUMB_TEST_PG:?run make bench, which finds PostgreSQL first}
 runs=${RUNS:-7}
 generator=${GENERATOR-../shared/workloads/generate.py}
-[ "$#" -gt 0 ] || set -- 100 1000 10000
+files=''
+if [ "${1:-}" = --files ]; then
+    files=1
+    shift
+fi
+[ "$#" -gt 0 ] || if [ "$files" ]; then set -- 1000; else set -- 100 1000 10000; fi
 
 place=$(mktemp -d /tmp/plumb-bench.XXXXXX)
 as_server=()
@@ -97,18 +104,52 @@ median() { sorted "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 least() { sorted "$1" | head -n 1; }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 
+url() { echo "postgresql://postgres@/$1?host=$place"; }
+loaded() { # SIDE: a database of its file
+    "$bin/createdb" "$1"
+    "$bin/psql" -X -q -v ON_ERROR_STOP=1 -d "$1" -f "$place/$1.sql" >/dev/null
+    "$bin/psql" -X -q -d "$1" -c "VACUUM ANALYZE"
+}
+
+# Plans from files of which 5 % are others than in the database. The cache is one of its own; in it the server's template is made
+# before anything is timed.
+from_files() {
+    echo "| tables | unproven, median (least) | proven | ratio of medians (of least) | proven, the copy kept | ratio of medians (of least) |"
+    echo "| ---: | ---: | ---: | ---: | ---: | ---: |"
+    export PLUMB_CACHE=$place/cache PLUMB_PG_BIN=$bin
+    chmod 755 "$place"
+    for tables in "$@"; do
+        written "$tables"
+        loaded before
+        plan=("$plumb" plan --db "$(url before)" --schema "$place/after.sql" --out - -q)
+        timed "2" "${plan[@]}" --no-prove >/dev/null
+        unproven='' cold='' kept=''
+        for _ in $(seq "$runs"); do
+            unproven+=" $(timed 2 "${plan[@]}" --no-prove)"
+            rm -rf "$PLUMB_CACHE/copy"
+            cold+=" $(timed 2 "${plan[@]}")"
+            kept+=" $(timed 2 "${plan[@]}")"
+        done
+        u=$(median "$unproven") c=$(median "$cold") k=$(median "$kept")
+        ul=$(least "$unproven") cl=$(least "$cold") kl=$(least "$kept")
+        echo "| $tables | $u ms ($ul ms) | $c ms ($cl ms) | $(ratio "$c" "$u") ($(ratio "$cl" "$ul")) | $k ms ($kl ms) | $(ratio "$k" "$u") ($(ratio "$kl" "$ul")) |"
+        "$bin/dropdb" before
+    done
+}
+
 echo "PostgreSQL $("$bin/postgres" --version | grep -oE '[0-9]+(\.[0-9]+)?' | head -n 1), $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo unknown), $runs runs each, in turn"
 echo
+if [ "$files" ]; then
+    from_files "$@"
+    echo
+    echo "Tables from $source."
+    exit 0
+fi
 echo "| tables | pg_dump -s, median (least) | reading one catalog | ratio of medians (of least) | plumb plan of two | ratio of medians (of least) |"
 echo "| ---: | ---: | ---: | ---: | ---: | ---: |"
 for tables in "$@"; do
     written "$tables"
-    for side in before after; do
-        "$bin/createdb" "$side"
-        "$bin/psql" -X -q -v ON_ERROR_STOP=1 -d "$side" -f "$place/$side.sql" >/dev/null
-        "$bin/psql" -X -q -d "$side" -c "VACUUM ANALYZE"
-    done
-    url() { echo "postgresql://postgres@/$1?host=$place"; }
+    for side in before after; do loaded "$side"; done
     dump=("$bin/pg_dump" --schema-only -f /dev/null -d before)
     plan=("$plumb" plan --db "$(url before)" --schema "$(url after)" --no-prove --out - -q)
     timed "0" "${dump[@]}" >/dev/null
