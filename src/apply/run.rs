@@ -1,9 +1,10 @@
 //! Groups of steps as transactions: what apply does to the live database, and what the proof does to a copy.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
-use tokio_postgres::Client;
+use std::time::{Duration, Instant};
+use tokio_postgres::{Client, SimpleQueryMessage};
 
+use super::ledger::{LedgerError, Ran, Record};
 use crate::plan::sql::SETTINGS;
 use crate::plan::{Group, PlanStep};
 
@@ -36,6 +37,18 @@ pub fn server_message(error: &tokio_postgres::Error) -> (String, String) {
     }
 }
 
+/// In the place of a statement: the end of a transaction.
+pub const COMMIT: &str = "COMMIT";
+/// In the place of a statement: what is written into the ledger.
+pub const LEDGER: &str = "-- the ledger";
+/// In the place of a SQLSTATE: another plumb holds the lease.
+pub const OVERTAKEN: &str = "lease";
+
+/// Whether this SQLSTATE says that the connection is gone; what is none comes from the client.
+pub fn is_lost(code: &str) -> bool {
+    code.is_empty() || code.starts_with("57P") || code.starts_with("08")
+}
+
 /// How statements run.
 #[derive(Clone, Copy)]
 pub struct Settings {
@@ -55,7 +68,17 @@ fn failed(step: &PlanStep, sql: &str, error: &tokio_postgres::Error) -> StepFail
     StepFailed { step: step.id, object: step.object.to_string(), sql: sql.to_owned(), message, code }
 }
 
-/// Runs one group; `done` is called after each step. A transactional group leaves nothing behind when it fails.
+/// What could not be recorded; the step is where it happened.
+fn unrecorded(step: &PlanStep, error: &LedgerError) -> StepFailed {
+    let code = match error {
+        LedgerError::Server(e) => server_message(e).1,
+        _ => OVERTAKEN.to_owned(),
+    };
+    StepFailed { step: step.id, object: step.object.to_string(), sql: LEDGER.to_owned(), message: error.to_string(), code }
+}
+
+/// Runs one group; `done` is called after each step. A transactional group leaves nothing behind when it fails. What it does is
+/// recorded with it: in its own transaction, or before and after what runs outside of one.
 ///
 /// # Errors
 /// The step that failed and the server's words.
@@ -63,7 +86,7 @@ pub async fn run_group(
     client: &Client,
     group: &Group,
     settings: Settings,
-    before_commit: Option<&str>,
+    record: Option<&Record>,
     mut done: impl FnMut(&PlanStep),
 ) -> Result<(), StepFailed> {
     let Some(first) = group.steps.first() else { return Ok(()) };
@@ -72,46 +95,86 @@ pub async fn run_group(
         let reset: String = SETTINGS.iter().map(|(name, _)| format!("RESET {name}; ")).collect();
         // What waits for all others, as these do, never comes to an end within the time that others may be kept waiting.
         client.batch_execute(&format!("{set}SET lock_timeout = 0")).await.map_err(|e| failed(first, "SET", &e))?;
-        let outcome = alone(client, group, done).await;
+        let outcome = alone(client, group, record, done).await;
         client.batch_execute(&format!("{reset}RESET lock_timeout")).await.ok();
         return outcome;
     }
     let begin = format!("BEGIN; {}", preamble(settings));
     client.batch_execute(&begin).await.map_err(|e| failed(first, "BEGIN", &e))?;
-    for step in &group.steps {
-        for sql in &step.sql {
-            if let Err(error) = client.batch_execute(sql).await {
-                let failure = failed(step, sql, &error);
-                client.batch_execute("ROLLBACK").await.ok();
-                return Err(failure);
-            }
+    let ran = match inside(client, group, record, &mut done).await {
+        Ok(ran) => ran,
+        Err(failure) => {
+            client.batch_execute("ROLLBACK").await.ok();
+            return Err(failure);
         }
-        done(step);
-    }
+    };
     let last = group.steps.last().unwrap_or(first);
-    let commit = format!("{}COMMIT", before_commit.map_or(String::new(), |s| format!("{s}; ")));
+    let commit = format!("{}COMMIT", record.map_or(String::new(), |r| r.leave(group, &ran)));
     if let Err(error) = client.batch_execute(&commit).await {
-        let failure = failed(last, "COMMIT", &error);
+        let failure = failed(last, COMMIT, &error);
         client.batch_execute("ROLLBACK").await.ok();
         return Err(failure);
     }
     Ok(())
 }
 
-/// Runs what may not run in a transaction. An index that could not be built to its end is taken away again.
-async fn alone(client: &Client, group: &Group, mut done: impl FnMut(&PlanStep)) -> Result<(), StepFailed> {
+/// The steps of a group, in a transaction that has begun.
+async fn inside<'a>(
+    client: &Client,
+    group: &'a Group,
+    record: Option<&Record>,
+    done: &mut impl FnMut(&PlanStep),
+) -> Result<Vec<Ran<'a>>, StepFailed> {
+    if let (Some(record), Some(first)) = (record, group.steps.first()) {
+        record.enter(client).await.map_err(|e| unrecorded(first, &e))?;
+    }
+    let mut ran = Vec::with_capacity(group.steps.len());
     for step in &group.steps {
-        let before = unfinished(client, step).await.unwrap_or_default();
-        for sql in &step.sql {
-            let Err(error) = client.batch_execute(sql).await else { continue };
-            let mut failure = failed(step, sql, &error);
-            for index in unfinished(client, step).await.unwrap_or_default().difference(&before) {
-                failure.message += &match client.batch_execute(&format!("DROP INDEX CONCURRENTLY {index}")).await {
-                    Ok(()) => format!("\nThe unfinished index {index} was dropped."),
-                    Err(_) => format!("\nThe unfinished index {index} is left: DROP INDEX CONCURRENTLY {index};"),
-                };
+        ran.push(execute(client, step).await?);
+        done(step);
+    }
+    Ok(ran)
+}
+
+/// Runs the statements of a step.
+async fn execute<'a>(client: &Client, step: &'a PlanStep) -> Result<Ran<'a>, StepFailed> {
+    let (began, mut rows) = (Instant::now(), None);
+    for sql in &step.sql {
+        let answer = client.simple_query(sql).await.map_err(|e| failed(step, sql, &e))?;
+        if ["INSERT ", "UPDATE ", "DELETE ", "MERGE "].iter().any(|word| sql.starts_with(word)) {
+            let changed = answer.iter().map(|m| if let SimpleQueryMessage::CommandComplete(n) = m { *n } else { 0 });
+            rows = Some(rows.unwrap_or(0) + changed.sum::<u64>());
+        }
+    }
+    Ok(Ran { step, began, ended: Instant::now(), rows })
+}
+
+/// Runs what may not run in a transaction. An index that could not be built to its end is taken away again.
+async fn alone(
+    client: &Client,
+    group: &Group,
+    record: Option<&Record>,
+    mut done: impl FnMut(&PlanStep),
+) -> Result<(), StepFailed> {
+    for step in &group.steps {
+        if let Some(record) = record {
+            record.started(client, step).await.map_err(|e| unrecorded(step, &e))?;
+        }
+        let before = invalid_indexes(client, step).await.unwrap_or_default();
+        let ran = match execute(client, step).await {
+            Ok(ran) => ran,
+            Err(mut failure) => {
+                for index in invalid_indexes(client, step).await.unwrap_or_default().difference(&before) {
+                    failure.message += &match client.batch_execute(&format!("DROP INDEX CONCURRENTLY {index}")).await {
+                        Ok(()) => format!("\nThe unfinished index {index} was dropped."),
+                        Err(_) => format!("\nThe unfinished index {index} is left: DROP INDEX CONCURRENTLY {index};"),
+                    };
+                }
+                return Err(failure);
             }
-            return Err(failure);
+        };
+        if let Some(record) = record {
+            record.finished(client, group, &[ran]).await.map_err(|e| unrecorded(step, &e))?;
         }
         done(step);
     }
@@ -119,7 +182,10 @@ async fn alone(client: &Client, group: &Group, mut done: impl FnMut(&PlanStep)) 
 }
 
 /// The indexes of the step's relations that are not valid, as SQL names.
-async fn unfinished(client: &Client, step: &PlanStep) -> Result<BTreeSet<String>, tokio_postgres::Error> {
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn invalid_indexes(client: &Client, step: &PlanStep) -> Result<BTreeSet<String>, tokio_postgres::Error> {
     let relations: Vec<&str> = step.locks.iter().map(|l| l.relation.as_str()).collect();
     let query = "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
          JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND i.indrelid = ANY ($1::text[]::regclass[])";

@@ -18,6 +18,11 @@ pub fn digest<T: Serialize>(value: &T) -> String {
     hex(&Sha256::digest(&json))
 }
 
+/// The SHA-256 of bytes.
+pub(super) fn digest_of_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|half| char::from(DIGITS[usize::from(half)])).collect()

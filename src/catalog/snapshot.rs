@@ -1,9 +1,13 @@
 //! A catalog as a JSON document: what `plumb snapshot` writes and `--db` and `--schema` read.
 
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
 
-use super::{Catalog, Edge, Object, Size, Unmanaged};
+use super::{Catalog, Edge, Object, Size, Unmanaged, digest_of_bytes};
 
 /// The version of the document's form.
 pub const FORMAT: u32 = 0;
@@ -42,7 +46,11 @@ struct Document {
 /// # Panics
 /// Never: all parts serialize.
 pub fn write_snapshot(catalog: &Catalog) -> String {
-    let document = Document {
+    serde_json::to_string_pretty(&document(catalog)).expect("a catalog serializes") + "\n"
+}
+
+fn document(catalog: &Catalog) -> Document {
+    Document {
         snapshot: FORMAT,
         server: catalog.server,
         database: catalog.database.clone(),
@@ -54,8 +62,7 @@ pub fn write_snapshot(catalog: &Catalog) -> String {
         unmanaged: catalog.unmanaged.clone(),
         sizes: catalog.sizes.clone(),
         published: catalog.published.clone(),
-    };
-    serde_json::to_string_pretty(&document).expect("a catalog serializes") + "\n"
+    }
 }
 
 /// Reads what [`write_snapshot`] wrote.
@@ -81,4 +88,34 @@ pub fn read_snapshot(text: &str) -> Result<Catalog, SnapshotError> {
     catalog.unmanaged = document.unmanaged;
     (catalog.sizes, catalog.published) = (document.sizes, document.published);
     Ok(catalog)
+}
+
+/// A snapshot as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    /// SHA-256 of what is packed: the same catalog has the same one.
+    pub id: String,
+    /// The JSON, compressed by gzip.
+    pub bytes: Vec<u8>,
+}
+
+/// Packs a catalog.
+///
+/// # Panics
+/// Never: all parts serialize, and memory takes what is written to it.
+pub fn pack(catalog: &Catalog) -> Packed {
+    let json = serde_json::to_vec(&document(catalog)).expect("a catalog serializes");
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&json).expect("memory takes it");
+    Packed { id: digest_of_bytes(&json), bytes: encoder.finish().expect("memory takes it") }
+}
+
+/// Takes apart what [`pack`] has packed.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn unpack(bytes: &[u8]) -> Result<Catalog, String> {
+    let mut json = String::new();
+    GzDecoder::new(bytes).read_to_string(&mut json).map_err(|e| e.to_string())?;
+    read_snapshot(&json).map_err(|e| e.to_string())
 }

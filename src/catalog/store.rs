@@ -211,6 +211,11 @@ impl Catalog {
         self.entry(id).map(|e| e.print.get_or_init(|| print(&e.object)))
     }
 
+    /// Whether both have this object, and the same one.
+    pub fn agrees(&self, other: &Catalog, id: &Id) -> bool {
+        self.print(id).is_some() && self.print(id) == other.print(id)
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.objects.len()

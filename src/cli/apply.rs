@@ -5,33 +5,52 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::arguments::ApplyOptions;
 use super::failure::{self, Failure};
+use super::ledger::{standing, stands_in_the_way, who};
 use super::plan::{Making, limits, planned, unread};
 use super::prove::read_plan;
+use super::resume::{Looking, Resumed, resumed};
 use super::running::Run;
 use super::side::Side;
 use super::stale::{not_there, stale, unchanged};
 use super::workspace::Workspace;
 use super::{Outcome, side};
+use crate::apply::ledger::{Deployment, Ended, LedgerError, Presence, Record, document, prepare, presence};
 use crate::apply::row_checks::ask;
 use crate::apply::run::Settings;
-use crate::catalog::{Catalog, Magnitude, fingerprint};
+use crate::catalog::{Catalog, Magnitude, fingerprint, pack};
 use crate::exit_code::{DONE, IN_PART, REFUSED};
 use crate::introspect::{Seen, introspect_beside, read_sizes};
 use crate::pg::{Session, lock};
 use crate::plan::sql::LOCK_TIMEOUT;
 use crate::plan::text::time;
-use crate::plan::{Answered, Plan, Proof};
+use crate::plan::{Answered, Group, Plan, PlanStep, Proof};
 use crate::source::date::day;
 use crate::sql::ident;
 
 /// The command.
 pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
+    if options.abandon {
+        return super::abandon::run(options, workspace).await;
+    }
     let (plan, live) = match &options.plan {
         Some(path) => {
             let plan = read_plan(path)?;
             (plan, side::live(workspace, &options.database).await?)
         }
+        None if options.resume => {
+            let live = side::live(workspace, &options.database).await?;
+            let open = match &live.session {
+                Some(session) => standing(session).await?.map(|open| (session, open)),
+                None => None,
+            };
+            let Some((session, open)) = open else {
+                failure::print(&format!("Nothing is unfinished on {}.\n", live.name))?;
+                return Ok(DONE);
+            };
+            (document(&session.client, &open.plan).await?, live)
+        }
         None => {
+            nothing_unfinished(options, workspace).await?;
             let online = options.online.unwrap_or(workspace.config.online);
             let planned =
                 planned(workspace, &options.database, &options.wanted, Making { proven: true, online, phase: None }).await?;
@@ -85,7 +104,7 @@ fn allowed(plan: &Plan, options: &ApplyOptions) -> Result<(), Failure> {
 }
 
 /// The server takes changes from this session.
-async fn writable(session: &Session, name: &str) -> Result<(), Failure> {
+pub async fn writable(session: &Session, name: &str) -> Result<(), Failure> {
     let query = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only') = 'on'";
     let row = session.client.query_one(query, &[]).await.map_err(|e| Failure::from_server("apply::lock", &e))?;
     let answer = |n: usize| row.try_get::<_, bool>(n).unwrap_or(false);
@@ -102,7 +121,7 @@ async fn writable(session: &Session, name: &str) -> Result<(), Failure> {
     Err(Failure::new("apply::read_only", format!("{name} {why}: nothing can be applied there")).help(help))
 }
 
-async fn take_lock(session: &Session) -> Result<(), Failure> {
+pub async fn take_lock(session: &Session) -> Result<(), Failure> {
     match lock::try_lock(&session.client).await {
         Ok(true) => Ok(()),
         Ok(false) => {
@@ -116,8 +135,17 @@ async fn take_lock(session: &Session) -> Result<(), Failure> {
     }
 }
 
-/// The live database is as it was planned for.
-fn fresh(plan: &Plan, live: &Side, now: &Catalog, scope: &str) -> Result<(), Failure> {
+/// Making a plan takes a while: that another one is unfinished is said before.
+async fn nothing_unfinished(options: &ApplyOptions, workspace: &Workspace) -> Result<(), Failure> {
+    let Some(target) = side::target(workspace, &options.database)? else { return Ok(()) };
+    let session = crate::pg::connect(&target).await?;
+    let open = standing(&session).await;
+    session.close().await;
+    open?.map_or(Ok(()), |open| Err(stands_in_the_way(&open)))
+}
+
+/// The plan is for this database and this role, and the roles that it names are there.
+fn fits(plan: &Plan, live: &Side) -> Result<(), Failure> {
     if live.catalog.database != plan.database {
         return Err(stale(format!("the plan is for database {}, this is {}", plan.database, live.catalog.database)));
     }
@@ -127,17 +155,19 @@ fn fresh(plan: &Plan, live: &Side, now: &Catalog, scope: &str) -> Result<(), Fai
             plan.role, live.catalog.role
         )));
     }
-    if scope == plan.to {
-        return plan.short_takes_back().map_or(Ok(()), |id| Err(not_there(id)));
-    }
+    Ok(())
+}
+
+/// The roles that the plan names are there.
+fn roles(plan: &Plan, live: &Side) -> Result<(), Failure> {
     let missing: Vec<String> = plan.roles.iter().filter(|r| !live.catalog.roles.contains(*r)).map(|r| ident(r)).collect();
-    if !missing.is_empty() {
-        let create: Vec<String> = missing.iter().map(|r| format!("CREATE ROLE {r};")).collect();
-        return Err(Failure::new("apply::missing_role", format!("the server does not have these roles: {}", missing.join(", ")))
-            .help(format!("plumb does not create roles. Create them first, for instance: {}", create.join(" ")))
-            .exit(REFUSED));
+    if missing.is_empty() {
+        return Ok(());
     }
-    unchanged(plan, now)
+    let create: Vec<String> = missing.iter().map(|r| format!("CREATE ROLE {r};")).collect();
+    Err(Failure::new("apply::missing_role", format!("the server does not have these roles: {}", missing.join(", ")))
+        .help(format!("plumb does not create roles. Create them first, for instance: {}", create.join(" ")))
+        .exit(REFUSED))
 }
 
 /// No table has grown into another hazard than the one that the plan shows.
@@ -157,36 +187,114 @@ async fn grown(plan: &Plan, session: &Session) -> Result<(), Failure> {
     }
 }
 
-async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOptions, workspace: &Workspace) -> Outcome {
+async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
     // Read again under the lock: what was read before may have changed.
     let now = introspect_beside(session, &workspace.seen).await?;
     let scope = fingerprint(&plan.scope.of(&now));
-    fresh(plan, live, &now, &scope)?;
-    if scope == plan.to {
-        failure::print(&format!("Plan {} is applied already: {} is as the plan leaves it.\n", plan.short_id(), live.name))?;
-        return Ok(DONE);
+    fits(plan, live)?;
+    let open = ledgers(plan, session, options).await?;
+    let resumed = match &open {
+        Some(open) => {
+            let unseen = options.allow.iter().any(|a| a == "unproven" || a == "all");
+            let shadow = options.wanted.shadow.as_deref();
+            let looking = Looking { session, properties: &live.properties, shadow, unseen };
+            Some(resumed(plan, open, &now, &looking, workspace).await?)
+        }
+        None => None,
+    };
+    if resumed.is_none() {
+        if scope == plan.to {
+            plan.short_takes_back().map_or(Ok(()), |id| Err(not_there(id)))?;
+            failure::print(&format!("Plan {} is applied already: {} is as the plan leaves it.\n", plan.short_id(), live.name))?;
+            return Ok(DONE);
+        }
+        roles(plan, live)?;
+        unchanged(plan, &now)?;
+        grown(plan, session).await?;
     }
-    grown(plan, session).await?;
-    failure::print(&format!(
-        "Applying {} to {}. Lock taken, live schema equals what was planned.\n",
-        plan.short_id(),
-        live.name
-    ))?;
-    rows(plan, session, options, workspace).await?;
+    failure::print(&match &resumed {
+        Some(resumed) => resumed.sentence(plan, &live.name),
+        None => format!("Applying {} to {}. Lock taken, live schema equals what was planned.\n", plan.short_id(), live.name),
+    })?;
+    let groups = resumed.as_ref().map_or(&plan.groups[..], |r| r.left);
+    rows(plan, groups, session, options, workspace).await?;
     if !options.yes && !asked()? {
         return Ok(REFUSED);
+    }
+    let record = recorded(plan, &now, resumed.as_ref(), session, options).await?;
+    if let (Some(resumed), Some(record)) = (&resumed, &record) {
+        workspace.applied.set(resumed.last_done);
+        resumed.settle(session, record, workspace).await?;
     }
     let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT);
     let settings = Settings { lock_timeout: Some(lock_timeout) };
     let begun = Instant::now();
-    Run { plan, session, settings, wait: options.wait, workspace }.all().await?;
-    verify(plan, session, &workspace.seen, begun.elapsed()).await
+    Run { plan, groups, record: record.as_ref(), session, settings, wait: options.wait, workspace }.all().await?;
+    verify(plan, session, &workspace.seen, record.as_ref(), begun.elapsed()).await
+}
+
+/// What the ledger has to say before a plan is applied: the deployment of it that is to be gone on with. Another plan that is unfinished
+/// stands in the way.
+async fn ledgers(plan: &Plan, session: &Session, options: &ApplyOptions) -> Result<Option<Deployment>, Failure> {
+    let presence = presence(&session.client).await?;
+    if options.no_ledger {
+        return match presence {
+            Presence::Absent | Presence::Taken => Ok(None),
+            _ => Err(Failure::new("ledger::there", "this database has a ledger: what is applied past it would make it lie")
+                .help("leave --no-ledger away")
+                .exit(REFUSED)),
+        };
+    }
+    match presence {
+        Presence::Taken => return Err(LedgerError::Taken.into()),
+        Presence::Closed(owner) => return Err(LedgerError::Closed { role: session.user.clone(), owner }.into()),
+        Presence::Absent | Presence::Here(_) => {}
+    }
+    let reserved = |s: &&PlanStep| s.object.first() == "plumb";
+    if let Some(step) = plan.steps().find(reserved) {
+        return Err(Failure::new(
+            "ledger::taken",
+            format!("step {} ({}) is about the schema plumb, which is the ledger's", step.id, step.object),
+        )
+        .help("give that schema another name, or go without a ledger: --no-ledger. Then nothing can go on after a crash"));
+    }
+    match standing(session).await? {
+        Some(open) if open.plan == plan.id => Ok(Some(open)),
+        Some(open) => Err(stands_in_the_way(&open)),
+        None => Ok(None),
+    }
+}
+
+/// Begins to record.
+async fn recorded(
+    plan: &Plan,
+    now: &Catalog,
+    resumed: Option<&Resumed<'_>>,
+    session: &Session,
+    options: &ApplyOptions,
+) -> Result<Option<Record>, Failure> {
+    if options.no_ledger {
+        return Ok(None);
+    }
+    prepare(&session.client).await?;
+    // A statement whose client is gone is of no use to anybody, and holds the lock.
+    session.client.batch_execute("SET client_connection_check_interval = '2s'").await.ok();
+    let before = resumed.is_none().then(|| pack(now));
+    let resumed = resumed.map(|r| r.deployment);
+    Ok(Some(Record::begin(&session.client, plan, before.as_ref(), resumed, &who()).await?))
 }
 
 /// The rows are such that no step fails on them, as far as they can be asked before the first one.
-async fn rows(plan: &Plan, session: &Session, options: &ApplyOptions, workspace: &Workspace) -> Result<(), Failure> {
+async fn rows(
+    plan: &Plan,
+    groups: &[Group],
+    session: &Session,
+    options: &ApplyOptions,
+    workspace: &Workspace,
+) -> Result<(), Failure> {
+    let plan = Plan { groups: groups.to_vec(), ..plan.clone() };
     let Some(limits) = limits(workspace, true).filter(|_| plan.steps().any(|s| !s.checks.is_empty())) else { return Ok(()) };
-    let answers = ask(&session.client, plan, limits).await.map_err(unread)?;
+    let answers = ask(&session.client, &plan, limits).await.map_err(unread)?;
     let failing = |a: &&Answered| a.answer.fails();
     let lines: Vec<String> = answers.iter().filter(failing).map(|a| format!("step {}: {}", a.step, a.sentence())).collect();
     if lines.is_empty() || options.allow.iter().any(|a| a == "rows" || a == "all") {
@@ -198,7 +306,7 @@ async fn rows(plan: &Plan, session: &Session, options: &ApplyOptions, workspace:
 }
 
 /// Asks on a terminal; elsewhere the plan itself is the approval.
-fn asked() -> Result<bool, Failure> {
+pub fn asked() -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Ok(true);
     }
@@ -210,10 +318,15 @@ fn asked() -> Result<bool, Failure> {
 }
 
 /// The live database is where the plan said it would be.
-async fn verify(plan: &Plan, session: &Session, seen: &Seen, took: Duration) -> Outcome {
+async fn verify(plan: &Plan, session: &Session, seen: &Seen, record: Option<&Record>, took: Duration) -> Outcome {
     let after = introspect_beside(session, seen).await?;
     let found = fingerprint(&plan.scope.of(&after));
-    if found == plan.to {
+    let as_planned = found == plan.to;
+    if let Some(record) = record {
+        let ended = if as_planned { Ended::Done } else { Ended::Differs };
+        record.end(&session.client, &ended, Some(&pack(&after))).await?;
+    }
+    if as_planned {
         let steps = plan.steps().count();
         let steps = if steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
         let took = time(took.as_secs_f64());

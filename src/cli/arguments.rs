@@ -66,6 +66,8 @@ pub enum Command {
     Graph(GraphOptions),
     /// Say of one step of a plan why it is there, and why it is where it is.
     Explain(ExplainOptions),
+    /// Tell what was applied, when, by whom, and how it ended.
+    History(HistoryOptions),
     /// Write a completion script for a shell.
     Completions {
         /// The shell.
@@ -124,6 +126,15 @@ pub struct ApplyOptions {
     /// How long it goes on trying while somebody else holds a lock.
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
     pub wait: Duration,
+    /// Go on with the plan that was broken off, taken from the ledger.
+    #[arg(long, conflicts_with_all = ["plan", "abandon", "no_ledger"])]
+    pub resume: bool,
+    /// Close a plan that was broken off as it stands, so that another one can be applied.
+    #[arg(long, conflicts_with = "no_ledger")]
+    pub abandon: bool,
+    /// Record nothing in the database; a plan that is broken off then cannot be gone on with.
+    #[arg(long)]
+    pub no_ledger: bool,
 }
 
 /// `plumb drift`.
@@ -139,9 +150,34 @@ pub struct DriftOptions {
     /// The file of accepted drift [default: the configuration's `accepted`].
     #[arg(long, value_name = "FILE")]
     pub accepted: Option<PathBuf>,
+    /// Compare with what was applied last, as the ledger has it, instead of the files.
+    #[arg(long, conflicts_with = "schema")]
+    pub applied: bool,
     /// Exit 0 even when there are differences.
     #[arg(long)]
     pub exit_zero: bool,
+}
+
+/// `plumb history`.
+#[derive(Args, Debug)]
+pub struct HistoryOptions {
+    #[command(flatten)]
+    pub database: Database,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = HistoryFormat::Text)]
+    pub format: HistoryFormat,
+    /// How many runs, the newest ones.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub last: u32,
+}
+
+/// The forms of the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HistoryFormat {
+    /// For a person.
+    Text,
+    /// For a machine.
+    Json,
 }
 
 /// The forms of a report.
@@ -326,6 +362,7 @@ impl Arguments {
             Command::Snapshot(o) => &o.database,
             Command::Prove(o) => &o.database,
             Command::Graph(o) => &o.database,
+            Command::History(o) => &o.database,
             Command::Diff(_) | Command::Check(_) | Command::Explain(_) | Command::Completions { .. } => return None,
         };
         database.env.as_deref()

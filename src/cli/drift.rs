@@ -1,38 +1,49 @@
-//! `plumb drift`: the live database against the files.
+//! `plumb drift`: the live database against the files, or against what was applied last.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::arguments::{DriftOptions, ReportFormat};
 use super::failure::Failure;
+use super::ledger::standing;
 use super::plan::{Making, planned};
+use super::side::{self, settled};
 use super::workspace::Workspace;
 use super::{Outcome, failure};
+use crate::apply::ledger::{Presence, document, last_applied, presence, running, snapshot};
 use crate::config;
 use crate::exit_code::{DIFFERENCES, DONE, REFUSED};
-use crate::pg::lock;
-use crate::plan::{Acceptance, Plan, differences, drift_markdown, entries, findings, metrics};
+use crate::pg::{self, Session, lock};
+use crate::plan::{Acceptance, Plan, Sides, differences, drift_markdown, entries, findings, make, metrics, short};
 use crate::report::{junit, sarif};
 use crate::source::date::day;
 use crate::statement::Online;
 
+/// What was compared.
+struct Compared {
+    plan: Plan,
+    target: String,
+    schema: String,
+    objects: usize,
+}
+
 /// The command.
 pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
-    let planned =
-        planned(workspace, &options.database, &options.wanted, Making { proven: false, online: Online::Never, phase: None })
-            .await?;
-    if let Some(session) = &planned.live.session {
-        match lock::try_lock(&session.client).await {
-            Ok(true) => drop(lock::unlock(&session.client).await),
-            Ok(false) => {
-                workspace.progress.clear();
-                let holder = lock::holder(&session.client).await.ok().flatten();
-                let who = holder.map_or(String::new(), |h| format!(": {h}"));
-                eprintln!("plumb: busy, a plan is being applied{who}");
-                return Ok(REFUSED);
-            }
-            Err(_) => {}
+    // A deploy that is under way is no drift. It may begin while the catalogs are read, so this is asked before and after.
+    if let Some(target) = side::target(workspace, &options.database)? {
+        let session = pg::connect(&target).await?;
+        let motion = motion(&session).await;
+        session.close().await;
+        if let Some(motion) = motion? {
+            return Ok(told(workspace, &motion));
         }
+    }
+    let (compared, session) =
+        if options.applied { applied(options, workspace).await? } else { files(options, workspace).await? };
+    if let Some(session) = &session
+        && let Some(motion) = motion(session).await?
+    {
+        return Ok(told(workspace, &motion));
     }
     workspace.progress.clear();
     let options_text = differences::Options {
@@ -40,12 +51,12 @@ pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
         width: super::terminal::width(std::io::stdout()),
         mode: differences::Mode::Drift,
         verbose: workspace.progress.verbose(),
-        target: planned.live.name.clone(),
-        schema: planned.wanted.name.clone(),
-        objects: planned.sides.live.len(),
-        acceptance: acceptance(options, workspace, &planned.plan)?,
+        target: compared.target.clone(),
+        schema: compared.schema.clone(),
+        objects: compared.objects,
+        acceptance: acceptance(options, workspace, &compared.plan)?,
     };
-    let (plan, name, acceptance) = (&planned.plan, &planned.live.name, &options_text.acceptance);
+    let (plan, name, acceptance) = (&compared.plan, &compared.target, &options_text.acceptance);
     let text = match options.format {
         ReportFormat::Text => differences::render(plan, &options_text),
         ReportFormat::Json => differences::json(plan, acceptance),
@@ -58,6 +69,91 @@ pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
     failure::print(&text)?;
     let silent = differences::count(plan) == acceptance.count();
     Ok(if silent { DONE } else { DIFFERENCES })
+}
+
+fn told(workspace: &Workspace, motion: &str) -> u8 {
+    workspace.progress.clear();
+    eprintln!("plumb: {motion}");
+    REFUSED
+}
+
+/// What is under way in a database, or was broken off there. The lock is only tried: nobody waits for it.
+async fn motion(session: &Session) -> Result<Option<String>, Failure> {
+    let asked = session.client.query_one("SELECT pg_catalog.pg_is_in_recovery()", &[]).await;
+    let standby = asked.and_then(|row| row.try_get(0)).map_err(|e| Failure::from_server("ledger::server", &e))?;
+    if standby {
+        // Locks are not replicated, the ledger is.
+        if matches!(presence(&session.client).await?, Presence::Here(_))
+            && let Some(plan) = running(&session.client).await?
+        {
+            return Ok(Some(format!("busy, plan {} is being applied on the primary", short(&plan))));
+        }
+    } else {
+        match lock::try_lock(&session.client).await {
+            Ok(true) => drop(lock::unlock(&session.client).await),
+            Ok(false) => {
+                let holder = lock::holder(&session.client).await.ok().flatten();
+                let who = holder.map_or(String::new(), |h| format!(": {h}"));
+                return Ok(Some(format!("busy, a plan is being applied{who}")));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(standing(session).await?.map(|open| {
+        let (id, next, all) = (short(&open.plan), open.next(), open.steps);
+        format!(
+            "unfinished {id}, step {next} of {all}: `plumb apply --resume` goes on with it, `plumb apply --abandon` closes it"
+        )
+    }))
+}
+
+/// The live database against the files.
+async fn files(options: &DriftOptions, workspace: &mut Workspace) -> Result<(Compared, Option<Session>), Failure> {
+    let making = Making { proven: false, online: Online::Never, ..Making::default() };
+    let planned = planned(workspace, &options.database, &options.wanted, making).await?;
+    let compared = Compared {
+        target: planned.live.name.clone(),
+        schema: planned.wanted.name.clone(),
+        objects: planned.sides.live.len(),
+        plan: planned.plan,
+    };
+    Ok((compared, planned.live.session))
+}
+
+/// The live database against what was applied last.
+async fn applied(options: &DriftOptions, workspace: &mut Workspace) -> Result<(Compared, Option<Session>), Failure> {
+    let live = side::live(workspace, &options.database).await?;
+    let missing = |why: &str| {
+        Failure::new("drift::nothing_applied", format!("{}: {why}", live.name))
+            .help("`plumb drift` without --applied compares with the files")
+    };
+    let Some(session) = &live.session else { return Err(missing("a snapshot has no ledger")) };
+    if !matches!(presence(&session.client).await?, Presence::Here(_)) {
+        return Err(missing("plumb has applied nothing here yet, or the ledger may not be read"));
+    }
+    let Some(last) = last_applied(&session.client).await? else { return Err(missing("plumb has applied nothing here yet")) };
+    let after = match &last.after {
+        Some(id) => snapshot(&session.client, id).await?,
+        None => None,
+    };
+    let Some(after) = after else {
+        return Err(missing("the ledger does not have the schema after the last plan: that run was cut off at its very end"));
+    };
+    let scope = document(&session.client, &last.plan).await?.scope;
+    let mut sides = Sides::new(live.catalog.clone(), &after, &scope.schemas());
+    sides.live = scope.of(&sides.whole);
+    sides.desired = scope.of(&after);
+    sides.scope = scope;
+    settled(workspace, &live, &options.wanted, &mut sides).await?;
+    let made = make(&sides, &|_| None, Vec::new())?;
+    let word = if last.abandoned { "abandoned" } else { "applied" };
+    let compared = Compared {
+        target: live.name.clone(),
+        schema: format!("plan {}, {word} {}", short(&last.plan), last.ended),
+        objects: sides.live.len(),
+        plan: made.plan,
+    };
+    Ok((compared, live.session))
 }
 
 /// What is accepted of the differences today.

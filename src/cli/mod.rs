@@ -1,5 +1,6 @@
 //! The command line: one file per command, and what they share.
 
+mod abandon;
 mod ahead;
 mod apply;
 mod arguments;
@@ -11,11 +12,14 @@ mod explain;
 mod failure;
 mod findings;
 mod graph;
+mod history;
+mod ledger;
 mod plan;
 mod plan_options;
 mod progress;
 mod prove;
 mod report;
+mod resume;
 mod reverse;
 mod running;
 mod side;
@@ -86,6 +90,12 @@ fn stopped(command: &Command, applied: u32) -> (String, u8) {
     match (command, applied) {
         (Command::Apply(_), 0) => ("nothing was applied".to_owned(), INTERRUPTED),
         (_, 0) => ("stopped".to_owned(), INTERRUPTED),
+        (Command::Apply(options), step) if !options.no_ledger => (
+            format!(
+                "steps up to {step} are applied and stay, what came after them is rolled back; `plumb apply --resume` goes on"
+            ),
+            IN_PART,
+        ),
         (_, step) => (format!("steps up to {step} are applied and stay, what came after them is rolled back"), IN_PART),
     }
 }
@@ -119,6 +129,7 @@ async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
         Command::Prove(options) => prove::run(options, workspace).await,
         Command::Graph(options) => graph::run(options, workspace).await,
         Command::Explain(options) => explain::run(options, workspace),
+        Command::History(options) => history::run(options, workspace).await,
         Command::Completions { shell } => {
             use clap::CommandFactory;
             clap_complete::generate(*shell, &mut Arguments::command(), "plumb", &mut std::io::stdout());

@@ -7,16 +7,21 @@ use unicode_width::UnicodeWidthStr;
 use super::failure::Failure;
 use super::terminal;
 use super::workspace::Workspace;
-use crate::apply::run::{Settings, StepFailed, run_group};
+use crate::apply::ledger::{Ended, Record};
+use crate::apply::run::{COMMIT, LEDGER, OVERTAKEN, Settings, StepFailed, is_lost, run_group};
 use crate::exit_code::{ERROR, IN_PART, REFUSED};
 use crate::pg::{self, Blocker, Session, blockers};
 use crate::plan::text::step_line;
 use crate::plan::{Group, Plan, PlanStep};
 
+/// How often it is said that a run is at work.
+const RENEWING: Duration = Duration::from_secs(10);
 /// The pause before the second try, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(16));
 /// Columns behind the name of a step: `  done   1234 ms`.
 const DONE: usize = 16;
+/// How long recording may take after the connection was lost.
+const RECORDING: Duration = Duration::from_secs(15);
 /// How long asking who blocks may take.
 const ASKING: Duration = Duration::from_secs(2);
 
@@ -24,6 +29,10 @@ const ASKING: Duration = Duration::from_secs(2);
 pub struct Run<'a> {
     /// The plan.
     pub plan: &'a Plan,
+    /// Its groups that are to be run.
+    pub groups: &'a [Group],
+    /// What is recorded of it; nothing without a ledger.
+    pub record: Option<&'a Record>,
     /// The live database.
     pub session: &'a Session,
     /// How statements run.
@@ -39,14 +48,20 @@ struct Watch {
     pid: i32,
     session: Option<Session>,
     seen: Vec<Blocker>,
+    /// When it was last said that this run is at work.
+    renewed: Instant,
 }
 
 impl Watch {
-    async fn look(&mut self, of: &Session) {
+    async fn look(&mut self, of: &Session, record: Option<&Record>) {
         if self.session.is_none() {
             self.session = pg::connect(&of.target).await.ok();
         }
         let Some(session) = &self.session else { return };
+        if let Some(record) = record.filter(|_| self.renewed.elapsed() > RENEWING) {
+            record.renew(&session.client).await.ok();
+            self.renewed = Instant::now();
+        }
         if let Ok(found) = blockers(&session.client, self.pid).await
             && !found.is_empty()
         {
@@ -69,11 +84,12 @@ impl Run<'_> {
     pub async fn all(&self) -> Result<(), Failure> {
         let pid = self.session.client.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).await;
         let pid = pid.and_then(|row| row.try_get(0)).map_err(|e| Failure::from_server("apply::lock", &e))?;
-        let mut watch = Watch { pid, session: None, seen: Vec::new() };
-        for group in &self.plan.groups {
+        let mut watch = Watch { pid, session: None, seen: Vec::new(), renewed: Instant::now() };
+        for group in self.groups {
             if let Err(failed) = self.with_retries(group, &mut watch).await {
                 self.workspace.progress.clear();
-                return Err(self.stopped(group, &failed, &watch));
+                let known = self.recorded(group, &failed).await;
+                return Err(self.stopped(group, &failed, &watch, known));
             }
             self.workspace.applied.set(group.steps.last().map_or(0, |step| step.id));
         }
@@ -118,13 +134,13 @@ impl Run<'_> {
             begin();
         };
         let outcome = {
-            let run = run_group(&self.session.client, group, self.settings, None, done);
+            let run = run_group(&self.session.client, group, self.settings, self.record, done);
             tokio::pin!(run);
             loop {
                 tokio::select! {
                     outcome = &mut run => break outcome,
                     () = tokio::time::sleep(self.interval()) => {
-                        tokio::time::timeout(ASKING, watch.look(self.session)).await.ok();
+                        tokio::time::timeout(ASKING, watch.look(self.session, self.record)).await.ok();
                         if !watch.seen.is_empty() {
                             progress.now(&format!("waiting for {}", watch.whom()));
                         }
@@ -150,17 +166,44 @@ impl Run<'_> {
         self.plan.steps().map(|s| step_line(s, most).width()).max().unwrap_or(0)
     }
 
+    /// Records what stopped it. When the connection is lost that takes another one, and tells what has become of the group whose
+    /// end nobody saw; whether that is known.
+    async fn recorded(&self, group: &Group, failed: &StepFailed) -> bool {
+        let lost = is_lost(&failed.code);
+        let Some(record) = self.record else { return !lost };
+        if failed.code == OVERTAKEN {
+            return true;
+        }
+        let line = failed.message.lines().next().unwrap_or_default();
+        let why = format!("step {}: {line} ({})", failed.step, if lost { "connection lost" } else { &failed.code });
+        let work = async {
+            let other = if lost { Some(pg::connect(&self.session.target).await.ok()?) } else { None };
+            let client = other.as_ref().map_or(&self.session.client, |session| &session.client);
+            let step = group.steps.iter().find(|step| step.id == failed.step);
+            if let Some(step) = step.filter(|_| !lost) {
+                record.failed(client, step, line).await.ok()?;
+            }
+            record.end(client, &Ended::Failed(why), None).await.ok()?;
+            let done = record.done(client).await.ok()?;
+            if group.transactional && group.steps.iter().all(|step| done.contains(&step.id)) {
+                self.workspace.applied.set(group.steps.last().map_or(0, |step| step.id));
+            }
+            Some(())
+        };
+        tokio::time::timeout(RECORDING, work).await.is_ok_and(|done| done.is_some()) && (group.transactional || !lost)
+    }
+
     /// What was done and what not.
-    fn stopped(&self, group: &Group, failed: &StepFailed, watch: &Watch) -> Failure {
+    fn stopped(&self, group: &Group, failed: &StepFailed, watch: &Watch, known: bool) -> Failure {
         let (applied, all) = (self.workspace.applied.get(), self.plan.steps().count());
-        let lost = failed.code.is_empty() || failed.code.starts_with("57P") || failed.code.starts_with("08");
+        let (first, last) = (group.steps.first().map_or(0, |s| s.id), group.steps.last().map_or(0, |s| s.id));
         let (mut exit, mut state) = match applied {
             0 => (ERROR, "Nothing was applied: the transaction was rolled back.".to_owned()),
+            n if n == last => (IN_PART, format!("Steps 1 to {n} of {all} are applied and stay: the commit came through.")),
             1 => (IN_PART, format!("Step 1 of {all} is applied and stays; what came after it was rolled back.")),
             n => (IN_PART, format!("Steps 1 to {n} of {all} are applied and stay; what came after them was rolled back.")),
         };
-        if lost && failed.sql == "COMMIT" {
-            let (first, last) = (group.steps.first().map_or(0, |s| s.id), group.steps.last().map_or(0, |s| s.id));
+        if failed.sql == COMMIT && !known {
             state = format!("The connection was lost during the commit of steps {first} to {last}: they may be applied or not.");
             exit = IN_PART;
         } else if !group.transactional {
@@ -176,15 +219,25 @@ impl Run<'_> {
                 .help("wait until that session is done, or end it with SELECT pg_terminate_backend(PID); then run the same plan again. --wait sets how long is tried")
                 .exit(if exit == ERROR { REFUSED } else { exit });
         }
+        if failed.code == OVERTAKEN {
+            return Failure::new("apply::busy", format!("{}\n{state}", failed.message))
+                .help("look at `plumb history`: the other one goes on where this one has stopped")
+                .exit(if exit == ERROR { REFUSED } else { exit });
+        }
         let help = match failed.code.as_str() {
             "42501" => format!(
                 "{} has no right to do this: the owner of the object has, and every member of that role. The plan has to be made and applied by such a role",
                 self.session.user
             ),
             _ if exit == ERROR => "mend the cause and run the same plan again".to_owned(),
+            _ if self.record.is_some() => format!(
+                "mend the cause and run the same plan again: it goes on after step {}. Or close it as it stands with `plumb apply --abandon`, and make a new plan of what is left",
+                self.workspace.applied.get()
+            ),
             _ => "mend the cause and make a new plan with `plumb plan`: it holds what is left".to_owned(),
         };
-        Failure::new("apply::step", format!("{failed}\n{}\n{state}", failed.sql)).help(help).exit(exit)
+        let sql = if failed.sql == LEDGER { "(while it was recorded in the ledger)" } else { &failed.sql };
+        Failure::new("apply::step", format!("{failed}\n{sql}\n{state}")).help(help).exit(exit)
     }
 }
 

@@ -63,16 +63,24 @@ pub async fn both(
     Ok((live, desired))
 }
 
-/// Reads the live side.
-pub async fn live(workspace: &Workspace, options: &Database) -> Result<Side, Failure> {
+/// Where the live database is; nowhere for a snapshot.
+pub fn target(workspace: &Workspace, options: &Database) -> Result<Option<Target>, Failure> {
     match workspace.database(options)? {
-        Some(text) if !is_connection(&text) => snapshot(&text),
-        Some(text) => database(workspace, Target::parse(&text)?).await,
+        Some(text) if !is_connection(&text) => Ok(None),
+        Some(text) => Ok(Some(Target::parse(&text)?)),
         None => match Target::from_environment()? {
-            Some(target) => database(workspace, target).await,
+            Some(target) => Ok(Some(target)),
             None => Err(Failure::new("connect::no_database", "no database is named")
                 .help("give --db URL, --env NAME, or set DATABASE_URL or PGHOST and PGDATABASE")),
         },
+    }
+}
+
+/// Reads the live side.
+pub async fn live(workspace: &Workspace, options: &Database) -> Result<Side, Failure> {
+    match target(workspace, options)? {
+        Some(target) => database(workspace, target).await,
+        None => snapshot(&workspace.database(options)?.unwrap_or_default()),
     }
 }
 

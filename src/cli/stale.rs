@@ -46,7 +46,7 @@ pub fn unchanged(plan: &Plan, now: &Catalog) -> Result<(), Failure> {
 }
 
 /// Lines that name what is new, gone and changed.
-fn differences(then: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> String {
+pub fn differences(then: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> String {
     let new = now.keys().filter(|name| !then.contains_key(*name)).collect();
     let gone = then.keys().filter(|name| !now.contains_key(*name)).collect();
     let changed =

@@ -42,7 +42,11 @@ pub(super) struct Joined {
 }
 
 const HEAD: &str = "SELECT datname::text, current_user::text, pg_get_userbyid(datdba)::text, \
-     ARRAY(SELECT rolname::text FROM pg_roles) FROM pg_database WHERE datname = current_database()";
+     ARRAY(SELECT rolname::text FROM pg_roles), EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE n.nspname = 'plumb' AND c.relname = 'ledger_version') FROM pg_database WHERE datname = current_database()";
+
+/// The schema of the ledger; another one of this name has no such table in it.
+const LEDGER: &str = "plumb";
 
 const DEPENDS: &str =
     "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384";
@@ -178,9 +182,14 @@ impl Reading {
         let mut objects: Vec<Arc<Entry>> = Vec::with_capacity(self.objects.len() * 2);
         let mut kept = IdSet::with_capacity_and_hasher(self.objects.len(), <_>::default());
         let mut lost: Vec<Oids> = Vec::new();
+        let ledger = self.head.as_ref().is_some_and(|row| row.get(4));
+        if ledger {
+            self.unmanaged.retain(|(_, o)| o.schema != LEDGER);
+        }
         let unmanaged: FastSet<(u32, u32)> = self.unmanaged.iter().map(|(o, _)| (o.0, o.1)).collect();
         for (oids, parent, mut entry) in self.objects {
-            if resolver.is_member(oids) || parent.is_some_and(|p| resolver.is_member(p)) {
+            if resolver.is_member(oids) || parent.is_some_and(|p| resolver.is_member(p)) || ledger && is_ledgers(&entry.object.id)
+            {
                 continue;
             }
             if let Some(parent) = parent {
@@ -233,6 +242,11 @@ impl Reading {
         }
         Ok(Joined { catalog, strange, lost, unknown })
     }
+}
+
+/// Whether it is of the schema of plumb's own ledger, which is outside of every comparison.
+fn is_ledgers(id: &Id) -> bool {
+    id.first() == LEDGER && !["extension", "event trigger"].contains(&id.class())
 }
 
 /// The object of one row of a kind's query.

@@ -27,7 +27,8 @@ const SIZES: &str = "WITH published AS MATERIALIZED (SELECT DISTINCT t.schemanam
      known AS MATERIALIZED (SELECT oid, rows, bytes FROM own UNION ALL SELECT oid, rows, bytes FROM total) \
      SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), k.rows::int8, k.bytes::int8, u.tablename IS NOT NULL \
      FROM known k JOIN pg_class c ON c.oid = k.oid JOIN pg_namespace n ON n.oid = c.relnamespace \
-     LEFT JOIN published u ON u.schemaname = n.nspname AND u.tablename = c.relname";
+     LEFT JOIN published u ON u.schemaname = n.nspname AND u.tablename = c.relname \
+     WHERE n.nspname <> 'plumb' OR NOT EXISTS (SELECT FROM pg_class v WHERE v.relnamespace = n.oid AND v.relname = 'ledger_version')";
 
 /// Reads them into the catalog.
 ///

@@ -303,7 +303,7 @@ impl Plan {
 }
 
 /// The first eight characters of an id, or what there is of them.
-fn short(id: &str) -> &str {
+pub fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }
 

@@ -46,7 +46,7 @@ pub use answers::{ANSWERS, Answer, Answered, answers};
 pub use build::{Context, build};
 pub use document::{
     FORMAT, Fingerprints, Group, LockFact, Pending, Plan, PlanError, PlanStep, Proof, Reverse, Source, UnmanagedDifference, read,
-    write,
+    short, write,
 };
 pub use facts::{count, thousands};
 pub use ignore::Known;

@@ -1,11 +1,13 @@
 //! Running a plan on a schema-only copy of the live database before anybody reads it, and settling what deparsing writes in two ways.
 
 mod copy;
+mod expected;
 mod observe;
 mod run;
 mod settle;
 
 pub use copy::{CopyError, copy, run_groups};
+pub use expected::{Expected, expected};
 pub use observe::{Observations, WEAKEST, observe};
 pub use run::{Copied, Outcome, ProveError, build_copy, check_copy, open_copy, prove, prove_on, unproven};
 pub use settle::{Pair, Settled, candidates, settle, surroundings};
