@@ -24,10 +24,7 @@
 mod support;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use plumb::kind;
-use plumb::plan::{self, Made, Proof, Sides};
-use plumb::prove::{Observations, prove};
-use plumb::shadow::Properties;
+use plumb::plan::{self, Made, Sides};
 use plumb::statement::Online;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -144,7 +141,7 @@ impl Case {
         note("plan", self.plan(&before, &after, &made).await);
         note("formats", formats(&made));
         note("covers", self.covers(&made));
-        let outcome = proof(&before.database, &sides, &made).await;
+        let outcome = facts::proof(&before.database, &sides, &made).await;
         note("locks", outcome.as_ref().map_or(Ok(()), |seen| facts::declared(&made.plan, seen)));
         note("proof", outcome.map(|_| ()));
         note("online", self.online(bench, &sides, &made, &after).await);
@@ -239,7 +236,7 @@ impl Case {
         }
         let sql = [self.file("before.sql"), self.file("seed.sql")].map(Option::unwrap_or_default);
         let database = load::fresh(bench, &[&sql[0], &sql[1]]).await.map_err(|e| Failure::new("online", e.to_string()))?;
-        let seen = proof(&database, &sides, &online).await?;
+        let seen = facts::proof(&database, &sides, &online).await?;
         facts::declared(&online.plan, &seen)?;
         engine::apply(&database, &online).await?;
         engine::empty(&database, after, "second plan not empty").await?;
@@ -314,22 +311,6 @@ fn formats(made: &Made) -> Result<(), Failure> {
         return Err(Failure::new("formats", "the plan reads back as another one"));
     }
     if plan::write(&read) == text { Ok(()) } else { Err(Failure::new("formats", "written again, other bytes")) }
-}
-
-async fn proof(database: &str, sides: &Sides, made: &Made) -> Result<Observations, Failure> {
-    let failed = |e: String| Failure::new("proof", e);
-    let session = server::session(database).await;
-    let properties = Properties::read(&session).await.unwrap();
-    session.close().await;
-    let mut roles = kind::roles(&sides.whole);
-    roles.extend(kind::roles(&sides.desired));
-    let scratch = server::scratch(&properties, &sides.whole.role, &roles).await;
-    let outcome = prove(scratch, sides, made, true).await;
-    let outcome = outcome.map_err(|e| failed(e.to_string()))?;
-    match outcome.proof {
-        Proof::Equal { .. } => Ok(outcome.observations),
-        Proof::Unproven { reason } => Err(failed(reason)),
-    }
 }
 
 /// Blesses the cases whose names hold the word.

@@ -1,5 +1,6 @@
 //! Schemas and before/after pairs of others, read from `../shared` when it is there: every schema from an empty database and
-//! against itself, every pair in both directions, each applied and held against pg_dump.
+//! against itself, every pair in both directions, each applied and held against pg_dump. Pairs are proven before, and the locks,
+//! rewrites and scans that their steps declare are those that are seen on the copy (of a sample only forward).
 //!
 //! `make test` takes a sample (`PLUMB_SEED`, `PLUMB_SAMPLE`); `make conformance` (`PLUMB_CONFORMANCE=all`) takes everything and
 //! writes `docs/conformance.md`. Known failures are pinned in `conformance_pins.toml`; a pin that passes fails the run. Words on
@@ -22,7 +23,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use support::load::Refused;
-use support::{Bench, Failure, Side, engine, random, server, tree};
+use support::{Bench, Failure, Side, engine, facts, random, server, tree};
 
 /// Something to load and go through.
 #[derive(Clone, Debug)]
@@ -165,7 +166,7 @@ async fn go(bench: &Bench, unit: &Unit) -> Vec<(&'static str, Outcome)> {
         What::NotHere(why) => vec![("forward", Outcome::Skipped(why.clone())), ("back", Outcome::Skipped(why.clone()))],
         What::Files { old, new } => {
             let both = match (from_files(bench, "old.sql", old).await, from_files(bench, "new.sql", new).await) {
-                (Ok(old), Ok(new)) => engine::converge(bench, &old, &new).await,
+                (Ok(old), Ok(new)) => converge(bench, &old, &new, true).await,
                 (Err(failure), _) | (_, Err(failure)) => Err(failure),
             };
             vec![("files", outcome(both))]
@@ -189,12 +190,24 @@ async fn go(bench: &Bench, unit: &Unit) -> Vec<(&'static str, Outcome)> {
             let forward = if *noop {
                 engine::empty(&old.database, &new, "plan between equal states not empty").await.map(|()| None)
             } else {
-                engine::converge(bench, &old, &new).await.map(Some)
+                converge(bench, &old, &new, true).await.map(Some)
             };
-            let backward = if *back { outcome(engine::converge(bench, &new, &old).await) } else { no_way_back() };
+            let backward = if *back { outcome(converge(bench, &new, &old, all()).await) } else { no_way_back() };
             vec![("forward", outcome(forward)), ("back", backward)]
         }
     }
+}
+
+/// The whole way; before, where it is wished, that the plan is proven and each step does what it declares.
+async fn converge(bench: &Bench, live: &Side, desired: &Side, facts: bool) -> Result<(), Failure> {
+    let held = if facts { facts::hold(live, desired).await } else { Ok(()) };
+    engine::converge(bench, live, desired).await?;
+    held
+}
+
+/// Whether everything is gone through, and in every way.
+fn all() -> bool {
+    std::env::var("PLUMB_CONFORMANCE").is_ok_and(|v| v == "all")
 }
 
 fn no_way_back() -> Outcome {
@@ -268,7 +281,7 @@ fn main() {
     }
     let started = Instant::now();
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let all = std::env::var("PLUMB_CONFORMANCE").is_ok_and(|v| v == "all");
+    let all = all();
     let mut list = units(&shared);
     if !words.is_empty() {
         let name = |u: &Unit| format!("{}/{}", u.source, u.name);

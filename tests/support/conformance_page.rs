@@ -72,7 +72,8 @@ pub fn page(items: &[Item], pins: &BTreeMap<String, String>) -> String {
          Written by `make conformance`; not to be edited. Schemas and before/after pairs of other projects (`../shared/corpora`,\n\
          `../shared/cases`), on PostgreSQL {}. An item is one schema from an empty database, one schema against itself, or one pair\n\
          in one direction. *ok*: the plan was applied, a second plan is empty, and `pg_dump --schema-only` of the result equals that of\n\
-         the wanted state (for equal states: the plan is empty). *skipped*: a side does not load into this server, or the source says\n\
+         the wanted state (for equal states: the plan is empty); a pair's plan was proven, and its steps lock, rewrite and read what they\n\
+         declare. *skipped*: a side does not load into this server, or the source says\n\
          that the pair has one direction.\n\n{}\n## Failures by cause\n\n",
         server.major(),
         table(items)

@@ -1,8 +1,11 @@
 //! What a plan declares of its steps against what was seen of them.
 
-use super::engine::Failure;
-use plumb::plan::Plan;
-use plumb::prove::{Observations, WEAKEST};
+use super::engine::{Failure, Side, plan_to};
+use super::server;
+use plumb::kind;
+use plumb::plan::{Made, Plan, Proof, Sides};
+use plumb::prove::{Observations, WEAKEST, prove};
+use plumb::shadow::Properties;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// That locks, rewrites and scans of every step are those that it declares.
@@ -29,4 +32,30 @@ pub fn declared(plan: &Plan, seen: &Observations) -> Result<(), Failure> {
         }
     }
     if lines.is_empty() { Ok(()) } else { Err(Failure::new("facts", lines.join("\n"))) }
+}
+
+/// What was seen of a plan on a copy of a database, when it was proven there.
+pub async fn proof(database: &str, sides: &Sides, made: &Made) -> Result<Observations, Failure> {
+    let failed = |e: String| Failure::new("proof", e);
+    let session = server::session(database).await;
+    let properties = Properties::read(&session).await.unwrap();
+    session.close().await;
+    let mut roles = kind::roles(&sides.whole);
+    roles.extend(kind::roles(&sides.desired));
+    let scratch = server::scratch(&properties, &sides.whole.role, &roles).await;
+    let outcome = prove(scratch, sides, made, true).await;
+    let outcome = outcome.map_err(|e| failed(e.to_string()))?;
+    match outcome.proof {
+        Proof::Equal { .. } => Ok(outcome.observations),
+        Proof::Unproven { reason } => Err(failed(reason)),
+    }
+}
+
+/// That the plan from one state to another is proven, and that its steps do what they declare.
+pub async fn hold(live: &Side, desired: &Side) -> Result<(), Failure> {
+    let (sides, made) = plan_to(live, desired).await?;
+    if made.plan.is_empty() {
+        return Ok(());
+    }
+    declared(&made.plan, &proof(&live.database, &sides, &made).await?)
 }
