@@ -162,7 +162,13 @@ fn rows(context: &Context, object: &Object, key: &Key, primary: bool) -> Vec<Row
     let names: Vec<String> = key.columns.iter().map(|c| ident(c)).collect();
     let alike = Some(()).filter(|()| !key.without_overlaps);
     let alike = alike.and_then(|()| row_checks::differs(context, table, &names, !primary && !key.nulls_not_distinct, None));
-    values.chain(alike).collect()
+    let overlap = Some(()).filter(|()| key.without_overlaps).and_then(|()| {
+        let operator = |n: usize| if n + 1 == names.len() { "&&" } else { "=" };
+        let elements: Vec<_> = names.iter().enumerate().map(|(n, name)| (name.clone(), operator(n).to_owned())).collect();
+        let says = format!("({} WITHOUT OVERLAPS)", names.join(", "));
+        row_checks::excludes(context, table, &says, &elements, None)
+    });
+    values.chain(alike).chain(overlap).collect()
 }
 
 /// Makes a key by itself.

@@ -3,9 +3,10 @@
 use serde::Deserialize;
 
 use super::constraint::{COMMON, INDEX, add, alter_index, index_marks, query, remove};
-use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Space, expression, field, on_table, reads_as};
+use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Space, expression, field, on_table, reads_as, row_checks};
 use crate::catalog::Object;
 use crate::sql::ident;
+use crate::statement::RowCheck;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,11 +40,33 @@ fn twin(context: &Context, object: &Object) -> bool {
     object.parent.as_ref().is_some_and(|t| context.desired.children(t).any(first))
 }
 
+/// What it asks of the rows. A condition, an expression or an operator of the files may be anybody's code.
+fn rows(context: &Context, object: &Object) -> Option<RowCheck> {
+    let (keys, operators) = (object.texts("keys"), object.texts("operators"));
+    row_checks::columns(context, object)?;
+    let predicate = object.detail.get("predicate").and_then(|p| p.as_str());
+    if keys.is_empty() {
+        return None;
+    }
+    let plain = predicate.is_none() && keys.iter().all(|k| !k.contains('('));
+    let builtin = operators.iter().all(|o| o.starts_with("OPERATOR(pg_catalog."));
+    let elements: Vec<(String, String)> = keys.into_iter().zip(operators).collect();
+    let says = object.text("definition");
+    let check = row_checks::excludes(context, object.parent.as_ref()?, says, &elements, predicate)?;
+    Some(if plain && builtin { check } else { check.evaluating() })
+}
+
+/// What is known of its elements and never compared, since the definition says it: expressions, operators, and the condition.
+const ELEMENTS: &str = "'keys', (SELECT json_agg(pg_get_indexdef(k.conindid, n, false) ORDER BY n) FROM generate_series(1, i.indnkeyatts) n), \
+     'operators', (SELECT json_agg(format('OPERATOR(%I.%s)', s.nspname, o.oprname) ORDER BY x.n) FROM unnest(k.conexclop) WITH ORDINALITY x(oid, n) \
+         JOIN pg_operator o ON o.oid = x.oid JOIN pg_namespace s ON s.oid = o.oprnamespace), \
+     'predicate', pg_get_expr(i.indpred, i.indrelid)";
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "exclusion",
     present: "'x' = ANY (look.constraints)",
-    query: Some(|_| query('x').define(format!("'definition', pg_get_constraintdef(k.oid), {COMMON}, {INDEX}"))),
+    query: Some(|_| query('x').define(format!("'definition', pg_get_constraintdef(k.oid), {COMMON}, {INDEX}")).detail(ELEMENTS)),
     check: reads_as::<Exclusion>,
     fields: &[
         expression("definition", Cost::Replace),
@@ -54,8 +77,8 @@ pub static KIND: Kind = Kind {
         field("clustered", Cost::Alter),
         field("inherited", Cost::Alter),
     ],
-    create: |_, o| {
-        let mut statements = vec![add(o, &element(o))];
+    create: |context, o| {
+        let mut statements = vec![add(o, &element(o)).needs(rows(context, o))];
         statements.extend(index_marks(o, o.flag("clustered"), o.flag("replica_identity")));
         statements
     },

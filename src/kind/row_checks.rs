@@ -63,6 +63,24 @@ pub fn differs(context: &Context, table: &Id, keys: &[String], nulls_differ: boo
     context.live.contains(table).then(|| RowCheck::new(condition, "t.value", &from, "t.times > 1"))
 }
 
+/// Columns, or expressions as SQL, each with an operator: no two rows may fulfil all of these. Of those that do, every one counts.
+pub fn excludes(
+    context: &Context,
+    table: &Id,
+    says: &str,
+    elements: &[(String, String)],
+    only: Option<&str>,
+) -> Option<RowCheck> {
+    let values: String = elements.iter().enumerate().map(|(n, (value, _))| format!(", ({value}) AS e{n}")).collect();
+    let only = only.map_or(String::new(), |condition| format!(" WHERE {condition}"));
+    let place = "t.tableoid AS o, t.ctid AS p";
+    let rows = format!("(SELECT {} AS k, {place}{values} FROM {} AS t{only})", key(context, table, "t"), table.sql());
+    let both: String = elements.iter().enumerate().map(|(n, (_, operator))| format!(" AND a.e{n} {operator} b.e{n}")).collect();
+    let other = format!("EXISTS (SELECT FROM {rows} AS b WHERE (a.o <> b.o OR a.p <> b.p){both})");
+    let condition = format!("no two rows of {} are such that they exclude each other: {says}", table.sql());
+    context.live.contains(table).then(|| RowCheck::new(condition, "a.k", &format!("{rows} AS a"), &other))
+}
+
 /// Rows that refer to others.
 pub fn refers(context: &Context, table: &Id, from: &[String], referenced: &str, to: &[String], full: bool) -> Option<RowCheck> {
     let joined: Vec<String> = from.iter().zip(to).map(|(f, t)| format!("r.{} = t.{}", ident(t), ident(f))).collect();
