@@ -200,9 +200,14 @@ pub fn plan(error: &PlanError) -> Report {
     let (code, help) = match error {
         PlanError::Form(_) => ("plan::form", "plans are what `plumb plan` writes; make a new one"),
         PlanError::Newer(_) => ("plan::newer", "use the plumb that made the plan, or make a new plan with this one"),
-        PlanError::Tampered { .. } => {
-            ("plan::tampered", "make a new plan: what was reviewed and what is in the file are not the same")
-        }
+        PlanError::Facts(_) => (
+            "plan::edited",
+            "put back what is named: only the text of statements may be edited, each in its place. What a plan says of them is observed",
+        ),
+        PlanError::Tampered { .. } => (
+            "plan::tampered",
+            "if SQL of the plan was edited on purpose, `plumb prove PLAN` proves it again and gives it its new id; else make a new plan",
+        ),
     };
     general(code, error.to_string(), Some(help.to_owned()))
 }

@@ -17,7 +17,7 @@ use tokio_postgres::{Client, Row};
 
 use self::reading::{Joined, map};
 pub use self::seen::Seen;
-pub use self::sizes::read_sizes;
+pub use self::sizes::{read_sizes, read_usage};
 use self::torn::Picture;
 use crate::catalog::{Catalog, Id, Unmanaged};
 use crate::kind;

@@ -19,6 +19,6 @@ pub use fingerprint::{digest, fingerprint, fingerprint_in_full, fingerprint_of, 
 pub use hash::{FastMap, FastSet, IdMap, IdSet};
 pub use id::Id;
 pub use object::Object;
-pub use size::{Magnitude, Size};
+pub use size::{Magnitude, Size, Usage};
 pub use snapshot::{FORMAT as SNAPSHOT_FORMAT, Packed, SnapshotError, pack, read_snapshot, unpack, write_snapshot};
 pub use store::{Catalog, Entry, Unmanaged};

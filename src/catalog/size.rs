@@ -14,6 +14,24 @@ pub struct Size {
     pub bytes: Option<u64>,
 }
 
+/// What else the server knows of a table: what a change of it has to take along, and how busy it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// How many indexes it has.
+    pub indexes: u64,
+    /// How many bytes these take.
+    pub index_bytes: u64,
+    /// When it was last vacuumed, by whomever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vacuumed: Option<String>,
+    /// When it was last analyzed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analyzed: Option<String>,
+    /// How many rows are written in a second, on average since the statistics were reset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writes: Option<f64>,
+}
+
 /// A size of which only the order matters, so that a plan stays the same while a table grows by a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

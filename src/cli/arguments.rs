@@ -285,8 +285,11 @@ pub enum CheckFormat {
 /// `plumb prove`.
 #[derive(Args, Debug)]
 pub struct ProveOptions {
-    /// The plan.
+    /// The plan. The SQL of its steps may have been edited by hand.
     pub plan: PathBuf,
+    /// Where the plan is written with its new id when its SQL was edited or it was not proven before; in its own place if not given.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     pub database: Database,
     /// Where scratch databases are made.

@@ -14,7 +14,7 @@ use crate::apply::row_checks::{Limits, ask};
 use crate::catalog::{Catalog, Id};
 use crate::change::Changes;
 use crate::exit_code::{DIFFERENCES, DONE};
-use crate::introspect::{IntrospectError, read_sizes};
+use crate::introspect::{IntrospectError, read_sizes, read_usage};
 use crate::kind;
 use crate::plan::{self, ANSWERS, Made, Phase, Plan, Proof, Sides, Source, make_up_to};
 use crate::prove::prove;
@@ -58,6 +58,7 @@ pub async fn planned(
 ) -> Result<Planned, Failure> {
     let mut planned = forward(workspace, database, wanted, making).await?;
     row_checks(workspace, &planned.live, &mut planned.plan).await?;
+    estimates(&planned.live, &mut planned.plan).await?;
     Ok(measured(workspace, planned))
 }
 
@@ -110,8 +111,16 @@ pub async fn proven(
     if wish { proof(workspace, live, wanted, sides, made, source, ahead).await } else { Ok((made.plan.clone(), None)) }
 }
 
+/// Asks the live database how much the plan's steps have to work on.
+pub async fn estimates(live: &Side, plan: &mut Plan) -> Result<(), Failure> {
+    let Some(session) = &live.session else { return Ok(()) };
+    let usage = read_usage(session, &plan::worked_on(plan)).await?;
+    plan::estimated(plan, &live.catalog, usage);
+    Ok(())
+}
+
 /// Asks the live database what the plan's steps need of its rows.
-async fn row_checks(workspace: &mut Workspace, live: &Side, plan: &mut Plan) -> Result<(), Failure> {
+pub async fn row_checks(workspace: &mut Workspace, live: &Side, plan: &mut Plan) -> Result<(), Failure> {
     let Some(session) = live.session.as_ref().filter(|_| plan.steps().any(|s| !s.checks.is_empty())) else { return Ok(()) };
     let Some(limits) = limits(workspace, false) else { return Ok(()) };
     workspace.progress.stage("asking the live rows");
@@ -197,7 +206,9 @@ async fn proof(
     let unseen = outcome.observations.missing.filter(|_| matches!(outcome.proof, Proof::Equal { .. }));
     plan.warnings.extend(unseen.map(|why| format!("not all steps could be watched one by one on a copy: {why}")));
     plan.proof = outcome.proof;
-    plan.to = outcome.to.unwrap_or(plan.to);
+    if let Some((to, objects)) = outcome.to {
+        (plan.to, plan.to_objects) = (to, plan::changed(&plan.from.objects, &objects));
+    }
     // What a step's hazard says already, and of which line, is not said twice.
     let named: Vec<String> =
         plan.steps().flat_map(|s| &s.hazards).filter_map(|h| h.at.as_ref().map(|at| at.of.to_string())).collect();

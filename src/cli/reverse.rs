@@ -2,7 +2,7 @@
 
 use super::arguments::{Database, Wanted};
 use super::failure::Failure;
-use super::plan::{Making, Planned, forward, located, measured, other_owner, proven};
+use super::plan::{Making, Planned, estimates, forward, located, measured, other_owner, proven};
 use super::side::settled;
 use super::workspace::Workspace;
 use crate::catalog::{Catalog, Id, Object, fingerprint};
@@ -46,6 +46,7 @@ pub async fn backward(
     let takes_back = Some(plan.id.clone()).filter(|_| !made.plan.is_empty());
     let mut plan = located(Plan { takes_back, proof, ..proven }, &forward.wanted).seal();
     not_asked(&mut plan);
+    estimates(&forward.live, &mut plan).await?;
     let Planned { live, wanted, .. } = forward;
     Ok(measured(workspace, Planned { live, wanted, sides: back, changes: made.changes, plan, after }))
 }

@@ -1,8 +1,10 @@
 //! What the relations of a live database hold, and which of them are published: estimates of the server, read in one query and
 //! without a lock on any of them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::IntrospectError;
-use crate::catalog::{Catalog, Size};
+use crate::catalog::{Catalog, Size, Usage};
 use crate::pg;
 
 /// Rows are the larger of what the last VACUUM or ANALYZE has seen and what was counted since. Where neither has counted, the file
@@ -47,4 +49,39 @@ pub async fn read_sizes(session: &pg::Session, catalog: &mut Catalog) -> Result<
         catalog.sizes.insert(name, Size { rows: number(row.get(1)), bytes: number(row.get(2)) });
     }
     Ok(())
+}
+
+/// Only of the tables that are named. The statistics of a database that were never reset are as old as those of the server, which
+/// begin anew when it has crashed.
+const USAGE: &str = "SELECT x.name, count(i.oid), coalesce(sum(i.relpages), 0)::int8 * current_setting('block_size')::int8, \
+     to_char(greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid)), 'YYYY-MM-DD'), \
+     to_char(greatest(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)), 'YYYY-MM-DD'), \
+     (pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)) \
+         / nullif(extract(epoch FROM now() - coalesce(d.stats_reset, b.stats_reset))::float8, 0) \
+     FROM unnest($1::text[]) x(name) JOIN pg_class c ON c.oid = to_regclass(x.name) \
+     CROSS JOIN (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()) d CROSS JOIN pg_stat_bgwriter b \
+     LEFT JOIN pg_index n ON n.indrelid = c.oid LEFT JOIN pg_class i ON i.oid = n.indexrelid \
+     GROUP BY x.name, c.oid, d.stats_reset, b.stats_reset";
+
+/// How tables are used, by their SQL names; one that is not there is left out.
+///
+/// # Errors
+/// When the query fails.
+pub async fn read_usage(session: &pg::Session, tables: &BTreeSet<String>) -> Result<BTreeMap<String, Usage>, IntrospectError> {
+    let failed = |source| IntrospectError::Query { what: "how tables are used".to_owned(), source };
+    if tables.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    pg::settings::pin(&session.client).await.map_err(failed)?;
+    let names: Vec<&String> = tables.iter().collect();
+    let rows = session.client.query(USAGE, &[&names]).await.map_err(failed)?;
+    let number = |row: &tokio_postgres::Row, n: usize| u64::try_from(row.get::<_, i64>(n)).unwrap_or_default();
+    let usage = |row: &tokio_postgres::Row| Usage {
+        indexes: number(row, 1),
+        index_bytes: number(row, 2),
+        vacuumed: row.get(3),
+        analyzed: row.get(4),
+        writes: row.get(5),
+    };
+    Ok(rows.iter().map(|row| (row.get(0), usage(row))).collect())
 }

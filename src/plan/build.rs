@@ -4,7 +4,9 @@ use serde_json::Map;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bodies::bodies;
-use super::document::{FORMAT, Fingerprints, Group, LockFact, Plan, PlanStep, Proof, Source, UnmanagedDifference, unmanaged};
+use super::document::{
+    FORMAT, Fingerprints, Group, LockFact, Plan, PlanStep, Proof, Source, UnmanagedDifference, changed, unmanaged,
+};
 use super::phases::Phase;
 use super::standing::{Standing, Touched};
 use crate::catalog::{Catalog, Id, fingerprint, fingerprint_of, fingerprints};
@@ -37,6 +39,8 @@ pub struct Context<'a> {
 /// Makes the document, unproven.
 pub fn build(context: &Context, steps: &[Step]) -> Plan {
     let groups = groups(context, steps);
+    let objects = |catalog| if steps.is_empty() { BTreeMap::new() } else { fingerprints(catalog) };
+    let from = objects(context.live);
     let outside = context.scope.outside(context.whole).iter().map(ToString::to_string).collect();
     Plan {
         format: FORMAT,
@@ -48,12 +52,9 @@ pub fn build(context: &Context, steps: &[Step]) -> Plan {
         takes_back: None,
         up_to: None,
         roles: kind::roles(context.desired).into_iter().collect(),
-        from: Fingerprints {
-            scope: fingerprint(context.live),
-            closure: closure(context, steps),
-            objects: if steps.is_empty() { BTreeMap::new() } else { fingerprints(context.live) },
-        },
+        from: Fingerprints { scope: fingerprint(context.live), closure: closure(context, steps), objects: from.clone() },
         to: fingerprint(context.desired),
+        to_objects: changed(&from, &objects(context.desired)),
         scope: context.scope.clone(),
         groups,
         pending: Vec::new(),
@@ -62,6 +63,7 @@ pub fn build(context: &Context, steps: &[Step]) -> Plan {
         warnings: context.warnings.clone(),
         proof: Proof::Unproven { reason: "it was not tried (--no-prove)".to_owned() },
         observed: Map::new(),
+        seals: BTreeMap::new(),
     }
     .seal()
 }
@@ -156,16 +158,16 @@ fn touched(context: &Context, steps: &[Step]) -> Vec<Touched> {
     steps.iter().enumerate().map(one).collect()
 }
 
-fn takes_long(touched: &Touched, relation: &str) -> bool {
+pub(super) fn takes_long(touched: &Touched, relation: &str) -> bool {
     touched.rewrites.contains(relation) || touched.scans.contains(relation)
 }
 
 /// Relations under locks, and what is worked on meanwhile.
-type Held = BTreeMap<String, BTreeSet<String>>;
+pub(super) type Held = BTreeMap<String, BTreeSet<String>>;
 
 /// For each step of a transaction the relations that it is the first to lock against others, and what is read or written in full
 /// from then on. A step that works on what it locks says so by itself.
-fn held(works: &[Touched]) -> Vec<Held> {
+pub(super) fn held(works: &[Touched]) -> Vec<Held> {
     // Few steps of many take long.
     let long: Vec<usize> =
         (0..works.len()).filter(|at| !works[*at].rewrites.is_empty() || !works[*at].scans.is_empty()).collect();
@@ -228,6 +230,7 @@ fn write_step(
         validates: work.validates.iter().cloned().collect(),
         checks: step.statements.iter().flat_map(|s| s.needs.iter().cloned()).collect(),
         observed: context.seen.contains_key(&(place as u32 + 1)),
+        edited: false,
         hazards: judged.hazards,
         sizes: judged.sizes,
         reverse,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
+use super::seals::{Seals, edited, seals};
 use crate::catalog::{Id, Magnitude, Unmanaged, digest};
 use crate::change::Scope;
 use crate::hazard::Hazard;
@@ -30,6 +31,9 @@ pub enum PlanError {
         /// The id that its content has.
         found: String,
     },
+    /// More than the SQL of steps was edited.
+    #[error("more than the SQL of its steps was edited: {}", .0.join("; "))]
+    Facts(Vec<String>),
 }
 
 /// The whole document.
@@ -61,6 +65,10 @@ pub struct Plan {
     pub from: Fingerprints,
     /// The fingerprint that the scope has afterwards.
     pub to: String,
+    /// The beginnings of the fingerprints that whole objects have afterwards, by name, where they are not those of `from`; empty
+    /// for what is gone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub to_objects: BTreeMap<String, String>,
     /// The schemas that the plan may touch.
     pub scope: Scope,
     /// The steps, cut into transactions.
@@ -78,6 +86,10 @@ pub struct Plan {
     /// What varies from run to run: durations and estimates. Outside the id.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub observed: Map<String, Value>,
+    /// What its parts were when the document was written, to tell edited statements from edited facts; only in the document itself.
+    /// Outside the id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seals: Seals,
 }
 
 /// An object that is not managed, and on which side it exists.
@@ -168,6 +180,9 @@ pub struct PlanStep {
     /// Whether locks, rewrites and scans were seen on a copy; else they are what plumb knows of such a step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub observed: bool,
+    /// Whether its statements were edited by hand, and proven since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edited: bool,
     /// What may hurt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hazards: Vec<Hazard>,
@@ -266,6 +281,13 @@ pub enum Proof {
     },
 }
 
+/// What differs from the fingerprints `before`, empty for what is gone.
+pub fn changed(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let gone = before.keys().filter(|name| !after.contains_key(*name)).map(|name| (name.clone(), String::new()));
+    let new = after.iter().filter(|(name, print)| before.get(*name) != Some(*print));
+    new.map(|(name, print)| (name.clone(), print.clone())).chain(gone).collect()
+}
+
 impl Plan {
     /// All steps of all groups.
     pub fn steps(&self) -> impl Iterator<Item = &PlanStep> {
@@ -292,6 +314,7 @@ impl Plan {
         let mut bare = self.clone();
         bare.id = String::new();
         bare.observed = Map::new();
+        bare.seals = Seals::new();
         digest(&bare)
     }
 
@@ -331,12 +354,13 @@ pub fn unmanaged(live: &[Unmanaged], desired: &[Unmanaged]) -> Vec<UnmanagedDiff
     found.into_iter().map(one).collect()
 }
 
-/// The document as pretty-printed JSON.
+/// The document as pretty-printed JSON, with its seals.
 ///
 /// # Panics
 /// Never: all parts serialize.
 pub fn write(plan: &Plan) -> String {
-    serde_json::to_string_pretty(plan).expect("a plan serializes") + "\n"
+    let sealed = Plan { seals: seals(plan), ..plan.clone() };
+    serde_json::to_string_pretty(&sealed).expect("a plan serializes") + "\n"
 }
 
 /// Reads a document and verifies its id.
@@ -344,6 +368,28 @@ pub fn write(plan: &Plan) -> String {
 /// # Errors
 /// When it is not a plan, is of a newer form, or was changed.
 pub fn read(text: &str) -> Result<Plan, PlanError> {
+    let (plan, _) = form(text)?;
+    let found = plan.content_id();
+    if plan.id == found { Ok(plan) } else { Err(PlanError::Tampered { stated: plan.id, found }) }
+}
+
+/// Reads a document of which statements may have been edited by hand: with the numbers of those steps, and the id of what was
+/// written.
+///
+/// # Errors
+/// When it is not a plan, is of a newer form, or something else was changed.
+pub fn read_edited(text: &str) -> Result<(Plan, Vec<u32>), PlanError> {
+    let (plan, stated) = form(text)?;
+    let found = plan.content_id();
+    if plan.id == found {
+        return Ok((plan, Vec::new()));
+    }
+    let steps = if stated.is_empty() { Vec::new() } else { edited(&plan, &stated).map_err(PlanError::Facts)? };
+    if steps.is_empty() { Err(PlanError::Tampered { stated: plan.id, found }) } else { Ok((plan, steps)) }
+}
+
+/// A document of this form, and its seals.
+fn form(text: &str) -> Result<(Plan, Seals), PlanError> {
     #[derive(Deserialize)]
     struct Head {
         format: u32,
@@ -352,10 +398,7 @@ pub fn read(text: &str) -> Result<Plan, PlanError> {
     if head.format > FORMAT {
         return Err(PlanError::Newer(head.format));
     }
-    let plan: Plan = serde_json::from_str(text)?;
-    let found = plan.content_id();
-    if plan.id != found {
-        return Err(PlanError::Tampered { stated: plan.id, found });
-    }
-    Ok(plan)
+    let mut plan: Plan = serde_json::from_str(text)?;
+    let seals = std::mem::take(&mut plan.seals);
+    Ok((plan, seals))
 }

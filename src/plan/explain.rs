@@ -2,6 +2,7 @@
 
 use super::definition::Definitions;
 use super::document::{Plan, PlanStep};
+use super::estimates::Estimates;
 use super::facts;
 use super::graph::{Edge, StepGraph};
 use super::known::{known, mark};
@@ -61,6 +62,10 @@ pub fn render(plan: &Plan, step: &PlanStep, width: usize, color: bool) -> String
     }
     page.blank();
     known(step).iter().for_each(|(label, text)| page.labelled(COLUMN, &format!("{label:LABEL$}"), text));
+    let estimates = Estimates::of(plan);
+    let more = estimates.time(step).map(|time| ("takes", time)).into_iter();
+    let more = more.chain(estimates.tables(step).into_iter().map(|table| ("table", table)));
+    more.for_each(|(label, text)| page.labelled(COLUMN, &format!("{label:LABEL$}"), &text));
     edges(&mut page, "Waits for:", graph.before(place), |e| graph.steps[e.from]);
     edges(&mut page, "Has to come before:", graph.behind(place), |e| graph.steps[e.to]);
     let lines = definitions.lines(step);

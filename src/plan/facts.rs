@@ -205,9 +205,16 @@ fn up_to(plan: &Plan) -> Option<String> {
     })
 }
 
+/// Which steps have SQL that plumb did not write.
+fn edited(plan: &Plan) -> Option<String> {
+    let steps: Vec<u32> = plan.steps().filter(|s| s.edited).map(|s| s.id).collect();
+    let word = if steps.len() == 1 { "step" } else { "steps" };
+    (!steps.is_empty()).then(|| format!("Edited by hand, and proven since: the SQL of {word} {}.", numbers(&steps)))
+}
+
 /// What has to be known of a plan before its steps.
 pub fn nature(plan: &Plan) -> Vec<String> {
-    takes_back(plan).into_iter().chain(up_to(plan)).collect()
+    takes_back(plan).into_iter().chain(up_to(plan)).chain(edited(plan)).collect()
 }
 
 /// What `apply` refuses unless it is allowed by name, in order.

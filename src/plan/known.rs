@@ -1,6 +1,7 @@
 //! What is known of one step, as one list: a fact that is added here stands in every output.
 
 use super::document::PlanStep;
+use super::estimates::Estimates;
 use super::facts;
 use super::page::Mark;
 
@@ -16,6 +17,10 @@ pub struct Known {
 pub static KNOWN: &[Known] = &[
     Known { label: "why", of: |step| vec![facts::because(&step.reason)] },
     Known { label: "source", of: |step| source(step).into_iter().collect() },
+    Known {
+        label: "edited",
+        of: |step| step.edited.then(|| "its SQL by hand, and proven since".to_owned()).into_iter().collect(),
+    },
     Known { label: "lock", of: locks },
     Known {
         label: "part",
@@ -65,8 +70,25 @@ fn locks(step: &PlanStep) -> Vec<String> {
 }
 
 /// `all of public.orders, blocks writes meanwhile`.
-pub fn reading(step: &PlanStep, relation: &str) -> String {
+fn reading(step: &PlanStep, relation: &str) -> String {
+    format!("all of {relation}, {}", meanwhile(step, relation))
+}
+
+fn meanwhile(step: &PlanStep, relation: &str) -> String {
     let blocked = step.locks.iter().find(|l| l.relation == relation).and_then(|l| l.mode.blocked());
-    let meanwhile = blocked.map_or("nobody".to_owned(), |whom| format!("{whom} meanwhile"));
-    format!("all of {relation}, blocks {meanwhile}")
+    format!("blocks {}", blocked.map_or("nobody".to_owned(), |whom| format!("{whom} meanwhile")))
+}
+
+/// What the step has to work through, a line for each relation: `reads 1.2 million rows of public.orders (310 MB), about 2 s, blocks
+/// nobody`. Of what is written anew only where it is known how much that is: whom it blocks, its hazard says.
+pub fn work(step: &PlanStep, estimates: &Estimates) -> Vec<String> {
+    let written = step.rewrites.iter().filter(|r| estimates.held_by(r).is_some());
+    let written = written.map(|r| (format!("writes {} anew", estimates.all_of(r)), String::new()));
+    let read = step.scans.iter().map(|r| (format!("reads {}", estimates.all_of(r)), format!(", {}", meanwhile(step, r))));
+    let mut lines: Vec<(String, String)> = written.chain(read).collect();
+    let several = lines.len() > 1;
+    if let (Some((words, _)), Some(time)) = (lines.last_mut(), estimates.time(step)) {
+        *words += &format!(", {time}{}", if several { " for all" } else { "" });
+    }
+    lines.into_iter().map(|(words, whom)| words + &whom).collect()
 }

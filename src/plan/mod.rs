@@ -10,6 +10,7 @@ mod difference;
 pub mod differences;
 mod document;
 pub mod drift_markdown;
+mod estimates;
 pub mod explain;
 mod facts;
 pub mod findings;
@@ -25,7 +26,9 @@ mod notes;
 mod options;
 mod page;
 mod phases;
+mod reseal;
 mod reverse;
+mod seals;
 pub mod sql;
 mod standing;
 pub mod text;
@@ -45,12 +48,15 @@ pub use acceptance::{Acceptance, entries};
 pub use answers::{ANSWERS, Answer, Answered, answers};
 pub use build::{Context, build};
 pub use document::{
-    FORMAT, Fingerprints, Group, LockFact, Pending, Plan, PlanError, PlanStep, Proof, Reverse, Source, UnmanagedDifference, read,
-    short, write,
+    FORMAT, Fingerprints, Group, LockFact, Pending, Plan, PlanError, PlanStep, Proof, Reverse, Source, UnmanagedDifference,
+    changed, read, read_edited, short, write,
 };
+pub use estimates::{estimated, worked_on};
 pub use facts::{count, thousands};
 pub use ignore::Known;
 pub use make::{Made, MakeError, Sides, make, make_bare, make_up_to, observed};
 pub use options::Options;
 pub use phases::Phase;
+pub use reseal::{Found, grown, refound};
+pub use seals::Seals;
 pub use standing::Touched;

@@ -33,6 +33,7 @@ pub fn step(id: u32, phase: &str, change: &str, object: Id, sql: &[&str]) -> Pla
         validates: Vec::new(),
         checks: Vec::new(),
         observed: false,
+        edited: false,
         hazards: Vec::new(),
         sizes: BTreeMap::new(),
         reverse: Reverse { sql: None, why: Some("PostgreSQL has no statement that takes this back".into()) },
@@ -103,6 +104,7 @@ pub fn plan(steps: Vec<PlanStep>, alone: &[u32]) -> Plan {
         roles: vec!["app_reader".into(), "deploy".into()],
         from: Fingerprints { scope: "a1".repeat(32), closure: "b2".repeat(32), objects: BTreeMap::new() },
         to: "c3".repeat(32),
+        to_objects: BTreeMap::new(),
         scope: Scope::new(&Catalog::default(), &["billing".into(), "public".into()]),
         groups,
         pending: Vec::new(),
@@ -111,6 +113,7 @@ pub fn plan(steps: Vec<PlanStep>, alone: &[u32]) -> Plan {
         warnings: Vec::new(),
         proof: Proof::Equal { server: 160_004, copy: "schema-only copy".into() },
         observed: Map::from_iter([("proof_seconds".to_owned(), 1.8.into())]),
+        seals: BTreeMap::new(),
     }
     .seal()
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::answers::{Answer, Answered, answers};
 use super::compared::Difference;
 use super::document::{Plan, PlanStep};
+use super::estimates::Estimates;
 use super::facts;
-use super::known::{known, mark, reading, source};
+use super::known::{known, mark, source, work};
 use super::notes;
 use super::page::{Mark, Page};
 use crate::catalog::Id;
@@ -99,12 +100,12 @@ impl Columns {
 fn steps(page: &mut Page, plan: &Plan, options: &Options) {
     let columns = Columns::of(plan);
     let rebuilt = facts::rebuilt(plan);
-    let answers = answers(plan);
+    let said = (answers(plan), Estimates::of(plan));
     for phase in facts::phases(plan) {
         page.blank();
         page.say(phase);
         for step in plan.steps().filter(|s| s.phase == phase) {
-            one(page, plan, step, &columns, &rebuilt, &answers, options);
+            one(page, plan, step, &columns, &rebuilt, (&said.0, &said.1), options);
         }
     }
 }
@@ -117,7 +118,7 @@ fn one(
     step: &PlanStep,
     columns: &Columns,
     rebuilt: &Rebuilt,
-    answers: &[Answered],
+    said: (&[Answered], &Estimates),
     options: &Options,
 ) {
     let lead = format!(" {:>number$}  ", step.id, number = columns.number);
@@ -132,12 +133,15 @@ fn one(
         page.note(at, &words);
     }
     let other = halves.filter(|(_, made)| *made == step.id).and_then(|(dropped, _)| plan.steps().find(|s| s.id == dropped));
-    changed(page, step, other, at, options);
-    for scanned in &step.scans {
-        page.note(at, &format!("reads {}", reading(step, scanned)));
+    if step.edited && !options.verbose {
+        page.note(at, "edited by hand:");
+        statements(page, step, at, COMPARED);
+    } else {
+        changed(page, step, other, at, options);
     }
+    work(step, said.1).iter().for_each(|line| page.note(at, line));
     hazards(page, step, columns, options);
-    for answered in answers.iter().filter(|a| a.step == step.id) {
+    for answered in said.0.iter().filter(|a| a.step == step.id) {
         match &answered.answer {
             Answer::Holds if !options.verbose => {}
             answer if answer.fails() => page.marked(columns.mark(), Mark::Bang, &format!("fails: {}", answered.sentence())),
@@ -146,6 +150,7 @@ fn one(
     }
     if options.verbose {
         verbose(page, step, at);
+        said.1.tables(step).iter().for_each(|table| page.labelled(at, "table ", table));
     }
 }
 

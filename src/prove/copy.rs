@@ -68,20 +68,10 @@ fn is_on_public(sql: &str) -> bool {
     schema.is_some_and(|s| s.starts_with(" ON SCHEMA public "))
 }
 
-/// Runs groups one after another.
-///
-/// # Errors
-/// The step that failed.
-pub async fn run_groups(scratch: &Scratch, groups: &[Group]) -> Result<(), StepFailed> {
-    for group in groups {
-        run_as(scratch, group).await?;
-    }
-    Ok(())
-}
-
-/// Runs a group as the loading role, and as the administrator what only one may do; those statements cut the group.
+/// Runs a group as the loading role, and as the administrator what only one may do; those statements cut the group. What was edited
+/// by hand may be anything: no administrator runs it.
 pub async fn run_as(scratch: &Scratch, group: &Group) -> Result<(), StepFailed> {
-    if !group.steps.iter().flat_map(|s| &s.sql).any(|sql| needs_administrator(scratch, sql)) {
+    if !group.steps.iter().filter(|s| !s.edited).flat_map(|s| &s.sql).any(|sql| needs_administrator(scratch, sql)) {
         return match run_group_fast(&scratch.session.client, group).await {
             Err(e) if matches!(e.code.as_str(), "42501" | "42P13") => one_by_one(scratch, group).await,
             other => other,
@@ -95,7 +85,7 @@ async fn one_by_one(scratch: &Scratch, group: &Group) -> Result<(), StepFailed> 
     for step in &group.steps {
         let mut part = PlanStep { sql: Vec::new(), ..step.clone() };
         for sql in &step.sql {
-            if !needs_administrator(scratch, sql) {
+            if step.edited || !needs_administrator(scratch, sql) {
                 part.sql.push(sql.clone());
                 continue;
             }
@@ -123,6 +113,9 @@ async fn flush(scratch: &Scratch, pending: &mut Group) -> Result<(), StepFailed>
             }
             Err(e) if superusers_routine(&e) => {
                 let at = pending.steps.iter().position(|s| s.id == e.step).unwrap_or(0);
+                if pending.steps.get(at).is_some_and(|s| s.edited) {
+                    return Err(e);
+                }
                 let rest = pending.steps.split_off(at);
                 let before = Group { steps: std::mem::take(&mut pending.steps), ..pending.clone() };
                 run_group_fast(&scratch.session.client, &before).await?;

@@ -2,12 +2,15 @@
 
 mod copy;
 mod expected;
+mod gone;
 mod observe;
 mod run;
 mod settle;
+mod stored;
 
 pub use copy::{CopyError, copy, run_groups};
 pub use expected::{Expected, expected};
 pub use observe::{Observations, WEAKEST, observe};
-pub use run::{Copied, Outcome, ProveError, build_copy, check_copy, open_copy, prove, prove_on, unproven};
+pub use run::{COPY, Copied, Outcome, ProveError, build_copy, check_copy, open_copy, prove, prove_on, unproven};
 pub use settle::{Pair, Settled, candidates, settle, surroundings};
+pub use stored::{Stored, stored};

@@ -7,17 +7,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use tokio_postgres::{Client, Error};
 
+use super::gone;
 use crate::apply::run::server_message;
 use crate::plan::sql::SETTINGS;
 use crate::plan::{Group, PlanStep, Touched};
 use crate::shadow::{Scratch, adopt};
-use crate::statement::LockMode;
+use crate::statement::{LockMode, Loss};
 
 /// What was seen of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observations {
     /// By the number of the step.
     pub steps: BTreeMap<u32, Touched>,
+    /// What steps that were edited by hand take away with its rows or values, by the number of the step.
+    pub losses: BTreeMap<u32, BTreeSet<Loss>>,
     /// Why the steps after the last of these were not seen.
     pub missing: Option<String>,
 }
@@ -66,19 +69,27 @@ async fn all(copy: &Scratch, groups: &[Group], seen: &mut Observations) -> Resul
     let client = &copy.administrator.client;
     let before = |e| ("before the first step".to_owned(), e);
     let settings: String = SETTINGS.iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
-    client.batch_execute(&settings).await.map_err(before)?;
+    for client in [client, &copy.session.client] {
+        client.batch_execute(&settings).await.map_err(before)?;
+    }
     let mut relations = standing(client).await.map_err(before)?;
-    let mut scans: HashMap<u32, i64> = HashMap::new();
+    let mut counts: [HashMap<u32, i64>; 2] = Default::default();
     let flushes = copy.administrator.version.0 >= 150_000;
     for (group, step) in groups.iter().flat_map(|g| g.steps.iter().map(move |s| (g, s))) {
-        let found = if group.transactional {
-            inside(copy, step, &mut relations, &mut scans, flushes).await
+        let here = |e| (format!("step {} ({})", step.id, step.object), e);
+        let scans = &mut counts[usize::from(step.edited)];
+        let columns = if step.edited { Some(gone::columns(client).await.map_err(here)?) } else { None };
+        let found = if group.transactional || step.edited && !waits(step) {
+            inside(copy, step, &mut relations, scans, flushes).await
         } else {
             let found = outside(copy, step, &relations).await;
-            counted(client, &relations, &mut scans).await.map_err(before)?;
+            counted(runner(copy, step), &relations, scans).await.map_err(here)?;
             found
         };
-        seen.steps.insert(step.id, found.map_err(|e| (format!("step {} ({})", step.id, step.object), e))?);
+        seen.steps.insert(step.id, found.map_err(here)?);
+        if let Some(before) = columns {
+            seen.losses.insert(step.id, gone::gone(&before, &gone::columns(client).await.map_err(here)?));
+        }
     }
     Ok(())
 }
@@ -91,6 +102,22 @@ async fn standing(client: &Client) -> Result<Relations, Error> {
     Ok(rows.iter().map(one).collect())
 }
 
+/// Whether a statement waits for others instead of locking them out.
+fn concurrently(sql: &str) -> bool {
+    sql.to_uppercase().contains(" CONCURRENTLY ")
+}
+
+/// Whether a statement of the step does.
+fn waits(step: &PlanStep) -> bool {
+    step.sql.iter().any(|sql| concurrently(sql))
+}
+
+/// Who runs a step: the administrator, who becomes the role that the plan will run as, and can be itself again. What was edited by
+/// hand could become that too, and is run by the role in its own session.
+fn runner<'a>(copy: &'a Scratch, step: &PlanStep) -> &'a Client {
+    if step.edited { &copy.session.client } else { &copy.administrator.client }
+}
+
 /// A step in a transaction of its own.
 async fn inside(
     copy: &Scratch,
@@ -99,7 +126,7 @@ async fn inside(
     scans: &mut HashMap<u32, i64>,
     flushes: bool,
 ) -> Result<Touched, Error> {
-    let client = &copy.administrator.client;
+    let client = runner(copy, step);
     run(copy, step).await?;
     let mut seen = Touched::default();
     let mut tables: Vec<u32> = Vec::new();
@@ -133,8 +160,11 @@ async fn inside(
 
 /// Runs a step and leaves its transaction open: as the role that the plan will run as or, where that may not, as the administrator.
 async fn run(copy: &Scratch, step: &PlanStep) -> Result<(), Error> {
-    let client = &copy.administrator.client;
+    let client = runner(copy, step);
     let sql = step.sql.join(";\n");
+    if step.edited {
+        return client.batch_execute(&format!("BEGIN; {sql}")).await;
+    }
     if copy.session.user != copy.administrator.user {
         let role = crate::sql::ident(&copy.session.user);
         if client.batch_execute(&format!("BEGIN; SET LOCAL ROLE {role}; {sql}")).await.is_ok() {
@@ -174,12 +204,13 @@ fn in_the_way(step: &PlanStep, relations: &Relations) -> String {
 
 /// What may not run in a transaction waits for others by itself: it is made to, and watched meanwhile.
 async fn outside(copy: &Scratch, step: &PlanStep, relations: &Relations) -> Result<Touched, Error> {
-    let (runner, watcher) = (&copy.administrator.client, &copy.session.client);
+    let watcher = if step.edited { &copy.administrator.client } else { &copy.session.client };
+    let runner = runner(copy, step);
     let pid: i32 = runner.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
     // What is read is counted when the server reports it, in one of the transactions of its own or later: CONCURRENTLY reads all.
     let mut seen = Touched { scans: step.scans.iter().cloned().collect(), ..Touched::default() };
     for sql in &step.sql {
-        if !sql.contains(" CONCURRENTLY ") || step.locks.is_empty() {
+        if !concurrently(sql) || step.locks.is_empty() {
             runner.batch_execute(sql).await?;
             continue;
         }

@@ -6,7 +6,7 @@ use super::copy::{copy, run_as};
 use super::observe::{Observations, observe};
 use super::settle::{candidates, settle};
 use crate::apply::run::StepFailed;
-use crate::catalog::{Catalog, Id, fingerprint};
+use crate::catalog::{Catalog, Id, fingerprint, fingerprints};
 use crate::change::compare;
 use crate::introspect::{IntrospectError, Seen, introspect_beside};
 use crate::pg;
@@ -18,8 +18,8 @@ use crate::source::bodies;
 pub struct Outcome {
     /// The verdict for the plan document.
     pub proof: Proof,
-    /// The fingerprint that the live database will have after the plan; none when it was not proven.
-    pub to: Option<String>,
+    /// The fingerprint that the live database will have after the plan, and those of its objects; none when it was not proven.
+    pub to: Option<(String, BTreeMap<String, String>)>,
     /// The copy as the plan left it, all of it, when it ended where it should.
     pub after: Option<Catalog>,
     /// What each step was seen to do.
@@ -27,6 +27,9 @@ pub struct Outcome {
     /// Routines whose bodies worked before the plan and do not after it, in sentences.
     pub warnings: Vec<String>,
 }
+
+/// How the copy of a live schema is made.
+pub const COPY: &str = "built from the live catalog in an empty database";
 
 /// No proof, and why.
 pub fn unproven(reason: String) -> Outcome {
@@ -155,10 +158,9 @@ async fn run(copied: &Copied, sides: &Sides, made: &Made) -> Result<Outcome, Int
     let touched: BTreeSet<&Id> = made.changes.list.keys().collect();
     let mut to = sides.desired.clone();
     to.put(after.objects().filter(|o| touched.contains(&o.id)).cloned());
-    let proof =
-        Proof::Equal { server: scratch.session.version.0, copy: "built from the live catalog in an empty database".to_owned() };
+    let proof = Proof::Equal { server: scratch.session.version.0, copy: COPY.to_owned() };
     let warnings = newly_broken(broken, scratch).await;
-    let to = Some(fingerprint(&to));
+    let to = Some((fingerprint(&to), fingerprints(&to)));
     Ok(Outcome { proof, to, after: Some(whole), observations: Observations::default(), warnings })
 }
 
@@ -184,12 +186,12 @@ async fn newly_broken(before: &BTreeMap<String, String>, scratch: &Scratch) -> V
     new.map(|(routine, words)| format!("{routine} does not work after this plan: {words}")).collect()
 }
 
-fn refused(failed: &StepFailed) -> String {
+pub(super) fn refused(failed: &StepFailed) -> String {
     format!("on the copy, step {} ({}) fails: {}", failed.step, failed.object, failed.message)
 }
 
 /// The objects that differ in more than how the server writes an expression; none when there is no such.
-async fn differences(scratch: &Scratch, found: &Catalog, wanted: &Catalog) -> Result<Option<String>, IntrospectError> {
+pub(super) async fn differences(scratch: &Scratch, found: &Catalog, wanted: &Catalog) -> Result<Option<String>, IntrospectError> {
     let pairs = candidates(found, wanted);
     let equal = settle(&scratch.session, found, &pairs).await?.equal;
     let mut wanted = wanted.clone();

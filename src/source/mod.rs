@@ -10,6 +10,7 @@ pub mod advice;
 pub mod bodies;
 pub mod date;
 pub mod directive;
+pub mod edited;
 pub mod files;
 pub mod hints;
 pub mod lexer;

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::definition::Definitions;
 use super::document::{Plan, Proof};
+use super::estimates::Estimates;
 use super::facts;
 use super::graph::{StepGraph, svg};
 use super::markup::{escape, line};
@@ -53,7 +54,7 @@ fn nothing(plan: &Plan, options: &Options) -> String {
 fn whole(plan: &Plan, options: &Options) -> String {
     let graph = StepGraph::of(plan);
     let definitions = Definitions::of(plan);
-    let writer = step::Writer::new(&graph, &definitions);
+    let writer = step::Writer::new(&graph, &definitions, Estimates::of(plan));
     [
         head(plan, options),
         "<main>\n".to_owned(),

@@ -2,6 +2,7 @@
 
 use super::super::definition::{Definitions, Line};
 use super::super::document::PlanStep;
+use super::super::estimates::Estimates;
 use super::super::facts;
 use super::super::graph::{Edge, StepGraph};
 use super::super::known::{known, mark, source};
@@ -15,16 +16,17 @@ const OPEN: usize = 24;
 pub struct Writer<'a> {
     graph: &'a StepGraph<'a>,
     definitions: &'a Definitions<'a>,
+    estimates: Estimates,
     /// Edges by their earlier step.
     behind: Vec<Vec<&'a Edge<'a>>>,
 }
 
 impl<'a> Writer<'a> {
     /// For the steps of a graph.
-    pub fn new(graph: &'a StepGraph<'a>, definitions: &'a Definitions<'a>) -> Writer<'a> {
+    pub fn new(graph: &'a StepGraph<'a>, definitions: &'a Definitions<'a>, estimates: Estimates) -> Writer<'a> {
         let mut behind = vec![Vec::new(); graph.steps.len()];
         graph.edges.iter().for_each(|e| behind[e.from].push(e));
-        Writer { graph, definitions, behind }
+        Writer { graph, definitions, estimates, behind }
     }
 
     /// The step folded to one line. The anchor stands inside, so that following a link opens it.
@@ -52,12 +54,16 @@ impl<'a> Writer<'a> {
         let before: Vec<&Edge> = self.graph.before(place).collect();
         let facts: String =
             known(step).iter().map(|(label, text)| format!("<dt>{label}</dt><dd>{}</dd>\n", line(text))).collect();
+        let takes = self.estimates.time(step).map(|time| ("takes", time)).into_iter();
+        let tables = self.estimates.tables(step).into_iter().map(|table| ("table", table));
+        let more: String =
+            takes.chain(tables).map(|(label, text)| format!("<dt>{label}</dt><dd>{}</dd>\n", line(&text))).collect();
         let rebuilt = self.definitions.rebuilding(step).map_or(String::new(), |r| format!("<p>{}</p>\n", line(&r)));
         let definition = compared(&self.definitions.lines(step));
         [
             hazards,
             rebuilt,
-            format!("<dl>\n<dt>phase</dt><dd>{}</dd>\n{facts}</dl>\n", line(&step.phase)),
+            format!("<dl>\n<dt>phase</dt><dd>{}</dd>\n{facts}{more}</dl>\n", line(&step.phase)),
             definition,
             self.edges("Waits for", &before, |e| e.from),
             self.edges("Has to come before", &self.behind[place], |e| e.to),

@@ -1,6 +1,7 @@
 //! The table of steps.
 
 use super::super::document::{Plan, PlanStep};
+use super::super::estimates::Estimates;
 use super::super::facts;
 use super::super::known::mark;
 use super::super::page::{clean, shorten};
@@ -17,31 +18,32 @@ const MEMBERS: usize = 3;
 /// A column: its head, and what stands in it for a step. One that says nothing of any step is left out.
 struct Column {
     head: &'static str,
-    of: fn(&PlanStep) -> String,
+    of: fn(&PlanStep, &Estimates) -> String,
 }
 
 static COLUMNS: &[Column] = &[
-    Column { head: "step", of: |step| step.id.to_string() },
-    Column { head: "phase", of: |step| word(&step.phase) },
-    Column { head: "change", of: |step| format!("{}&nbsp;{}", mark(step).sign(), word(&step.change)) },
+    Column { head: "step", of: |step, _| step.id.to_string() },
+    Column { head: "phase", of: |step, _| word(&step.phase) },
+    Column { head: "change", of: |step, _| format!("{}&nbsp;{}", mark(step).sign(), word(&step.change)) },
     Column {
         head: "object",
-        of: |step| format!("{} {}{}", word(step.object.class()), name(&facts::name(&step.object)), facts::part(step)),
+        of: |step, _| format!("{} {}{}", word(step.object.class()), name(&facts::name(&step.object)), facts::part(step)),
     },
-    Column { head: "hazard", of: hazards },
-    Column { head: "lock", of: locks },
+    Column { head: "hazard", of: |step, _| hazards(step) },
+    Column { head: "lock", of: |step, _| locks(step) },
     Column { head: "rows", of: rows },
 ];
 
 /// The table in its share of the room, and how many rows had none. Rows with hazards, then those that block somebody, are kept.
 pub fn table(plan: &Plan, room: &mut usize, share: usize) -> (String, usize) {
-    let says = |column: &&Column| plan.steps().any(|s| !(column.of)(s).is_empty());
+    let estimates = Estimates::of(plan);
+    let says = |column: &&Column| plan.steps().any(|s| !(column.of)(s, &estimates).is_empty());
     let columns: Vec<&Column> = COLUMNS.iter().filter(says).collect();
     let heads: Vec<&str> = columns.iter().map(|c| c.head).collect();
     let head = format!("| {} |\n|{}\n", heads.join(" | "), " --- |".repeat(heads.len()));
     *room = room.saturating_sub(head.len() + 1);
     let row = |step: &PlanStep| {
-        let cells: Vec<String> = columns.iter().map(|c| cell(&(c.of)(step))).collect();
+        let cells: Vec<String> = columns.iter().map(|c| cell(&(c.of)(step, &estimates))).collect();
         Part { rank: rank(step), text: format!("| {} |\n", cells.join(" | ")) }
     };
     let (rows, cut) = fit(plan.steps().map(row).collect(), room, share);
@@ -91,10 +93,11 @@ fn locks(step: &PlanStep) -> String {
     members(locks.into_iter().map(|l| format!("{}{}{}", l.mode, on(step, &l.relation), brief(l.brief))).collect())
 }
 
-fn rows(step: &PlanStep) -> String {
-    let writes = step.rewrites.iter().map(|r| format!("writes all anew{}", on(step, r)));
-    let reads = step.scans.iter().filter(|r| !step.rewrites.contains(r)).map(|r| format!("reads all{}", on(step, r)));
-    members(writes.chain(reads).collect())
+fn rows(step: &PlanStep, estimates: &Estimates) -> String {
+    let all = |r: &String| estimates.held_by(r).unwrap_or_else(|| "all".to_owned());
+    let writes = step.rewrites.iter().map(|r| format!("writes {} anew{}", all(r), on(step, r)));
+    let reads = step.scans.iter().filter(|r| !step.rewrites.contains(r)).map(|r| format!("reads {}{}", all(r), on(step, r)));
+    members(writes.chain(reads).chain(estimates.time(step)).collect())
 }
 
 fn hazards(step: &PlanStep) -> String {
