@@ -94,3 +94,39 @@ fn bodies_that_a_plan_leaves_alone_are_not_named() {
         assert!(!d.place.read("plan.json").contains("does not work"), "{}", plan.stdout);
     });
 }
+
+/// Bodies that plpgsql takes, and plpgsql_check does not; what was so before the plan is not the plan's.
+const CHECKED: &str = r#"CREATE TABLE orders (id int PRIMARY KEY, total int);
+CREATE FUNCTION before() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT missing FROM orders); END $$;
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  NEW.total := 1;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER touch BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION touch();
+"#;
+
+#[test]
+fn what_plpgsql_check_finds_in_the_copy_is_a_warning() {
+    desk("plpgsql_check", async |d| {
+        if d.number("SELECT count(*) FROM pg_available_extensions WHERE name = 'plpgsql_check'").await == 0 {
+            println!("skipped: the server does not have plpgsql_check (Debian: postgresql-15-plpgsql-check)");
+            return;
+        }
+        d.sql(CHECKED).await;
+        let made = r#"CREATE FUNCTION "Sé""lect; --"() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+  RETURN (SELECT lost FROM orders);
+END $$;
+CREATE FUNCTION fine() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT sum(id) FROM orders); END $$;"#;
+        let wanted = CHECKED.replace("NEW.total", "NEW.totals") + made;
+        d.place.write("schema/all.sql", &wanted);
+        let plan = d.exits(2, "plan --db $DB --out plan.json");
+        let text = plan.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        let says = |words: &str| text.contains(&format!("plpgsql_check says {words}"));
+        assert!(says("error in line 2: column \"lost\" does not exist"), "{}", plan.stdout);
+        assert!(text.contains(r#"Warning: function public."Sé""lect; --"()"#), "{}", plan.stdout);
+        assert!(says("error in line 2: record \"new\" has no field \"totals\""), "{}", plan.stdout);
+        assert!(!text.contains("before()") && !text.contains("fine() :") && !text.contains("fine():"), "{}", plan.stdout);
+        d.exits(0, "apply plan.json --db $DB");
+        assert_eq!(d.number("SELECT count(*) FROM pg_extension WHERE extname = 'plpgsql_check'").await, 0);
+    });
+}

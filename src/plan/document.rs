@@ -219,6 +219,7 @@ impl PlanStep {
             validates: Vec::new(),
             checks: Vec::new(),
             observed: false,
+            edited: false,
             hazards: Vec::new(),
             sizes: BTreeMap::new(),
             reverse: Reverse { sql: None, why: None },

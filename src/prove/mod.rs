@@ -8,7 +8,7 @@ mod run;
 mod settle;
 mod stored;
 
-pub use copy::{CopyError, copy, run_groups};
+pub use copy::{CopyError, copy};
 pub use expected::{Expected, expected};
 pub use observe::{Observations, WEAKEST, observe};
 pub use run::{COPY, Copied, Outcome, ProveError, build_copy, check_copy, open_copy, prove, prove_on, unproven};

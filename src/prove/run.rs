@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::copy::{copy, run_as};
 use super::observe::{Observations, observe};
 use super::settle::{candidates, settle};
-use crate::apply::run::StepFailed;
+use crate::apply::run::{StepFailed, server_message};
 use crate::catalog::{Catalog, Id, fingerprint, fingerprints};
 use crate::change::compare;
 use crate::introspect::{IntrospectError, Seen, introspect_beside};
 use crate::pg;
 use crate::plan::{Made, Proof, Sides};
 use crate::shadow::{Scratch, ShadowError};
-use crate::source::bodies;
+use crate::source::{bodies, plpgsql_check};
 
 /// What the proof found.
 pub struct Outcome {
@@ -60,7 +60,7 @@ pub struct Copied {
     /// None where nothing is to be observed; else the second one, or why there is none.
     twin: Option<Result<Scratch, ShadowError>>,
     seen: Seen,
-    broken: BTreeMap<String, String>,
+    before: Wrong,
 }
 
 impl Copied {
@@ -100,12 +100,12 @@ pub async fn check_copy(scratch: &Scratch, whole: &Catalog, seen: &Seen) -> Resu
 /// # Errors
 /// When the scratch database cannot be connected to any more.
 pub async fn open_copy(scratch: Scratch, seen: Seen, observed: bool) -> Result<Copied, ShadowError> {
-    let broken = broken(&scratch).await;
+    let before = wrong(&scratch).await;
     if !observed {
-        return Ok(Copied { scratch, twin: None, seen, broken });
+        return Ok(Copied { scratch, twin: None, seen, before });
     }
     let (scratch, twin) = scratch.twins().await?;
-    Ok(Copied { scratch, twin: Some(twin), seen, broken })
+    Ok(Copied { scratch, twin: Some(twin), seen, before })
 }
 
 /// Proves a plan in an empty scratch database, which is gone afterwards: on one copy of the live schema in the groups that `apply`
@@ -144,7 +144,7 @@ pub async fn prove_on(copied: &Copied, sides: &Sides, made: &Made) -> Result<Out
 
 /// Runs the plan as `apply` does, and looks where it ends.
 async fn run(copied: &Copied, sides: &Sides, made: &Made) -> Result<Outcome, IntrospectError> {
-    let Copied { scratch, seen, broken, .. } = copied;
+    let Copied { scratch, seen, before, .. } = copied;
     for group in &made.plan.groups {
         if let Err(failed) = run_as(scratch, group).await {
             return Ok(unproven(refused(&failed)));
@@ -159,31 +159,52 @@ async fn run(copied: &Copied, sides: &Sides, made: &Made) -> Result<Outcome, Int
     let mut to = sides.desired.clone();
     to.put(after.objects().filter(|o| touched.contains(&o.id)).cloned());
     let proof = Proof::Equal { server: scratch.session.version.0, copy: COPY.to_owned() };
-    let warnings = newly_broken(broken, scratch).await;
+    let warnings = newly_wrong(before, scratch).await;
     let to = Some((fingerprint(&to), fingerprints(&to)));
     Ok(Outcome { proof, to, after: Some(whole), observations: Observations::default(), warnings })
 }
 
-/// The routines of the copy whose bodies are not accepted; the server has no dependencies of quoted bodies, so only their
-/// languages can tell. Asked in a session of its own: plpgsql keeps what it has compiled for as long as one lasts.
-async fn broken(scratch: &Scratch) -> BTreeMap<String, String> {
-    let found = match pg::connect(&scratch.session.target).await {
-        Ok(session) => {
-            let found = bodies::broken(&session.client).await.map_err(|problem| problem.message);
-            session.close().await;
-            found
-        }
-        Err(error) => Err(error.to_string()),
-    };
-    found.unwrap_or_else(|words| {
-        tracing::warn!("bodies were not checked: {words}");
-        BTreeMap::new()
-    })
+/// What is wrong with the bodies of routines.
+#[derive(Default)]
+struct Wrong {
+    /// Routines that their languages do not accept, with the server's words.
+    broken: BTreeMap<String, String>,
+    /// What plpgsql_check finds in routines, where the server has it.
+    found: BTreeSet<(String, String)>,
 }
 
-async fn newly_broken(before: &BTreeMap<String, String>, scratch: &Scratch) -> Vec<String> {
-    let new = broken(scratch).await.into_iter().filter(|(routine, _)| !before.contains_key(routine));
-    new.map(|(routine, words)| format!("{routine} does not work after this plan: {words}")).collect()
+/// The server has no dependencies of quoted bodies, so only their languages can tell. Asked in a session of its own: plpgsql keeps
+/// what it has compiled for as long as one lasts.
+async fn wrong(scratch: &Scratch) -> Wrong {
+    let unchecked = |words: String| tracing::warn!("bodies were not checked: {words}");
+    let session = match pg::connect(&scratch.session.target).await {
+        Ok(session) => session,
+        Err(error) => {
+            unchecked(error.to_string());
+            return Wrong::default();
+        }
+    };
+    let found = plpgsql_check::findings(&session.client, &scratch.administrator.client).await;
+    let broken = bodies::broken(&session.client).await;
+    session.close().await;
+    Wrong {
+        broken: broken.unwrap_or_else(|problem| {
+            unchecked(problem.message);
+            BTreeMap::new()
+        }),
+        found: found.unwrap_or_else(|error| {
+            unchecked(format!("plpgsql_check: {}", server_message(&error).0));
+            BTreeSet::new()
+        }),
+    }
+}
+
+async fn newly_wrong(before: &Wrong, scratch: &Scratch) -> Vec<String> {
+    let now = wrong(scratch).await;
+    let broken = now.broken.iter().filter(|(routine, _)| !before.broken.contains_key(*routine));
+    let broken = broken.map(|(routine, words)| format!("{routine} does not work after this plan: {words}"));
+    let found = now.found.iter().filter(|finding| !before.found.contains(finding));
+    broken.chain(found.map(|(routine, words)| format!("{routine}: plpgsql_check says {words}"))).collect()
 }
 
 pub(super) fn refused(failed: &StepFailed) -> String {

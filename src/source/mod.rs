@@ -18,6 +18,7 @@ pub mod load;
 mod long;
 pub mod name;
 pub mod order;
+pub mod plpgsql_check;
 pub mod policy;
 pub mod problem;
 pub mod read;
