@@ -26,6 +26,7 @@ mod notes;
 mod options;
 mod page;
 mod phases;
+mod reader;
 mod reseal;
 mod reverse;
 mod seals;
@@ -48,8 +49,7 @@ pub use acceptance::{Acceptance, entries};
 pub use answers::{ANSWERS, Answer, Answered, answers};
 pub use build::{Context, build};
 pub use document::{
-    FORMAT, Fingerprints, Group, LockFact, Pending, Plan, PlanError, PlanStep, Proof, Reverse, Source, UnmanagedDifference,
-    changed, read, read_edited, short, write,
+    FORMAT, Fingerprints, Group, LockFact, Pending, Plan, PlanStep, Proof, Reverse, Source, UnmanagedDifference, changed, short,
 };
 pub use estimates::{estimated, worked_on};
 pub use facts::{count, thousands};
@@ -57,6 +57,7 @@ pub use ignore::Known;
 pub use make::{Made, MakeError, Sides, make, make_bare, make_up_to, observed};
 pub use options::Options;
 pub use phases::Phase;
+pub use reader::{PlanError, read, read_edited, write};
 pub use reseal::{Found, grown, refound};
 pub use seals::Seals;
 pub use standing::Touched;
