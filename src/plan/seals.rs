@@ -59,7 +59,7 @@ pub fn edited(plan: &Plan, stated: &Seals) -> Result<Vec<u32>, Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::{PlanError, read, read_edited, write};
+    use super::super::reader::{PlanError, read, read_edited, write};
     use super::super::samples;
     use crate::catalog::Id;
 
