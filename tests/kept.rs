@@ -94,7 +94,7 @@ fn a_copy_is_kept_for_what_it_is_a_copy_of() {
         std::fs::rename(&kept[0], own).unwrap();
         let exchanged = cache.plan(d);
         assert!(says(&exchanged, THROWN_AWAY) && says(&exchanged, "t7.other"), "{}", exchanged.stderr);
-        assert_eq!(cache.copies(), [own.clone()]);
+        assert_eq!(cache.copies(), std::slice::from_ref(own));
         assert!(says(&cache.plan(d), KEPT));
 
         // A damaged one is thrown away, whatever of it is damaged.
@@ -105,7 +105,7 @@ fn a_copy_is_kept_for_what_it_is_a_copy_of() {
             std::fs::write(&damaged, [0x55; 8192]).unwrap();
             let done = cache.plan(d);
             assert!(says(&done, THROWN_AWAY) && !says(&done, KEPT), "{}: {}", damaged.display(), done.stderr);
-            assert_eq!(cache.copies(), [own.clone()]);
+            assert_eq!(cache.copies(), std::slice::from_ref(own));
             assert!(says(&cache.plan(d), KEPT));
         }
     });

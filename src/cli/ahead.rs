@@ -32,7 +32,7 @@ pub struct Ahead {
 
 enum State {
     Working(Pin<Box<dyn Future<Output = Result<Copy, Failure>>>>),
-    Done(Result<Copy, Failure>),
+    Done(Box<Result<Copy, Failure>>),
 }
 
 impl Ahead {
@@ -64,7 +64,7 @@ impl Ahead {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let State::Working(work) = &mut self.state {
             match work.as_mut().poll(context) {
-                Poll::Ready(done) => self.state = State::Done(done),
+                Poll::Ready(done) => self.state = State::Done(Box::new(done)),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -84,7 +84,7 @@ impl Ahead {
         poll_fn(|context| self.poll(context)).await;
         let State::Done(done) = self.state else { unreachable!("it was waited for") };
         // The server goes with all that is on it.
-        let (_server, copied) = done?;
+        let (_server, copied) = (*done)?;
         match copied {
             Ok(copied) => Ok(prove_on(&copied, sides, made).await?),
             Err(reason) => Ok(unproven(reason)),
