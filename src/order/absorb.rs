@@ -130,5 +130,7 @@ fn gone_with(graph: &Graph, node: &Node) -> Option<Node> {
     // Columns of a view that stays only lose what was attached to them.
     let stays =
         |id: &Id| kind::of(id).made_with_whole && parent_now(graph, id).is_some_and(|p| graph.node(Op::Drop, &p).is_none());
-    inherited.into_iter().chain(others).filter(|(id, _)| !stays(id)).find_map(|(id, _)| graph.node(Op::Drop, id))
+    // Before 15 a computed column would go with the types and functions that its expression uses: it goes by itself before.
+    let takes = |id: &Id| !stays(id) && (node.id.class() != "column" || id.class() == "column");
+    inherited.into_iter().chain(others).filter(|(id, _)| takes(id)).find_map(|(id, _)| graph.node(Op::Drop, id))
 }
