@@ -91,7 +91,9 @@ fn what_fails_is_taken_away_and_the_rest_goes_on() {
         assert!(apply.stderr.contains("The unfinished index public.users_name_key was dropped"), "{}", apply.stderr);
         assert_eq!(d.number("SELECT count(*) FROM pg_index WHERE NOT indisvalid").await, 0);
         d.sql("DELETE FROM users WHERE id = 2001").await;
-        d.exits(0, "apply --db $DB --yes");
+        let other = d.exits(3, "apply --db $DB --yes");
+        assert!(other.stderr.contains("apply::unfinished"), "{}", other.stderr);
+        d.exits(0, "apply --resume --db $DB --yes");
         d.exits(0, "plan --db $DB");
         assert_eq!(d.number(LEFT).await, 0);
     });
