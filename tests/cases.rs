@@ -32,7 +32,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use support::covers::{self, Point};
-use support::{Bench, Failure, Side, engine, facts, load, oracle, rows, server, tree};
+use support::{Bench, Failure, Side, engine, facts, load, names, oracle, rows, server, tree};
 
 const CHECKS: &[&str] = &["plan", "converges", "back", "same", "rows", "dump", "formats", "proof", "locks", "online", "covers"];
 
@@ -132,7 +132,8 @@ impl Case {
         let (before, after) = (self.file("before.sql").unwrap(), self.file("after.sql").unwrap());
         let before = load_side(bench, "before.sql", &before).await?;
         let after = load_side(bench, "after.sql", &after).await?;
-        let (sides, made) = engine::plan_to(&before, &after).await.map_err(|f| f.to_string())?;
+        let script = self.file("after.sql").unwrap();
+        let (sides, made) = names::plan_to(&before, &after, &script).await.map_err(|f| f.to_string())?;
         let mut outcomes = Outcomes::new();
         let mut note = |check: &'static str, result: Result<(), Failure>| {
             outcomes.insert(check, result.map_err(|f| f.to_string()));
@@ -152,19 +153,20 @@ impl Case {
             note("same", self.same(bench, &before, &after).await);
         }
         if let Some(seed) = self.file("seed.sql") {
-            note("rows", self.rows(bench, &seed, &made).await);
+            note("rows", self.rows(bench, &seed, &sides, &made).await);
         }
         let applied = engine::apply(&before.database, &made).await;
-        note("converges", and(applied.clone(), engine::empty(&before.database, &after, "second plan not empty")).await);
+        note("converges", and(applied.clone(), names::empty(&before.database, &after, &script)).await);
         note("dump", and(applied, engine::same_dump(bench, &before.database, &after)).await);
         if self.settings.back != Some(false) {
-            note("back", engine::converge(bench, &after, &before).await.map(|_| ()));
+            let script = self.file("before.sql").unwrap();
+            note("back", names::converge_back(bench, &after, (&before, &script), &sides).await);
         }
         Ok(outcomes)
     }
 
     async fn plan(&self, before: &Side, after: &Side, made: &Made) -> Result<(), Failure> {
-        let (_, again) = engine::plan_to(before, after).await?;
+        let (_, again) = names::plan_to(before, after, &self.file("after.sql").unwrap()).await?;
         if plan::write(&again.plan) != plan::write(&made.plan) {
             return Err(Failure::new("plan", "planned twice, two plans"));
         }
@@ -202,10 +204,13 @@ impl Case {
         Ok(())
     }
 
-    async fn rows(&self, bench: &Bench, seed: &str, made: &Made) -> Result<(), Failure> {
+    async fn rows(&self, bench: &Bench, seed: &str, sides: &Sides, made: &Made) -> Result<(), Failure> {
         let before = self.file("before.sql").unwrap();
         let database = load::fresh(bench, &[&before, seed]).await.map_err(|e| Failure::new("seed.sql", e.to_string()))?;
-        let found = rows::read(&database).await;
+        let mut found = rows::read(&database).await;
+        if let Some(renamed) = &sides.renamed {
+            found = rows::called(found, &|id| renamed.after(id));
+        }
         engine::apply(&database, made).await?;
         let hazard = made.plan.steps().flat_map(|s| &s.hazards).any(|h| h.code.starts_with("loses"));
         if self.settings.loses {

@@ -8,6 +8,7 @@ use tokio_postgres::{Client, Error};
 use super::harmless::harmless;
 use super::run::server_message;
 use crate::plan::{Answer, Answered, Plan};
+use crate::sql::ident;
 use crate::statement::RowCheck;
 
 /// How conditions are asked.
@@ -23,6 +24,15 @@ pub struct Limits {
 
 const UNAPPROVED: &str = "it calls functions that nobody has approved yet; `plumb apply` asks it";
 
+const RENAMED: &str = "it is about what has another name until this plan has run; the step itself finds out";
+
+/// Whether it names something that a step before it renames: now that name is nobody's, or another one's.
+fn has_another_name(plan: &Plan, check: &RowCheck) -> bool {
+    let words = || check.query.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let named = |name: &str| words().any(|word| word == name) || ident(name) != name && check.query.contains(&ident(name));
+    plan.steps().filter_map(|s| s.renamed.as_ref()).any(|names| named(names.to.base()))
+}
+
 /// The time that each has when all are asked at once.
 const AT_ONCE: Duration = Duration::from_millis(200);
 
@@ -34,15 +44,22 @@ pub async fn ask(client: &Client, plan: &Plan, limits: Limits) -> Result<Vec<Ans
     let all: Vec<(u32, &RowCheck)> = plan.steps().flat_map(|s| s.checks.iter().map(move |c| (s.id, c))).collect();
     let checks: Vec<&RowCheck> = all.iter().map(|(_, check)| *check).collect();
     let harmless = if limits.evaluate { BTreeSet::new() } else { harmless(client, &checks).await? };
-    let may = |place: usize| limits.evaluate || !checks[place].evaluates || harmless.contains(&place);
-    let asked: Vec<&RowCheck> = (0..checks.len()).filter(|place| may(*place)).map(|place| checks[place]).collect();
+    let unasked = |place: usize| match checks[place] {
+        check if has_another_name(plan, check) => Some(RENAMED),
+        check if check.evaluates && !limits.evaluate && !harmless.contains(&place) => Some(UNAPPROVED),
+        _ => None,
+    };
+    let asked: Vec<&RowCheck> = (0..checks.len()).filter(|place| unasked(*place).is_none()).map(|place| checks[place]).collect();
     let mut answers = if asked.is_empty() { Vec::new() } else { at_once(client, &asked, limits).await? };
     if answers.len() < asked.len() {
         answers = one_by_one(client, &asked, limits).await?;
     }
     let mut answers = answers.into_iter();
     let answered = all.iter().enumerate().filter_map(|(place, (step, check))| {
-        let answer = if may(place) { answers.next()? } else { Answer::Unknown(UNAPPROVED.to_owned()) };
+        let answer = match unasked(place) {
+            None => answers.next()?,
+            Some(why) => Answer::Unknown(why.to_owned()),
+        };
         Some(Answered { step: *step, condition: check.condition.clone(), answer })
     });
     Ok(answered.collect())

@@ -102,6 +102,11 @@ impl Id {
         Id::new(class, self.name().iter().cloned())
     }
 
+    /// The address of an object of the same class, and with the same argument types, that is called otherwise.
+    pub fn with_name<S: Into<String>>(&self, name: impl IntoIterator<Item = S>) -> Id {
+        Id::with_args(self.class(), name, self.0.address.args.clone())
+    }
+
     /// A part of it by its name: a column of a table.
     pub fn part(&self, class: &str, name: &str) -> Id {
         Id::new(class, self.name().iter().map(String::as_str).chain([name]))

@@ -16,6 +16,9 @@ pub struct Scope {
     schemas: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     classes: BTreeSet<String>,
+    /// What comes from elsewhere by another name, as schema and name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    moved: BTreeSet<Vec<String>>,
     #[serde(default)]
     everything: bool,
 }
@@ -34,7 +37,7 @@ impl Scope {
             .filter(|class| desired.objects().any(|o| o.id.class() == **class))
             .map(|class| (*class).to_owned())
             .collect();
-        Scope { schemas, classes, everything: stated.iter().any(|s| s == "*") }
+        Scope { schemas, classes, moved: BTreeSet::new(), everything: stated.iter().any(|s| s == "*") }
     }
 
     /// The schemas, for a person.
@@ -52,8 +55,24 @@ impl Scope {
         }
         match id.class() {
             class if DATABASE_WIDE.contains(&class) => self.classes.contains(class),
-            _ => id.first().is_empty() || self.schemas.contains(id.first()),
+            _ => {
+                id.first().is_empty() || self.schemas.contains(id.first()) || self.moved.iter().any(|m| id.name().starts_with(m))
+            }
         }
+    }
+
+    /// The same with what stands outside of it in `before` and no longer does in `after`, since it comes in by another name.
+    pub fn with_moved(mut self, before: &Catalog, after: &Catalog) -> Scope {
+        let gone = |o: &&Object| o.id.of().is_none() && !after.contains(&o.id);
+        for object in before.objects().filter(gone) {
+            match object.id.class() {
+                "schema" => _ = self.schemas.insert(object.id.base().to_owned()),
+                _ if self.holds(&object.id) => {}
+                _ => _ = self.moved.insert(object.id.name().iter().take(2).cloned().collect()),
+            }
+        }
+        self.moved.retain(|m| m.first().is_none_or(|schema| !self.schemas.contains(schema)));
+        self
     }
 
     /// Whether an object that is not managed lies in a schema of the scope.

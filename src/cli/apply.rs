@@ -52,8 +52,8 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
         None => {
             nothing_unfinished(options, workspace).await?;
             let online = options.online.unwrap_or(workspace.config.online);
-            let planned =
-                planned(workspace, &options.database, &options.wanted, Making { proven: true, online, phase: None }).await?;
+            let making = Making { proven: true, online, phase: None, renames: &options.renames.rename };
+            let planned = planned(workspace, &options.database, &options.wanted, making).await?;
             (planned.plan, planned.live)
         }
     };

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::drift_options::{DriftOptions, ReportFormat};
 pub use super::plan_options::{PlanFormat, PlanOptions};
 use crate::statement::Online;
 
@@ -101,6 +102,15 @@ pub struct Wanted {
     pub scope: Vec<String>,
 }
 
+/// What is called otherwise.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Renames {
+    /// What has another name in the wanted schema, so that it is renamed and not dropped: users=people, public.users.mail=email.
+    /// May be given several times.
+    #[arg(long, value_name = "OLD=NEW")]
+    pub rename: Vec<String>,
+}
+
 /// `plumb apply`.
 #[derive(Args, Debug)]
 pub struct ApplyOptions {
@@ -110,6 +120,8 @@ pub struct ApplyOptions {
     pub database: Database,
     #[command(flatten)]
     pub wanted: Wanted,
+    #[command(flatten)]
+    pub renames: Renames,
     /// A hazard to allow, by its code; `all` for every one, `unproven` for a plan that was not proven.
     #[arg(long, value_name = "CODE")]
     pub allow: Vec<String>,
@@ -137,27 +149,6 @@ pub struct ApplyOptions {
     pub no_ledger: bool,
 }
 
-/// `plumb drift`.
-#[derive(Args, Debug)]
-pub struct DriftOptions {
-    #[command(flatten)]
-    pub database: Database,
-    #[command(flatten)]
-    pub wanted: Wanted,
-    /// What to print.
-    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
-    pub format: ReportFormat,
-    /// The file of accepted drift [default: the configuration's `accepted`].
-    #[arg(long, value_name = "FILE")]
-    pub accepted: Option<PathBuf>,
-    /// Compare with what was applied last, as the ledger has it, instead of the files.
-    #[arg(long, conflicts_with = "schema")]
-    pub applied: bool,
-    /// Exit 0 even when there are differences.
-    #[arg(long)]
-    pub exit_zero: bool,
-}
-
 /// `plumb history`.
 #[derive(Args, Debug)]
 pub struct HistoryOptions {
@@ -180,25 +171,6 @@ pub enum HistoryFormat {
     Json,
 }
 
-/// The forms of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
-    /// For a person.
-    Text,
-    /// For a machine.
-    Json,
-    /// For code hosts.
-    Sarif,
-    /// For test reports.
-    Junit,
-    /// For an issue or a chat.
-    Markdown,
-    /// For Prometheus, as a text file.
-    Prometheus,
-    /// Entries for the file of accepted drift, to be given a reason, an author and a last day.
-    Accept,
-}
-
 /// `plumb diff`.
 #[derive(Args, Debug)]
 pub struct DiffOptions {
@@ -206,6 +178,8 @@ pub struct DiffOptions {
     pub from: String,
     /// What is wanted: URL, directory, file or snapshot.
     pub to: String,
+    #[command(flatten)]
+    pub renames: Renames,
     /// Where scratch databases are made.
     #[arg(long, value_name = "auto|URL")]
     pub shadow: Option<String>,

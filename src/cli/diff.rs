@@ -24,7 +24,7 @@ pub async fn run(options: &DiffOptions, workspace: &mut Workspace) -> Outcome {
     if wanted.scope.is_empty() && workspace.config.scope.schemas.is_empty() {
         wanted.scope = schemas(&from, &to);
     }
-    let sides = side::between(workspace, &from, &to, &wanted).await?;
+    let sides = side::between(workspace, (&from, &to), &wanted, &options.renames.rename).await?;
     let made = make(&sides, &|id| to.source(id), Vec::new())?;
     workspace.progress.clear();
     let text_options = differences::Options {

@@ -109,7 +109,7 @@ async fn motion(session: &Session) -> Result<Option<String>, Failure> {
 
 /// The live database against the files.
 async fn files(options: &DriftOptions, workspace: &mut Workspace) -> Result<(Compared, Option<Session>), Failure> {
-    let making = Making { proven: false, online: Online::Never, ..Making::default() };
+    let making = Making { proven: false, online: Online::Never, renames: &options.renames.rename, ..Making::default() };
     let planned = planned(workspace, &options.database, &options.wanted, making).await?;
     let compared = Compared {
         target: planned.live.name.clone(),

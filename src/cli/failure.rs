@@ -7,7 +7,7 @@ use crate::exit_code::{ERROR, REFUSED};
 use crate::introspect::IntrospectError;
 use crate::pg::{ConnectError, TargetError};
 use crate::plan::{MakeError, PlanError};
-use crate::prove::ProveError;
+use crate::prove::{ProveError, RenameError};
 use crate::shadow::ShadowError;
 use crate::source::Problems;
 
@@ -109,6 +109,18 @@ impl From<ProveError> for Failure {
         match error {
             ProveError::Introspect(error) => error.into(),
             ProveError::Shadow(error) => error.into(),
+        }
+    }
+}
+
+impl From<RenameError> for Failure {
+    fn from(error: RenameError) -> Failure {
+        match error {
+            RenameError::Introspect(error) => error.into(),
+            RenameError::Shadow(error) => error.into(),
+            RenameError::Copy(why) => Failure::new("rename::copy", format!("no copy of the live schema can be made to rename on: {why}"))
+                .help("what has another name now is not known without one, and nothing is dropped instead. Bring the live schema to what plumb can build, or rename by hand and remove the directives"),
+            error => Failure::new("rename::refused", error.to_string()),
         }
     }
 }

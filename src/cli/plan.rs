@@ -16,7 +16,7 @@ use crate::change::Changes;
 use crate::exit_code::{DIFFERENCES, DONE};
 use crate::introspect::{IntrospectError, read_sizes, read_usage};
 use crate::kind;
-use crate::plan::{self, ANSWERS, Made, Phase, Plan, Proof, Sides, Source, make_up_to};
+use crate::plan::{self, ANSWERS, Made, Phase, Plan, Proof, Renamed, Sides, Source, make_up_to};
 use crate::prove::prove;
 use crate::report::{junit, sarif};
 use crate::source::date::day;
@@ -40,13 +40,15 @@ pub struct Planned {
 
 /// How a plan is to be made.
 #[derive(Clone, Copy, Default)]
-pub struct Making {
+pub struct Making<'a> {
     /// Whether it is proven on a copy.
     pub proven: bool,
     /// When changes take their online forms.
     pub online: Online,
     /// The last phase that it has; all of them without one.
     pub phase: Option<Phase>,
+    /// What the command line says of names.
+    pub renames: &'a [String],
 }
 
 /// Reads both sides and plans; asks the live rows whether the plan would fail on them.
@@ -54,7 +56,7 @@ pub async fn planned(
     workspace: &mut Workspace,
     database: &super::arguments::Database,
     wanted: &Wanted,
-    making: Making,
+    making: Making<'_>,
 ) -> Result<Planned, Failure> {
     let mut planned = forward(workspace, database, wanted, making).await?;
     row_checks(workspace, &planned.live, &mut planned.plan).await?;
@@ -74,7 +76,7 @@ pub async fn forward(
     workspace: &mut Workspace,
     database: &super::arguments::Database,
     wanted: &Wanted,
-    making: Making,
+    making: Making<'_>,
 ) -> Result<Planned, Failure> {
     let schema = workspace.schema(wanted, database.env.as_deref())?;
     let (mut live, mut desired) = side::both(workspace, database, &schema, wanted, making.proven).await?;
@@ -82,16 +84,27 @@ pub async fn forward(
     if let Some(session) = &live.session {
         beside(&mut ahead, read_sizes(session, &mut live.catalog)).await?;
     }
-    let between = beside(&mut ahead, side::between(workspace, &live, &desired, wanted)).await?;
+    let between = beside(&mut ahead, side::between(workspace, (&live, &desired), wanted, making.renames)).await?;
     let mut sides = Sides { online: making.online, ..between };
     workspace.progress.stage("comparing and ordering");
     let source = |id: &Id| desired.source(id);
     let last = making.phase.unwrap_or(Phase::Contract);
+    if let Some(renamed) = sides.renamed.as_ref().filter(|_| last != Phase::Contract) {
+        return Err(not_in_phase(renamed, last));
+    }
     let made = make_up_to(&mut sides, last, &source, workspace_warnings(&live, &desired))?;
     let ahead = ahead.filter(|ahead| ahead.serves(&sides));
     let (plan, after) = proven(workspace, &live, wanted, &sides, &made, &source, (making.proven, ahead)).await?;
     let plan = located(plan, &desired).ignoring(&|id| desired.known(id), &day(SystemTime::now()));
     Ok(Planned { live, wanted: desired, sides, changes: made.changes, plan, after })
+}
+
+/// A plan begins with its renames, and no code that runs survives these.
+fn not_in_phase(renamed: &Renamed, last: Phase) -> Failure {
+    let names: Vec<String> = renamed.moves().map(|(from, to)| format!("{from} becomes {to}")).collect();
+    let message = format!("what is renamed is renamed first, and belongs to the phase contract\n{}", names.join("\n"));
+    Failure::new("rename::phase", message)
+        .help(format!("plan and apply the renames by themselves, or take them out of the files until after {}", last.name()))
 }
 
 /// The plan with its proof, and how the copy was left; as it is when it is not to be proven.
@@ -194,7 +207,7 @@ async fn proof(
     let outcome = match ahead {
         Some(ahead) => ahead.prove(sides, made).await?,
         None => {
-            let mut roles = kind::roles(&sides.whole);
+            let mut roles = kind::roles(sides.begin());
             roles.extend(kind::roles(&sides.desired));
             let target = live.session.as_ref().map(|s| s.target.clone());
             let (stated, owner) = (wanted.shadow.as_deref(), &sides.whole.role);
@@ -221,7 +234,7 @@ async fn proof(
 /// The command.
 pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
     let online = options.online.unwrap_or(workspace.config.online);
-    let making = Making { proven: !options.no_prove, online, phase: options.phase };
+    let making = Making { proven: !options.no_prove, online, phase: options.phase, renames: &options.renames.rename };
     let planned = if options.reverse {
         backward(workspace, &options.database, &options.wanted, making).await?
     } else {

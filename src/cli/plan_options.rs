@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::arguments::{Database, Wanted};
+use super::arguments::{Database, Renames, Wanted};
 use crate::plan::Phase;
 use crate::statement::Online;
 
@@ -13,6 +13,8 @@ pub struct PlanOptions {
     pub database: Database,
     #[command(flatten)]
     pub wanted: Wanted,
+    #[command(flatten)]
+    pub renames: Renames,
     /// Where to write the plan [default: plans/ID.json; `-` writes nothing].
     #[arg(long, value_name = "FILE")]
     pub out: Option<String>,

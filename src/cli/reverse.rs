@@ -3,7 +3,8 @@
 use super::arguments::{Database, Wanted};
 use super::failure::Failure;
 use super::plan::{Making, Planned, estimates, forward, located, measured, other_owner, proven};
-use super::side::settled;
+use super::renames::called_back;
+use super::side::{Side, settled};
 use super::workspace::Workspace;
 use crate::catalog::{Catalog, Id, Object, fingerprint};
 use crate::plan::{ANSWERS, Answer, Answered, Plan, Proof, Sides, make};
@@ -13,19 +14,14 @@ pub async fn backward(
     workspace: &mut Workspace,
     database: &Database,
     wanted: &Wanted,
-    making: Making,
+    making: Making<'_>,
 ) -> Result<Planned, Failure> {
     let forward = forward(workspace, database, wanted, making).await?;
     let Planned { sides, plan, live, .. } = &forward;
     let whole = end(&forward);
-    let mut back = Sides {
-        live: sides.scope.of(&whole),
-        desired: sides.live.clone(),
-        scope: sides.scope.clone(),
-        online: sides.online,
-        whole,
-    };
-    let supposed = (fingerprint(&back.live) != plan.to).then(|| "it is not known for sure where the other plan ends".to_owned());
+    let mut back = turned(workspace, sides, live, whole, wanted).await?;
+    let start = back.renamed.as_ref().map_or(&back.live, |r| &r.live);
+    let supposed = (fingerprint(start) != plan.to).then(|| "it is not known for sure where the other plan ends".to_owned());
     let doubt = match &plan.proof {
         Proof::Unproven { reason } => Some(format!("the plan that it takes back is not: {reason}")),
         Proof::Equal { .. } => supposed,
@@ -49,6 +45,28 @@ pub async fn backward(
     estimates(&forward.live, &mut plan).await?;
     let Planned { live, wanted, .. } = forward;
     Ok(measured(workspace, Planned { live, wanted, sides: back, changes: made.changes, plan, after }))
+}
+
+/// The sides of the way back from `whole`: what has another name gets its old one first.
+async fn turned(
+    workspace: &mut Workspace,
+    sides: &Sides,
+    live: &Side,
+    whole: Catalog,
+    wanted: &Wanted,
+) -> Result<Sides, Failure> {
+    let Some(renamed) = &sides.renamed else {
+        let (scope, desired) = (sides.scope.clone(), sides.live.clone());
+        return Ok(Sides { live: scope.of(&whole), desired, scope, online: sides.online, whole, renamed: None });
+    };
+    let moves: Vec<(Id, Id)> = renamed.moves().cloned().collect();
+    let called = called_back(workspace, live, &whole, &moves, wanted).await?;
+    let (scope, desired) = (sides.scope.clone(), renamed.live.clone());
+    let back = Sides { live: scope.of(&whole), desired, scope, online: sides.online, whole: whole.clone(), renamed: None };
+    Ok(match called {
+        Some(called) => called.turn(back, &whole),
+        None => back,
+    })
 }
 
 /// The database as the plan leaves it: the copy on which it was run, with the texts of what stays as they are now. Without one, what

@@ -6,8 +6,10 @@ use std::path::Path;
 use super::ahead::{self, Ahead};
 use super::arguments::{Database, Wanted};
 use super::failure::Failure;
+use super::renames::called;
 use super::workspace::Workspace;
 use crate::catalog::{Catalog, Id, read_snapshot};
+use crate::change::Scope;
 use crate::hazard::{Ignored, Line};
 use crate::introspect::introspect_beside;
 use crate::kind;
@@ -212,39 +214,20 @@ fn shown(path: &str) -> String {
     if path.ends_with('/') || !Path::new(path).is_dir() { path.to_owned() } else { format!("{path}/") }
 }
 
-/// The class of name that an object's statement defines.
-fn class(class: &str) -> Class {
-    match class {
-        "schema" => Class::Schema,
-        "extension" => Class::Extension,
-        "enum" | "domain" | "composite type" | "range type" => Class::Type,
-        "function" | "procedure" | "aggregate" => Class::Routine,
-        "column" | "default" => Class::Column,
-        "primary key" | "unique" | "check" | "foreign key" | "exclusion" | "domain constraint" => Class::Constraint,
-        "trigger" => Class::Trigger,
-        "policy" => Class::Policy,
-        "rule" => Class::Rule,
-        "collation" => Class::Collation,
-        "event trigger" => Class::EventTrigger,
-        "statistics" => Class::Statistics,
-        _ => Class::Relation,
-    }
-}
-
 impl Side {
     /// Where the files define an object; for a satellite, where its object stands. A directive covers this place or does not.
     pub fn place(&self, id: &Id) -> Option<&Place> {
         let id = id.of().unwrap_or(id);
         let (_, loaded) = self.places.as_ref()?;
         match id.args() {
-            [] => loaded.place_of(class(id.class()), id.name()),
-            args => loaded.place_of_routine(id.name(), &args.iter().map(|a| base_type(a)).collect::<Vec<_>>()),
+            [] => loaded.place_of(source::name::of_class(id.class()), id.name()),
+            args => loaded.place_of_routine(id.name(), &args.iter().map(|a| source::name::base_type(a)).collect::<Vec<_>>()),
         }
     }
 
     /// Whether the files define it by its own name, not only what it is part of.
     pub fn is_named(&self, id: &Id) -> bool {
-        let own = |loaded: &Loaded| loaded.place_of(class(id.class()), id.name()) != self.whole(loaded, id);
+        let own = |loaded: &Loaded| loaded.place_of(source::name::of_class(id.class()), id.name()) != self.whole(loaded, id);
         id.of().is_none() && self.places.as_ref().is_some_and(|(_, loaded)| own(loaded))
     }
 
@@ -259,7 +242,7 @@ impl Side {
     pub fn known(&self, id: &Id) -> Vec<Known> {
         let (Some((files, loaded)), Some(place)) = (&self.places, self.place(id)) else { return Vec::new() };
         let routine = id.of().unwrap_or(id);
-        if class(routine.class()) == Class::Routine && loaded.routines(routine.name()) > 1 {
+        if source::name::of_class(routine.class()) == Class::Routine && loaded.routines(routine.name()) > 1 {
             return Vec::new();
         }
         let of = |d: &Directive| {
@@ -299,35 +282,19 @@ impl Side {
     }
 }
 
-/// Types as `format_type` writes them, and as the parser names them.
-const TYPES: &[(&str, &str)] = &[
-    ("bigint", "int8"),
-    ("bit varying", "varbit"),
-    ("boolean", "bool"),
-    ("character", "bpchar"),
-    ("character varying", "varchar"),
-    ("double precision", "float8"),
-    ("integer", "int4"),
-    ("real", "float4"),
-    ("smallint", "int2"),
-    ("time with time zone", "timetz"),
-    ("time without time zone", "time"),
-    ("timestamp with time zone", "timestamptz"),
-    ("timestamp without time zone", "timestamp"),
-];
-
-/// The type of an argument as the parser names it: without its schema.
-fn base_type(written: &str) -> String {
-    let (base, array) = written.strip_suffix("[]").map_or((written, ""), |base| (base, "[]"));
-    let known = TYPES.iter().find(|(long, _)| *long == base).map(|(_, short)| (*short).to_owned());
-    let last = || source::walk::identifiers(base).pop().unwrap_or_default();
-    known.unwrap_or_else(last) + array
-}
-
 /// Both sides cut to the scope, with what only deparsing writes in two ways settled.
-pub async fn between(workspace: &mut Workspace, from: &Side, to: &Side, wanted: &Wanted) -> Result<Sides, Failure> {
+pub async fn between(
+    workspace: &mut Workspace,
+    (from, to): (&Side, &Side),
+    wanted: &Wanted,
+    renames: &[String],
+) -> Result<Sides, Failure> {
     let stated = if wanted.scope.is_empty() { workspace.config.scope.schemas.clone() } else { wanted.scope.clone() };
-    let mut sides = Sides::new(from.catalog.clone(), &to.catalog, &stated);
+    let scope = Scope::new(&to.catalog, &stated);
+    let mut sides = match called(workspace, (from, to), wanted, renames, &scope).await? {
+        Some(called) => called.sides(&from.catalog, &to.catalog, &stated),
+        None => Sides::new(from.catalog.clone(), &to.catalog, &stated),
+    };
     let pairs = candidates(&sides.live, &sides.desired);
     if pairs.is_empty() {
         return Ok(sides);

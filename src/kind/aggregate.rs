@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::function::query;
-use super::{BASE, Cost, Kind, Query, Space, field, reads_as};
+use super::{BASE, Cost, Kind, Query, Renaming, Space, field, reads_as};
 use crate::catalog::Object;
 use crate::sql::{literal, qualified};
 use crate::statement::Statement;
@@ -92,5 +92,6 @@ pub static KIND: Kind = Kind {
     },
     spaces: &[Space::Routine],
     effects: super::effects::gone,
+    renaming: Renaming::Whole("AGGREGATE", None),
     ..BASE
 };

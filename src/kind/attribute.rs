@@ -1,7 +1,7 @@
 //! Attributes of composite types, in so far as something is attached to them: a comment. The type makes them; they have no
 //! statements of their own.
 
-use super::{Absorbed, BASE, Kind, Query};
+use super::{Absorbed, BASE, Kind, Query, Renaming};
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -24,5 +24,6 @@ pub static KIND: Kind = Kind {
     absorbed: Absorbed::After,
     made_with_whole: true,
     comment: |id| format!("COLUMN {}", id.sql()),
+    renaming: Renaming::Part("TYPE", "ATTRIBUTE", false),
     ..BASE
 };

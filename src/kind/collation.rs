@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::relation::remake;
-use super::{BASE, Cost, Kind, Query, field, reads_as};
+use super::{BASE, Cost, Kind, Query, Renaming, field, reads_as};
 use crate::catalog::Object;
 use crate::sql::literal;
 use crate::statement::Statement;
@@ -84,5 +84,6 @@ pub static KIND: Kind = Kind {
     create: |_, o| vec![create(o)],
     alter: |context, old, new, _| remake(context, "COLLATION", old, create(new)),
     drop: |_, o| vec![Statement::new(format!("DROP COLLATION {}", o.id.sql()))],
+    renaming: Renaming::Whole("COLLATION", None),
     ..BASE
 };

@@ -12,7 +12,7 @@ use super::relation::{is_partitioned, parted};
 use super::retype::retype;
 use super::row_checks;
 use super::type_change::widens;
-use super::{Absorbed, BASE, Context, Cost, Kind, NOT_ONLINE, Online, Query, expression, field, reads_as};
+use super::{Absorbed, BASE, Context, Cost, Kind, NOT_ONLINE, Online, Query, Renaming, expression, field, reads_as};
 use crate::catalog::{Dependency, Object};
 use crate::sql::{ident, qualified};
 use crate::statement::{Effect, LockMode, Loss, Statement};
@@ -387,5 +387,6 @@ pub static KIND: Kind = Kind {
     ),
     made_by_parent: true,
     effects,
+    renaming: Renaming::Part("TABLE", "COLUMN", true),
     ..BASE
 };

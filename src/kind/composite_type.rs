@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::relation::remake;
 use super::type_change::narrows;
-use super::{BASE, Context, Cost, Kind, Query, Space, field, is_remade, reads_as};
+use super::{BASE, Context, Cost, Kind, Query, Renaming, Space, field, is_remade, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
@@ -113,5 +113,6 @@ pub static KIND: Kind = Kind {
     spaces: &[Space::Type, Space::Relation],
     comment: |id| format!("TYPE {}", id.sql()),
     effects: super::effects::gone,
+    renaming: Renaming::Whole("TYPE", None),
     ..BASE
 };

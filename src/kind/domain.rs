@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-use super::{BASE, Context, Cost, Kind, Query, Space, expression, field, reads_as, row_checks};
+use super::{BASE, Context, Cost, Kind, Query, Renaming, Space, expression, field, reads_as, row_checks};
 use crate::catalog::{Id, Object};
 use crate::kind::relation::remake;
 use crate::kind::type_change::narrows;
@@ -144,5 +144,6 @@ pub static KIND: Kind = Kind {
     drop: |_, o| vec![Statement::new(format!("DROP DOMAIN {}", o.id.sql()))],
     spaces: &[Space::Type],
     effects: super::effects::gone,
+    renaming: Renaming::Whole("DOMAIN", None),
     ..BASE
 };

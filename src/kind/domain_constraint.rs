@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::domain::held_to;
-use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Query, Space, expression, field, reads_as};
+use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Query, Renaming, Space, expression, field, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
 use crate::statement::Statement;
@@ -64,5 +64,6 @@ pub static KIND: Kind = Kind {
     spaces: &[Space::Constraint],
     carried: Carried::Always,
     comment: |id| format!("CONSTRAINT {} ON DOMAIN {}", ident(id.base()), id.table_sql()),
+    renaming: Renaming::Part("DOMAIN", "CONSTRAINT", false),
     ..BASE
 };

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as, row_checks};
+use super::{BASE, Context, Cost, Kind, Query, Renaming, Space, field, reads_as, row_checks};
 use crate::catalog::Object;
 use crate::kind::relation::remake;
 use crate::sql::literal;
@@ -81,6 +81,7 @@ pub static KIND: Kind = Kind {
     spaces: &[Space::Type],
     comment: |id| format!("TYPE {}", id.sql()),
     effects: super::effects::gone,
+    renaming: Renaming::Whole("TYPE", None),
     ..BASE
 };
 

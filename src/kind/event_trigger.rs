@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Cost, Kind, Query, field, reads_as};
+use super::{BASE, Cost, Kind, Query, Renaming, field, reads_as};
 use crate::catalog::Object;
 use crate::sql::{ident, literal};
 use crate::statement::Statement;
@@ -66,5 +66,6 @@ pub static KIND: Kind = Kind {
     create: |_, o| create(o),
     alter: |_, _, o, _| vec![enable(o)],
     drop: |_, o| vec![Statement::new(format!("DROP EVENT TRIGGER {}", ident(o.id.base())))],
+    renaming: Renaming::Whole("EVENT TRIGGER", None),
     ..BASE
 };

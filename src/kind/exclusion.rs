@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::constraint::{COMMON, INDEX, add, alter_index, index_marks, query, remove};
-use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Space, expression, field, on_table, reads_as, row_checks};
+use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Renaming, Space, expression, field, on_table, reads_as, row_checks};
 use crate::catalog::Object;
 use crate::sql::ident;
 use crate::statement::RowCheck;
@@ -92,5 +92,6 @@ pub static KIND: Kind = Kind {
     spaces: &[Space::Constraint, Space::Relation],
     carried: Carried::Always,
     comment: |id| on_table("CONSTRAINT", id),
+    renaming: Renaming::Part("TABLE", "CONSTRAINT", false),
     ..BASE
 };

@@ -5,7 +5,9 @@ use serde::Deserialize;
 use super::constraint::{COMMON, column_names, deferral, in_two, query, remove};
 use super::partition::lost_with;
 use super::relation::{attached_anew, is_partitioned};
-use super::{BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Space, field, on_table, reads_as, row_checks};
+use super::{
+    BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Renaming, Space, field, on_table, reads_as, row_checks,
+};
 use crate::catalog::{Dependency, Object};
 use crate::sql::{ident, idents};
 use crate::statement::{LockMode, RowCheck, Statement};
@@ -217,5 +219,6 @@ pub static KIND: Kind = Kind {
     spaces: &[Space::Constraint],
     carried: Carried::WithinFamily,
     comment: |id| on_table("CONSTRAINT", id),
+    renaming: Renaming::Part("TABLE", "CONSTRAINT", false),
     ..BASE
 };

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use std::borrow::Cow;
 
 use super::effects::gone;
-use super::{BASE, Context, Cost, Field, Kind, Query, Space, expression, field, reads_as};
+use super::{BASE, Context, Cost, Field, Kind, Query, Renaming, Space, expression, field, reads_as};
 use crate::catalog::Object;
 use crate::statement::{Effect, Statement};
 
@@ -109,5 +109,6 @@ pub static KIND: Kind = Kind {
     spaces: &[Space::Routine],
     only_definition: true,
     effects,
+    renaming: Renaming::Whole("FUNCTION", None),
     ..BASE
 };

@@ -1,8 +1,9 @@
 //! Sequences of identity columns, for the sake of the rights on them: `GRANT ... ON ALL SEQUENCES` gives them some. The column makes
 //! them, and its definition has their numbers and their name; they have no statements of their own.
 
-use super::{Absorbed, BASE, Kind, Query};
+use super::{Absorbed, BASE, Kind, Query, Renaming};
 use crate::sql::qualified;
+use crate::statement::LockMode;
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -25,5 +26,6 @@ pub static KIND: Kind = Kind {
     absorbed: Absorbed::After,
     has_owner: false,
     comment: |id| format!("SEQUENCE {}", qualified(id.name())),
+    renaming: Renaming::Whole("SEQUENCE", Some(LockMode::AccessExclusive)),
     ..BASE
 };

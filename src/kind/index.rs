@@ -6,7 +6,9 @@ use super::relation::{
     SORTED_OPTIONS, change_index, change_options, given_options, has_clustered, is_partitioned, options, with_options,
 };
 use super::twin::age;
-use super::{BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Space, expression, field, reads_as, row_checks};
+use super::{
+    BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Renaming, Space, expression, field, reads_as, row_checks,
+};
 use crate::catalog::Object;
 use crate::sql::{ident, qualified};
 use crate::statement::{LockMode, RowCheck, Statement};
@@ -253,5 +255,6 @@ pub static KIND: Kind = Kind {
     spaces: &[Space::Relation],
     carried: Carried::Always,
     effects: super::effects::unidentified,
+    renaming: Renaming::Whole("INDEX", Some(LockMode::ShareUpdateExclusive)),
     ..BASE
 };

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::relation::{TOAST_OPTIONS, TOAST_SORTED_OPTIONS, change_options, given_options, options, with_options};
 use super::view::{BODY, COLUMNS};
-use super::{BASE, Cost, Kind, Query, Space, expression, field, reads_as};
+use super::{BASE, Cost, Kind, Query, Renaming, Space, expression, field, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
 use crate::statement::{LockMode, Statement};
@@ -134,5 +134,6 @@ pub static KIND: Kind = Kind {
     },
     spaces: &[Space::Relation, Space::Type],
     effects: super::view::effects,
+    renaming: Renaming::Whole("MATERIALIZED VIEW", Some(LockMode::AccessExclusive)),
     ..BASE
 };

@@ -19,14 +19,15 @@ mod generated;
 mod held;
 mod identity;
 mod like;
-mod names;
 mod not_null;
 pub mod privileges;
 mod query;
 mod relation;
+mod rename;
 mod retype;
 mod row_checks;
 mod rows;
+mod space;
 #[cfg(test)]
 mod tests;
 mod twin;
@@ -78,14 +79,15 @@ pub use cost::{Cost, Field, expression, field};
 pub use grant::object as grant_object;
 pub use held::{held_over, is_held, is_made_of_types, is_of_type};
 pub use like::columns_from;
-pub use names::names;
 pub use owner::object as owner_object;
 pub use partition::lost_with;
 pub use query::{HEIRS, LOOK, Query, SYSTEM_OID};
 pub use relation::waits_as_text;
+pub use rename::{LABEL, Renaming, bearer, has, is_renamed, moved, moves, parts_with_names, rename, turn};
 pub use rows::Kept;
 pub use schema::fresh;
-pub use sequence_owner::owning_column;
+pub use sequence_owner::{of_table as sequences_of_table, owning_column};
+pub use space::{Space, names};
 pub use twin::likeness_in_tree;
 
 /// Every kind, in the order in which objects without any dependency between them are made.
@@ -140,23 +142,6 @@ pub enum Absorbed {
     Inside,
     /// Its statements follow the parent's in the same step.
     After,
-}
-
-/// The names that two objects cannot share.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Space {
-    /// `pg_class`: schema and name.
-    Relation,
-    /// `pg_type`: schema and name.
-    Type,
-    /// `pg_proc`: schema, name and argument types.
-    Routine,
-    /// `pg_constraint`: table and name.
-    Constraint,
-    /// The one primary key of a table.
-    PrimaryKey,
-    /// The bounds of the partitions of one table.
-    Bounds,
 }
 
 /// Both sides of a plan, as the functions of a kind see them.
@@ -264,6 +249,8 @@ pub struct Kind {
     pub rests_on: &'static [&'static str],
     /// How its rows are saved from these relations while it is made anew; none when there are none to save.
     pub keep_rows: Option<KeepRows>,
+    /// How it gets another name.
+    pub renaming: Renaming,
     /// The object in COMMENT ON.
     pub comment: fn(&Id) -> String,
     /// What a change from one side to the other means for rights and for code that runs; none is what is not there.
@@ -307,6 +294,7 @@ pub const BASE: Kind = Kind {
     has_owner: true,
     rests_on: &[],
     keep_rows: None,
+    renaming: Renaming::Never,
     comment: |id| format!("{} {}", id.class().to_uppercase(), id.sql()),
     effects: |_, _, _| Vec::new(),
 };

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Context, Cost, Kind, Query, expression, field, on_table, reads_as};
+use super::{BASE, Context, Cost, Kind, Query, Renaming, expression, field, on_table, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
 use crate::statement::{Effect, LockMode, Statement};
@@ -172,6 +172,7 @@ pub static KIND: Kind = Kind {
     comment: |id| on_table("POLICY", id),
     only_definition: true,
     effects,
+    renaming: Renaming::On("POLICY"),
     ..BASE
 };
 

@@ -2,7 +2,7 @@
 
 use super::constraint::{KEY_FIELDS, Key, alter_index, create_key, create_key_online, key_element, key_query, remove};
 use super::twin::has_twin;
-use super::{Absorbed, BASE, Carried, Kind, NOT_ONLINE, Online, Space, on_table, reads_as};
+use super::{Absorbed, BASE, Carried, Kind, NOT_ONLINE, Online, Renaming, Space, on_table, reads_as};
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -28,5 +28,6 @@ pub static KIND: Kind = Kind {
     carried: Carried::Always,
     comment: |id| on_table("CONSTRAINT", id),
     effects: super::effects::unidentified,
+    renaming: Renaming::Part("TABLE", "CONSTRAINT", false),
     ..BASE
 };

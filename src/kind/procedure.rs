@@ -1,7 +1,7 @@
 //! Procedures: `pg_proc` with `prokind = 'p'`.
 
 use super::function::{FIELDS, create, query};
-use super::{BASE, Kind, Space};
+use super::{BASE, Kind, Renaming, Space};
 use crate::statement::Statement;
 
 /// The kind.
@@ -17,5 +17,6 @@ pub static KIND: Kind = Kind {
     spaces: &[Space::Routine],
     only_definition: true,
     effects: super::function::effects,
+    renaming: Renaming::Whole("PROCEDURE", None),
     ..BASE
 };

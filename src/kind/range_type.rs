@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::relation::{retype_users, wait_as_text};
-use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
+use super::{BASE, Context, Cost, Kind, Query, Renaming, Space, field, reads_as};
 use crate::catalog::Object;
 use crate::statement::Statement;
 
@@ -92,5 +92,6 @@ pub static KIND: Kind = Kind {
     spaces: &[Space::Type],
     comment: |id| format!("TYPE {}", id.sql()),
     effects: super::effects::gone,
+    renaming: Renaming::Whole("TYPE", None),
     ..BASE
 };

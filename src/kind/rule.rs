@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Cost, Kind, Query, expression, field, on_table, reads_as};
+use super::{BASE, Cost, Kind, Query, Renaming, expression, field, on_table, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
 use crate::statement::{LockMode, Statement};
@@ -56,5 +56,6 @@ pub static KIND: Kind = Kind {
     },
     comment: |id| on_table("RULE", id),
     only_definition: true,
+    renaming: Renaming::On("RULE"),
     ..BASE
 };

@@ -1,6 +1,6 @@
 //! Schemas: `pg_namespace`.
 
-use super::{BASE, Kind, Query, comment_object, grant_object, owner_object, privileges};
+use super::{BASE, Kind, Query, Renaming, comment_object, grant_object, owner_object, privileges};
 use crate::catalog::{Id, Object};
 use crate::sql::ident;
 use crate::statement::Statement;
@@ -31,6 +31,7 @@ pub static KIND: Kind = Kind {
     create: |_, o| vec![Statement::new(format!("CREATE SCHEMA {}", ident(o.id.base())))],
     drop: |_, o| vec![Statement::new(format!("DROP SCHEMA {}", ident(o.id.base())))],
     effects: super::effects::gone,
+    renaming: Renaming::Whole("SCHEMA", None),
     ..BASE
 };
 

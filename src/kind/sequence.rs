@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
+use super::{BASE, Context, Cost, Kind, Query, Renaming, Space, field, reads_as};
 use crate::catalog::{Id, Object};
 use crate::kind::sequence_owner::stays_owned;
 use crate::sql::literal;
@@ -186,5 +186,6 @@ pub static KIND: Kind = Kind {
     // The server looks for a type of that name too, though a sequence makes none.
     spaces: &[Space::Relation, Space::Type],
     effects: super::effects::gone,
+    renaming: Renaming::Whole("SEQUENCE", Some(LockMode::AccessExclusive)),
     ..BASE
 };

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Carried, Cost, Kind, Query, expression, field, reads_as};
+use super::{BASE, Carried, Cost, Kind, Query, Renaming, expression, field, reads_as};
 use crate::statement::{LockMode, Statement};
 
 #[derive(Deserialize)]
@@ -53,5 +53,6 @@ pub static KIND: Kind = Kind {
     },
     // The server makes them anew with the columns' types, and forgets whose they were.
     carried: Carried::Never,
+    renaming: Renaming::Whole("STATISTICS", None),
     ..BASE
 };

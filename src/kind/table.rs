@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Context, Cost, Kind, Query, Space, field, reads_as};
+use super::{BASE, Context, Cost, Kind, Query, Renaming, Space, field, reads_as};
 use crate::catalog::Object;
 use crate::kind::effects::{gone, unidentified};
 use crate::kind::relation::{TOAST_OPTIONS, TOAST_SORTED_OPTIONS, change_options, given_options, with_options};
@@ -232,5 +232,6 @@ pub static KIND: Kind = Kind {
     holds_rows: true,
     keep_rows: Some(keep),
     effects,
+    renaming: Renaming::Whole("TABLE", Some(LockMode::AccessExclusive)),
     ..BASE
 };

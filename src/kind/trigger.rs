@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{BASE, Cost, Kind, Query, expression, field, on_table, reads_as};
+use super::{BASE, Cost, Kind, Query, Renaming, expression, field, on_table, reads_as};
 use crate::catalog::Object;
 use crate::sql::ident;
 use crate::statement::{LockMode, Statement};
@@ -103,5 +103,6 @@ pub static KIND: Kind = Kind {
     made_by_parent: true,
     comment: |id| on_table("TRIGGER", id),
     only_definition: true,
+    renaming: Renaming::On("TRIGGER"),
     ..BASE
 };

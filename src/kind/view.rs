@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::effects::gone;
 use super::relation::{SORTED_OPTIONS, change_options, given_options, options, with_options};
-use super::{BASE, Context, Cost, Kind, Query, Space, expression, field, reads_as};
+use super::{BASE, Context, Cost, Kind, Query, Renaming, Space, expression, field, reads_as};
 use crate::catalog::Object;
 use crate::statement::{Effect, LockMode, Statement};
 
@@ -108,5 +108,6 @@ pub static KIND: Kind = Kind {
     spaces: &[Space::Relation, Space::Type],
     only_definition: true,
     effects,
+    renaming: Renaming::Whole("VIEW", Some(LockMode::AccessExclusive)),
     ..BASE
 };

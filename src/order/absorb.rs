@@ -18,7 +18,7 @@ pub fn absorb(graph: &mut Graph, apart: &BTreeSet<Node>) {
             Op::Create => made_with(graph, node),
             Op::Alter => altered_with(graph, node),
             Op::Drop => gone_with(graph, node),
-            Op::Save | Op::Restore => None,
+            Op::Save | Op::Restore | Op::Rename => None,
         };
         if let Some(outer) = outer.filter(|o| o != node) {
             within.insert(node.clone(), outer);

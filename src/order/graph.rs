@@ -19,6 +19,8 @@ pub enum Op {
     Save,
     /// Its rows come back.
     Restore,
+    /// It gets another name.
+    Rename,
 }
 
 /// One operation on one object.

@@ -29,7 +29,7 @@ pub fn form(graph: &Graph, node: &Node, rest: &[Statement], hot: &dyn Fn(&Id) ->
         },
         Op::Drop if graph.desired.contains(&node.id) => Vec::new(),
         Op::Drop => (online.drop)(&context, object),
-        Op::Save | Op::Restore => Vec::new(),
+        Op::Save | Op::Restore | Op::Rename => Vec::new(),
     };
     if !statements.is_empty() {
         statements.extend(rest.iter().cloned());
@@ -109,6 +109,7 @@ fn written(steps: Vec<Step>, parts: Parts, levels: &[usize]) -> Vec<Step> {
         let tells = number == parts.stands(part.step, &steps);
         list.push(Step {
             node,
+            renamed: None,
             fields: step.fields.clone(),
             with: if number == first { step.with.clone() } else { Vec::new() },
             statements: part.statements.clone(),

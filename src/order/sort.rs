@@ -155,6 +155,7 @@ pub fn words(node: &Node) -> String {
         Op::Drop => "dropping",
         Op::Save => "saving the rows of",
         Op::Restore => "restoring the rows of",
+        Op::Rename => "renaming",
     };
     format!("{verb} {}", node.id)
 }

@@ -17,6 +17,8 @@ use crate::statement::{Effect, Statement, Transaction};
 pub struct Step {
     /// What happens to what.
     pub node: Node,
+    /// What it is called before and after, for another name.
+    pub renamed: Option<(Id, Id)>,
     /// Fields that change, for an alteration.
     pub fields: Vec<String>,
     /// What else the step makes, changes or removes.
@@ -87,7 +89,7 @@ fn place(node: &Node, early: bool) -> u8 {
     match node.op {
         Op::Alter if early => 0,
         Op::Create | Op::Save => 1,
-        Op::Alter | Op::Restore => 2,
+        Op::Alter | Op::Restore | Op::Rename => 2,
         Op::Drop => 3,
     }
 }
@@ -133,6 +135,7 @@ fn write(graph: &Graph, sorted: Sorted, mut written: impl FnMut(&Node, &[Stateme
             reason: change.map_or(String::new(), |c| c.reason.clone()),
             after,
             part: None,
+            renamed: None,
             node,
         });
     }
@@ -146,7 +149,7 @@ fn effects(graph: &Graph, node: &Node, members: &[Node]) -> Vec<Effect> {
     let context = Context { live: graph.live, desired: graph.desired, absorbed: &nothing };
     let mut ids = BTreeSet::from([node.id.clone()]);
     match node.op {
-        Op::Save | Op::Restore => return Vec::new(),
+        Op::Save | Op::Restore | Op::Rename => return Vec::new(),
         Op::Drop if graph.desired.contains(&node.id) => return Vec::new(),
         Op::Drop => {}
         Op::Create | Op::Alter => {
@@ -205,7 +208,7 @@ fn speaks(graph: &Graph, node: &Node) -> bool {
         Op::Create => kind::of(&node.id).absorbed == Absorbed::After || !inside(graph, node),
         Op::Alter => true,
         Op::Drop => satellite_of_made,
-        Op::Save | Op::Restore => false,
+        Op::Save | Op::Restore | Op::Rename => false,
     }
 }
 
@@ -225,6 +228,8 @@ fn one(graph: &Graph, context: &Context, node: &Node) -> Vec<Statement> {
         Op::Restore => graph.kept.get(&node.id).map(|(k, _)| k.restore.clone()).unwrap_or_default(),
         Op::Create => graph.desired.get(&node.id).map(|o| (kind.create)(context, o)).unwrap_or_default(),
         Op::Alter => alter(context, graph.changes, &node.id),
+        // Names are given before anything is compared.
+        Op::Rename => Vec::new(),
         Op::Drop => {
             let mut statements = change.and_then(|c| c.old.as_ref()).map(|o| (kind.drop)(context, o)).unwrap_or_default();
             statements.iter_mut().filter(|_| saved).for_each(|s| s.losses.clear());

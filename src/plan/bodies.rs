@@ -99,6 +99,11 @@ pub fn bodies(context: &Context, steps: &[Step]) -> BTreeMap<usize, Vec<hazard::
 fn gone<'a>(context: &Context, steps: &'a [Step], stays: &Stays) -> Vec<Gone<'a>> {
     let mut gone = Vec::new();
     for (step, s) in steps.iter().enumerate() {
+        // What it was called is a name that goes.
+        let old = s.renamed.as_ref().map(|(from, _)| from).filter(|from| !context.desired.contains(from));
+        if let Some((id, sort)) = old.and_then(|from| Some((from, sort(from)?))) {
+            gone.push(Gone { id, sort, step });
+        }
         for node in std::iter::once(&s.node).chain(&s.with).filter(|n| n.op == Op::Drop && !context.desired.contains(&n.id)) {
             let Some(sort) = sort(&node.id) else { continue };
             // A table that becomes a view, a routine with other arguments: the name stays.

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bodies::bodies;
 use super::document::{
-    FORMAT, Fingerprints, Group, LockFact, Plan, PlanStep, Proof, Source, UnmanagedDifference, changed, unmanaged,
+    FORMAT, Fingerprints, Group, LockFact, Names, Plan, PlanStep, Proof, Source, UnmanagedDifference, changed, unmanaged,
 };
 use super::phases::Phase;
+use super::proposed;
+use super::renamed::Renamed;
 use super::standing::{Standing, Touched};
 use crate::catalog::{Catalog, Id, fingerprint, fingerprint_of, fingerprints};
 use crate::change::{Action, Changes, Scope};
@@ -24,6 +26,8 @@ pub struct Context<'a> {
     pub live: &'a Catalog,
     /// The desired catalog, in scope.
     pub desired: &'a Catalog,
+    /// What gets another name first; `whole` and `live` are as they are then.
+    pub renamed: Option<&'a Renamed>,
     /// The scope.
     pub scope: &'a Scope,
     /// The changes.
@@ -36,12 +40,22 @@ pub struct Context<'a> {
     pub warnings: Vec<String>,
 }
 
+impl<'a> Context<'a> {
+    /// The live database, whole, before the plan.
+    fn begin(&self) -> &'a Catalog {
+        self.renamed.map_or(self.whole, |r| &r.whole)
+    }
+}
+
 /// Makes the document, unproven.
 pub fn build(context: &Context, steps: &[Step]) -> Plan {
-    let groups = groups(context, steps);
+    let live = context.renamed.map_or(context.live, |r| &r.live);
+    let mut groups = groups(context, steps);
+    let proposals = proposed::proposals(context);
+    proposed::in_hazards(&proposals, &mut groups);
     let objects = |catalog| if steps.is_empty() { BTreeMap::new() } else { fingerprints(catalog) };
-    let from = objects(context.live);
-    let outside = context.scope.outside(context.whole).iter().map(ToString::to_string).collect();
+    let from = objects(live);
+    let outside = context.scope.outside(context.begin()).iter().map(ToString::to_string).collect();
     Plan {
         format: FORMAT,
         plumb: env!("CARGO_PKG_VERSION").to_owned(),
@@ -52,7 +66,7 @@ pub fn build(context: &Context, steps: &[Step]) -> Plan {
         takes_back: None,
         up_to: None,
         roles: kind::roles(context.desired).into_iter().collect(),
-        from: Fingerprints { scope: fingerprint(context.live), closure: closure(context, steps), objects: from.clone() },
+        from: Fingerprints { scope: fingerprint(live), closure: closure(context, steps), objects: from.clone() },
         to: fingerprint(context.desired),
         to_objects: changed(&from, &objects(context.desired)),
         scope: context.scope.clone(),
@@ -60,6 +74,7 @@ pub fn build(context: &Context, steps: &[Step]) -> Plan {
         pending: Vec::new(),
         unmanaged: unmanaged_in_scope(context),
         outside_scope: outside,
+        proposals,
         warnings: context.warnings.clone(),
         proof: Proof::Unproven { reason: "it was not tried (--no-prove)".to_owned() },
         observed: Map::new(),
@@ -75,11 +90,14 @@ fn unmanaged_in_scope(context: &Context) -> Vec<UnmanagedDifference> {
 /// The fingerprint over what the plan touches, what that uses, and what depends on it.
 fn closure(context: &Context, steps: &[Step]) -> String {
     let mut ids: BTreeSet<&Id> = BTreeSet::new();
+    let whole = context.begin();
     let mut add = |id: &Id| {
-        let Some(object) = context.whole.get(id) else { return };
+        let before = context.renamed.map(|r| r.before(id));
+        let id = before.as_ref().unwrap_or(id);
+        let Some(object) = whole.get(id) else { return };
         ids.insert(&object.id);
-        ids.extend(context.whole.uses(id).iter().map(|(u, _)| u));
-        ids.extend(context.whole.used_by(id).iter().map(|(u, _)| u));
+        ids.extend(whole.uses(id).iter().map(|(u, _)| u));
+        ids.extend(whole.used_by(id).iter().map(|(u, _)| u));
         ids.extend(object.parent.iter());
     };
     for step in steps {
@@ -130,6 +148,7 @@ fn change(op: Op) -> &'static str {
         Op::Create => "create",
         Op::Alter | Op::Save | Op::Restore => "alter",
         Op::Drop => "drop",
+        Op::Rename => "rename",
     }
 }
 
@@ -148,8 +167,11 @@ fn bounds(steps: &[Step]) -> Vec<(usize, usize, Transaction)> {
 
 /// What each step does to relations that stand before it: as it was seen, else as its kind declares.
 fn touched(context: &Context, steps: &[Step]) -> Vec<Touched> {
-    let mut standing = Standing::new(context.whole);
+    let mut standing = Standing::new(context.begin());
     let one = |(place, step): (usize, &Step)| {
+        if let Some(picture) = context.renamed.and_then(|r| r.picture(place, context.whole)) {
+            standing = Standing::new(picture);
+        }
         let declared = || standing.touched(&step.statements);
         let touched = context.seen.get(&(place as u32 + 1)).cloned().unwrap_or_else(declared);
         standing.pass(step, context.desired);
@@ -210,7 +232,8 @@ fn write_step(
         no_way_back: reverse.why.as_deref().filter(|_| reverse.sql.is_none() && !matches!(step.node.op, Op::Save | Op::Restore)),
         bodies,
     };
-    let judged = hazard::judge(&facts, &context.whole.sizes);
+    let sizes = if step.node.op == Op::Rename { &context.begin().sizes } else { &context.whole.sizes };
+    let judged = hazard::judge(&facts, sizes);
     let brief = |relation: &String| !takes_long(work, relation);
     let locks = work.locks.iter().map(|(r, mode)| LockFact { brief: brief(r), relation: r.clone(), mode: *mode });
     PlanStep {
@@ -219,6 +242,7 @@ fn write_step(
         sql: step.statements.iter().map(|s| s.sql.clone()).collect(),
         object: step.node.id.clone(),
         part: step.part,
+        renamed: step.renamed.clone().map(|(from, to)| Names { from, to }),
         change: change(step.node.op).to_owned(),
         fields: step.fields.clone(),
         reason: step.reason.clone(),
@@ -232,7 +256,10 @@ fn write_step(
         observed: context.seen.contains_key(&(place as u32 + 1)),
         edited: false,
         hazards: judged.hazards,
-        sizes: judged.sizes,
+        sizes: match context.renamed {
+            Some(renamed) if step.node.op != Op::Rename => renamed.by_old_names(judged.sizes),
+            _ => judged.sizes,
+        },
         reverse,
         before: definition(context.live, context, step),
         definition: definition(context.desired, context, step),
@@ -263,6 +290,8 @@ fn phase(context: &Context, step: &Step) -> Phase {
     let rebuilt = context.changes.list.get(&step.node.id).is_some_and(|c| c.action == Action::Replace);
     let by_itself = step.part.is_some() && step.statements.iter().any(|s| s.transaction == Transaction::Own);
     match step.node.op {
+        // What runs now names the old one and fails from then on: there is no earlier phase that it survives.
+        Op::Rename => Phase::Contract,
         _ if rebuilt || by_itself => Phase::Migrate,
         Op::Drop => Phase::Contract,
         Op::Create if restrains(context, &step.node.id) => Phase::Migrate,

@@ -38,6 +38,8 @@ pub enum State {
     Extra,
     /// On both sides, not the same.
     Differs,
+    /// On both sides, by another name.
+    Renamed,
 }
 
 /// One object that differs.
@@ -51,6 +53,9 @@ pub struct Difference {
     pub name: String,
     /// How it differs.
     pub state: State,
+    /// What it is called on the live side, when it is called otherwise there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<Id>,
     /// The fields that differ, when they are known.
     pub fields: Vec<String>,
     /// Its definition on the live side, as SQL, where there is one.
@@ -100,12 +105,14 @@ fn single(step: &PlanStep) -> Difference {
     let (state, live, wanted) = match step.change.as_str() {
         "create" => (State::Missing, None, joined(&step.sql)),
         "drop" => (State::Extra, joined(back), None),
+        "rename" => (State::Renamed, None, None),
         _ => (State::Differs, step.before.clone(), step.definition.clone()),
     };
     Difference {
         topic: topic(step, live.as_deref(), wanted.as_deref()),
         object: step.object.clone(),
-        name: step.object.to_string(),
+        name: step.renamed.as_ref().map_or(&step.object, |names| &names.to).to_string(),
+        renamed_from: step.renamed.as_ref().map(|names| names.from.clone()),
         state,
         fields: step.fields.clone(),
         live,

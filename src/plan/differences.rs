@@ -113,10 +113,15 @@ fn one(page: &mut Page, difference: &Difference, class: usize, options: &Options
         (State::Extra, false) => (Mark::Minus, format!("only in {}", options.target)),
         (State::Missing, false) => (Mark::Plus, format!("only in {}", options.schema)),
         (State::Differs, _) => (Mark::Tilde, switched(difference, drift)),
+        (State::Renamed, _) => (Mark::Tilde, called(difference, options)),
     };
     let words = if words.is_empty() { words } else { format!(": {words}") };
     let source = difference.source.as_ref().map_or(String::new(), |s| format!("{}:{}", s.file, s.line));
-    let name = format!("{:class$} {}{words}", difference.object.class(), facts::name(&difference.object));
+    let name = match difference.state {
+        State::Renamed => difference.name.clone(),
+        _ => format!("{:class$} {}", difference.object.class(), facts::name(&difference.object)),
+    };
+    let name = name + &words;
     page.titled("  ", mark, &name, &source);
     if difference.state == State::Differs && beyond_switches(difference) {
         changed(page, difference, options);
@@ -137,6 +142,12 @@ fn one(page: &mut Page, difference: &Difference, class: usize, options: &Options
         }
         (None, note) => page.labelled(COLUMN, &back[..back.len() - 2], note.as_deref().unwrap_or("there is no statement for it")),
     }
+}
+
+/// `is called public.users in app on localhost`.
+fn called(difference: &Difference, options: &Options) -> String {
+    let old = difference.renamed_from.as_ref().map_or(String::new(), facts::name);
+    format!("is called {old} in {}", options.target)
 }
 
 /// `row level security is OFF, wanted ON`.

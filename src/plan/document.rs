@@ -57,6 +57,9 @@ pub struct Plan {
     pub unmanaged: Vec<UnmanagedDifference>,
     /// Whole objects outside the scope, by name.
     pub outside_scope: Vec<String>,
+    /// What is probably a rename and was not declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proposals: Vec<Proposal>,
     /// What a reviewer should know.
     pub warnings: Vec<String>,
     /// What was proven.
@@ -123,8 +126,11 @@ pub struct PlanStep {
     pub sql: Vec<String>,
     /// The object.
     pub object: Id,
-    /// `create`, `alter` or `drop`.
+    /// `create`, `alter`, `drop` or `rename`.
     pub change: String,
+    /// What is called otherwise, for `rename`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed: Option<Names>,
     /// Where it is a part of a change that is made in several steps, so that others can work meanwhile: which one, from 1, and of
     /// how many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -186,6 +192,7 @@ impl PlanStep {
             sql: Vec::new(),
             object,
             change: String::new(),
+            renamed: None,
             part: None,
             fields: Vec::new(),
             reason: String::new(),
@@ -205,6 +212,34 @@ impl PlanStep {
             definition: None,
         }
     }
+}
+
+/// Something that comes, and what goes and is the same but for its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proposal {
+    /// What comes.
+    pub new: Id,
+    /// What goes; several where nobody can tell which of them it was.
+    pub old: Vec<Id>,
+    /// Whether other things that come are like it, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub others: bool,
+    /// The line that says it for the first of `old`, to be written above what comes.
+    pub directive: String,
+    /// Where that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}
+
+/// Both names of what is called otherwise: `from` when the statement runs, `to` from then on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Names {
+    /// The old one.
+    pub from: Id,
+    /// The new one.
+    pub to: Id,
 }
 
 /// The way back from a step.

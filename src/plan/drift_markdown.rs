@@ -61,6 +61,10 @@ fn table(list: &[&Difference]) -> String {
         let how = match d.state {
             State::Missing => "missing".to_owned(),
             State::Extra => "not wanted".to_owned(),
+            State::Renamed => match &d.renamed_from {
+                Some(old) => prose(&clean(&format!("called {}", facts::name(old)))),
+                None => "has another name".to_owned(),
+            },
             State::Differs => prose(&clean(&format!("differs {}", d.fields.join(", ").replace('_', " ")))),
         };
         let place = d.source.as_ref().map_or(String::new(), |s| code(&clean(&format!("{}:{}", s.file, s.line))));

@@ -115,7 +115,13 @@ pub fn carried(step: &PlanStep) -> bool {
 pub fn summary(plan: &Plan) -> String {
     let rebuilt = rebuilt(plan);
     let steps = |change: &str| begun(plan).filter(|s| s.change == change && !rebuilt.contains_key(&s.object)).count();
-    let parts = [("create", steps("create")), ("alter", steps("alter")), ("rebuild", rebuilt.len()), ("drop", steps("drop"))];
+    let parts = [
+        ("rename", steps("rename")),
+        ("create", steps("create")),
+        ("alter", steps("alter")),
+        ("rebuild", rebuilt.len()),
+        ("drop", steps("drop")),
+    ];
     let parts = parts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{} to {word}", thousands(*n as u64)));
     parts.collect::<Vec<_>>().join(", ")
 }

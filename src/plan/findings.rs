@@ -114,6 +114,7 @@ fn difference(difference: &Difference) -> Finding {
     let how = match difference.state {
         State::Missing => "is missing".to_owned(),
         State::Extra => "is not wanted".to_owned(),
+        State::Renamed => "has another name".to_owned(),
         State::Differs if difference.fields.is_empty() => "differs".to_owned(),
         State::Differs => format!("differs in {}", difference.fields.join(", ").replace('_', " ")),
     };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::build::{Context, bare, build};
 use super::document::{Group, Plan, Source};
 use super::phases::{Phase, cut};
+use super::renamed::Renamed;
 use super::standing::Touched;
 use crate::catalog::{Catalog, Id, Magnitude};
 use crate::change::{Blocked, Changes, Scope, compare, replace};
@@ -33,9 +34,9 @@ fn blocked(list: &[Blocked]) -> String {
 /// Two sides and the scope between them.
 #[derive(Clone)]
 pub struct Sides {
-    /// The live database, whole.
+    /// The live database, whole; as it is when everything has the names that are declared.
     pub whole: Catalog,
-    /// The live database, in scope.
+    /// The same, in scope.
     pub live: Catalog,
     /// The wanted one, in scope.
     pub desired: Catalog,
@@ -43,6 +44,8 @@ pub struct Sides {
     pub scope: Scope,
     /// When changes of tables take their online forms.
     pub online: Online,
+    /// What gets another name before anything else.
+    pub renamed: Option<Renamed>,
 }
 
 impl Sides {
@@ -51,7 +54,12 @@ impl Sides {
         let scope = Scope::new(desired, stated);
         let mut desired = scope.of(desired);
         desired.server = whole.server;
-        Sides { live: scope.of(&whole), desired, whole, scope, online: Online::Never }
+        Sides { live: scope.of(&whole), desired, whole, scope, online: Online::Never, renamed: None }
+    }
+
+    /// The live database, whole, as it is before the plan.
+    pub fn begin(&self) -> &Catalog {
+        self.renamed.as_ref().map_or(&self.whole, |r| &r.whole)
     }
 
     /// Whether changes of a table take their online forms: what nobody has counted may hold rows.
@@ -86,6 +94,10 @@ pub struct Made {
 /// When no order exists, or something outside the scope stands in the way.
 pub fn make(sides: &Sides, source: &dyn Fn(&Id) -> Option<Source>, warnings: Vec<String>) -> Result<Made, MakeError> {
     let (changes, steps) = ordered(sides)?;
+    let steps = match &sides.renamed {
+        Some(renamed) => renamed.first(&steps),
+        None => steps,
+    };
     let plan = build(&context(sides, &changes, source, &BTreeMap::new(), warnings), &steps);
     Ok(Made { plan, steps, changes })
 }
@@ -158,6 +170,6 @@ fn context<'a>(
     seen: &'a BTreeMap<u32, Touched>,
     warnings: Vec<String>,
 ) -> Context<'a> {
-    let Sides { whole, live, desired, scope, .. } = sides;
-    Context { whole, live, desired, scope, changes, source, seen, warnings }
+    let Sides { whole, live, desired, scope, renamed, .. } = sides;
+    Context { whole, live, desired, renamed: renamed.as_ref(), scope, changes, source, seen, warnings }
 }

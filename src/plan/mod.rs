@@ -26,7 +26,9 @@ mod notes;
 mod options;
 mod page;
 mod phases;
+mod proposed;
 mod reader;
+mod renamed;
 mod reseal;
 mod reverse;
 mod seals;
@@ -49,7 +51,8 @@ pub use acceptance::{Acceptance, entries};
 pub use answers::{ANSWERS, Answer, Answered, answers};
 pub use build::{Context, build};
 pub use document::{
-    FORMAT, Fingerprints, Group, LockFact, Pending, Plan, PlanStep, Proof, Reverse, Source, UnmanagedDifference, changed, short,
+    FORMAT, Fingerprints, Group, LockFact, Names, Pending, Plan, PlanStep, Proof, Proposal, Reverse, Source, UnmanagedDifference,
+    changed, short,
 };
 pub use estimates::{estimated, worked_on};
 pub use facts::{count, thousands};
@@ -58,6 +61,7 @@ pub use make::{Made, MakeError, Sides, make, make_bare, make_up_to, observed};
 pub use options::Options;
 pub use phases::Phase;
 pub use reader::{PlanError, read, read_edited, write};
+pub use renamed::{Renamed, step as rename_step};
 pub use reseal::{Found, grown, refound};
 pub use seals::Seals;
 pub use standing::Touched;

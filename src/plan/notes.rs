@@ -71,6 +71,7 @@ pub fn leftovers(plan: &Plan, options: &Options) -> Vec<String> {
         let most = if options.verbose { usize::MAX } else { LISTED };
         notes.push(format!("Roles that have to exist: {}.", facts::some_of(&roles, most)));
     }
+    notes.extend(super::proposed::sentences(plan));
     notes.extend(plan.warnings.iter().map(|warning| format!("Warning: {warning}")));
     notes
 }

@@ -72,6 +72,7 @@ fn stated(step: &PlanStep) -> Touched {
 /// The step without its statements: only what is seen can be judged.
 fn bare(step: &PlanStep) -> Step {
     Step {
+        renamed: None,
         node: Node { op: Op::Alter, id: step.object.clone() },
         fields: Vec::new(),
         with: Vec::new(),

@@ -11,7 +11,7 @@ use crate::statement::Statement;
 
 /// The statements back where there are some; whole reverse plans are made by planning in the other direction.
 pub fn reverse(context: &Context, step: &Step) -> Reverse {
-    if step.part.is_some() {
+    if step.part.is_some() || step.node.op == Op::Rename {
         let sql: Vec<String> = step.statements.iter().rev().filter_map(|s| s.back.clone()).collect();
         let why = sql.is_empty().then(|| "an earlier part takes back what this one did".to_owned());
         return Reverse { sql: Some(sql), why };
@@ -30,7 +30,7 @@ pub fn reverse(context: &Context, step: &Step) -> Reverse {
             }
             _ => None,
         },
-        Op::Save | Op::Restore => None,
+        Op::Save | Op::Restore | Op::Rename => None,
         Op::Drop => context.live.get(id).map(|o| rebuild(context, step, o)),
     };
     let sql: Option<Vec<String>> =

@@ -18,6 +18,7 @@ pub fn step(id: u32, phase: &str, change: &str, object: Id, sql: &[&str]) -> Pla
     };
     PlanStep {
         part: None,
+        renamed: None,
         id,
         phase: phase.into(),
         sql: sql.iter().map(|s| (*s).to_owned()).collect(),
@@ -110,6 +111,7 @@ pub fn plan(steps: Vec<PlanStep>, alone: &[u32]) -> Plan {
         pending: Vec::new(),
         unmanaged: Vec::new(),
         outside_scope: Vec::new(),
+        proposals: Vec::new(),
         warnings: Vec::new(),
         proof: Proof::Equal { server: 160_004, copy: "schema-only copy".into() },
         observed: Map::from_iter([("proof_seconds".to_owned(), 1.8.into())]),

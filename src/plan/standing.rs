@@ -87,6 +87,9 @@ impl Standing {
     pub fn pass(&mut self, step: &Step, desired: &Catalog) {
         for node in step.with.iter().chain([&step.node]) {
             let name = qualified(node.id.name());
+            if let Some((from, to)) = &step.renamed {
+                self.rename(from, to);
+            }
             match (node.op, node.id.class()) {
                 (Op::Drop, "partition") => {
                     self.partitions.values_mut().for_each(|p| p.retain(|p| *p != name));
@@ -112,6 +115,32 @@ impl Standing {
                 _ => {}
             }
         }
+    }
+
+    /// A relation has another name from now on; what is inside of a schema is looked at anew when all of them have theirs.
+    fn rename(&mut self, from: &Id, to: &Id) {
+        if !kind::of(&kind::bearer(from)).spaces.contains(&kind::Space::Relation) {
+            return;
+        }
+        let (old, new) = (qualified(from.name()), qualified(to.name()));
+        if let Some(relation) = self.relations.remove(&old) {
+            self.relations.insert(new.clone(), relation);
+        }
+        self.relations.values_mut().filter(|r| r.name == old).for_each(|r| r.name.clone_from(&new));
+        for map in [&mut self.partitions, &mut self.heirs] {
+            if let Some(below) = map.remove(&old) {
+                map.insert(new.clone(), below);
+            }
+            for below in map.values_mut() {
+                if below.remove(&old) {
+                    below.insert(new.clone());
+                }
+            }
+        }
+        if let Some(default) = self.defaults.remove(&old) {
+            self.defaults.insert(new.clone(), default);
+        }
+        self.defaults.values_mut().filter(|d| **d == old).for_each(|d| d.clone_from(&new));
     }
 
     /// What a step's statements do to what stands.

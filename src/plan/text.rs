@@ -178,7 +178,8 @@ fn changed(page: &mut Page, step: &PlanStep, dropped: Option<&PlanStep>, at: usi
 
 /// Whether the name of a step says too little without its statements: changes without a comparison, and who may do what.
 fn shows_statements(step: &PlanStep) -> bool {
-    step.change == "alter" || (step.change == "create" && facts::RIGHTS.contains(&step.object.class()))
+    ["alter", "rename"].contains(&step.change.as_str())
+        || (step.change == "create" && facts::RIGHTS.contains(&step.object.class()))
 }
 
 fn words(page: &mut Page, fields: &str, at: usize, (old, new): (&str, &str)) {

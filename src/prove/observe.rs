@@ -1,6 +1,6 @@
 //! What each step does to what stood before the plan, as the server sees it: the plan is run step by step on a second copy, and
 //! after each step `pg_locks` tells what it holds, what it has written anew and what it has read in full. Relations are those that
-//! stood before the plan, by the names that they had then; the index of a table counts as the table, since nobody can plan a query
+//! stood before the plan, by the names that they have then; the index of a table counts as the table, since nobody can plan a query
 //! on one without the other. Locks weaker than SHARE UPDATE EXCLUSIVE stop only what takes the strongest and are not told.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -86,6 +86,9 @@ async fn all(copy: &Scratch, groups: &[Group], seen: &mut Observations) -> Resul
             counted(runner(copy, step), &relations, scans).await.map_err(here)?;
             found
         };
+        if step.change == "rename" {
+            called(client, &mut relations).await.map_err(before)?;
+        }
         seen.steps.insert(step.id, found.map_err(here)?);
         if let Some(before) = columns {
             seen.losses.insert(step.id, gone::gone(&before, &gone::columns(client).await.map_err(here)?));
@@ -116,6 +119,16 @@ fn waits(step: &PlanStep) -> bool {
 /// hand could become that too, and is run by the role in its own session.
 fn runner<'a>(copy: &'a Scratch, step: &PlanStep) -> &'a Client {
     if step.edited { &copy.session.client } else { &copy.administrator.client }
+}
+
+/// What stands is called otherwise from now on.
+async fn called(client: &Client, relations: &mut Relations) -> Result<(), Error> {
+    for (relation, now) in standing(client).await? {
+        if let Some(stood) = relations.get_mut(&relation) {
+            stood.name = now.name;
+        }
+    }
+    Ok(())
 }
 
 /// A step in a transaction of its own.

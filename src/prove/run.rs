@@ -115,7 +115,7 @@ pub async fn open_copy(scratch: Scratch, seen: Seen, observed: bool) -> Result<C
 /// When the scratch database cannot be read; everything that is wrong with the plan is an [`Outcome`].
 pub async fn prove(scratch: Scratch, sides: &Sides, made: &Made, observed: bool) -> Result<Outcome, ProveError> {
     let seen = Seen::default();
-    if let Some(reason) = build_copy(&scratch, &sides.whole, &seen).await? {
+    if let Some(reason) = build_copy(&scratch, sides.begin(), &seen).await? {
         scratch.drop().await?;
         return Ok(unproven(reason));
     }

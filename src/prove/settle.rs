@@ -69,7 +69,7 @@ fn over_retyped(left: &Catalog, right: &Catalog) -> BTreeSet<Id> {
 
 /// What is left of an expression when everything is taken away that deparsing adds, moves or writes in two ways: casts,
 /// parentheses, `IN` for `= ANY (ARRAY[...])`. Texts that differ in more than that mean different things, and need no server.
-fn words(text: &str) -> Vec<String> {
+pub(super) fn words(text: &str) -> Vec<String> {
     const NOISE: &[&str] = &["in", "any", "array", "as", "(", ")", "[", "]", ",", "=", ";"];
     // Type names may stand alone too (`character varying 'x'`): they are dropped wherever they stand.
     const TYPES: &[&str] = &[

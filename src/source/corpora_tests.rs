@@ -1,4 +1,4 @@
-//! The schemas of `../shared/corpora`, loaded as scripts and as declarative files, and their dumps in any order.
+//! The schemas that others have written, loaded as scripts and as declarative files, and their dumps in any order.
 
 use super::*;
 

@@ -133,7 +133,7 @@ impl Maker<'_> {
             }
             N::IndexStmt(s) => self.index(s),
             N::AlterTableStmt(s) => self.alter_table(s),
-            N::CreateEnumStmt(s) => self.named(Class::Type, &s.type_name, true),
+            N::CreateEnumStmt(s) => self.labels(s),
             N::CreateRangeStmt(s) => self.named(Class::Type, &s.type_name, true),
             N::CreateDomainStmt(s) => {
                 self.named(Class::Type, &s.domainname, true);
@@ -161,6 +161,16 @@ impl Maker<'_> {
     fn named(&mut self, class: Class, names: &[Node], strict: bool) {
         let parts = self.qualified(words(names));
         self.create(class, parts, strict);
+    }
+
+    fn labels(&mut self, s: &protobuf::CreateEnumStmt) {
+        self.named(Class::Type, &s.type_name, true);
+        let parts = self.qualified(words(&s.type_name));
+        let texts = lexer::tokens(self.sql).filter(|t| matches!(t.kind, lexer::Kind::Text(_) | lexer::Kind::Dollar));
+        // The tree does not say where they stand; all that is quoted here are labels.
+        for (label, text) in words(&s.vals).into_iter().zip(texts.collect::<Vec<_>>()) {
+            self.inner(Class::Label, &parts, &label, Location::try_from(text.span.start).ok());
+        }
     }
 
     fn table(&mut self, s: &protobuf::CreateStmt) {

@@ -17,6 +17,7 @@ pub mod lexer;
 pub mod load;
 mod long;
 pub mod name;
+pub mod old_name;
 pub mod order;
 pub mod plpgsql_check;
 pub mod policy;

@@ -31,6 +31,8 @@ pub enum Class {
     Collation,
     /// Event trigger.
     EventTrigger,
+    /// A label of an enum: schema, type, label.
+    Label,
     /// Extended statistics.
     Statistics,
     /// A publication.
@@ -80,4 +82,49 @@ pub struct Defined {
     pub name: Name,
     /// The definition: for a column its own line, not the whole CREATE TABLE.
     pub place: Place,
+}
+
+/// The class of name that an object's statement defines.
+pub fn of_class(class: &str) -> Class {
+    match class {
+        "schema" => Class::Schema,
+        "extension" => Class::Extension,
+        "enum" | "domain" | "composite type" | "range type" => Class::Type,
+        "function" | "procedure" | "aggregate" => Class::Routine,
+        "column" | "default" | "attribute" => Class::Column,
+        "primary key" | "unique" | "check" | "foreign key" | "exclusion" | "domain constraint" => Class::Constraint,
+        "trigger" => Class::Trigger,
+        "policy" => Class::Policy,
+        "rule" => Class::Rule,
+        "collation" => Class::Collation,
+        "event trigger" => Class::EventTrigger,
+        "statistics" => Class::Statistics,
+        crate::kind::LABEL => Class::Label,
+        _ => Class::Relation,
+    }
+}
+
+/// Types as `format_type` writes them, and as the parser names them.
+const TYPES: &[(&str, &str)] = &[
+    ("bigint", "int8"),
+    ("bit varying", "varbit"),
+    ("boolean", "bool"),
+    ("character", "bpchar"),
+    ("character varying", "varchar"),
+    ("double precision", "float8"),
+    ("integer", "int4"),
+    ("real", "float4"),
+    ("smallint", "int2"),
+    ("time with time zone", "timetz"),
+    ("time without time zone", "time"),
+    ("timestamp with time zone", "timestamptz"),
+    ("timestamp without time zone", "timestamp"),
+];
+
+/// The type of an argument as the parser names it: without its schema.
+pub fn base_type(written: &str) -> String {
+    let (base, array) = written.strip_suffix("[]").map_or((written, ""), |base| (base, "[]"));
+    let known = TYPES.iter().find(|(long, _)| *long == base).map(|(_, short)| (*short).to_owned());
+    let last = || super::walk::identifiers(base).pop().unwrap_or_default();
+    known.unwrap_or_else(last) + array
 }

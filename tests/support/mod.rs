@@ -14,6 +14,7 @@ pub mod load;
 pub mod lock_page;
 pub mod lock_probe;
 pub mod lock_table;
+pub mod names;
 pub mod oracle;
 pub mod random;
 pub mod rows;

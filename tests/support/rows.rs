@@ -4,6 +4,7 @@
 //! a table's rows are its own, wherever it is attached. Sequences go on from where they were.
 
 use super::server::{message, session};
+use plumb::catalog::Id;
 use plumb::pg::Session;
 use plumb::sql::ident;
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub struct Table {
     sql: String,
+    name: [String; 2],
     columns: Vec<String>,
     types: Vec<String>,
     rows: Vec<Vec<Option<String>>>,
@@ -38,10 +40,24 @@ pub async fn read(database: &str) -> Tables {
             (row.get(0), row.get(1), row.get(2), row.get(3));
         let sql = format!("{}.{}", ident(&schema), ident(&name));
         let rows = rows(&session, &sql, &columns).await;
-        tables.insert(sql.clone(), Table { sql, columns, types, rows });
+        tables.insert(sql.clone(), Table { sql, name: [schema, name], columns, types, rows });
     }
     session.close().await;
     tables
+}
+
+/// The same by the names that everything has after a plan.
+pub fn called(tables: Tables, after: &dyn Fn(&Id) -> Id) -> Tables {
+    let one = |mut table: Table| {
+        let id = |class: &str| Id::new(class, table.name.iter().cloned());
+        let new = ["table", "sequence", "identity sequence"].map(|class| (after(&id(class)), id(class)));
+        let new = new.into_iter().find(|(new, old)| new != old).map_or_else(|| id("table"), |(new, _)| new);
+        let column = |c: &String| after(&id("table").part("column", c)).base().to_owned();
+        table.columns = table.columns.iter().map(column).collect();
+        table.sql = new.sql();
+        (table.sql.clone(), table)
+    };
+    tables.into_values().map(one).collect()
 }
 
 async fn rows(session: &Session, table: &str, columns: &[String]) -> Vec<Vec<Option<String>>> {

@@ -1,7 +1,24 @@
-//! The names and other places that two objects cannot share.
+//! The names that an object occupies.
 
-use super::{Space, of};
+use super::of;
 use crate::catalog::Object;
+
+/// The names that two objects cannot share.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Space {
+    /// `pg_class`: schema and name.
+    Relation,
+    /// `pg_type`: schema and name.
+    Type,
+    /// `pg_proc`: schema, name and argument types.
+    Routine,
+    /// `pg_constraint`: table and name.
+    Constraint,
+    /// The one primary key of a table.
+    PrimaryKey,
+    /// The bounds of the partitions of one table.
+    Bounds,
+}
 
 /// The names and other places that an object occupies.
 pub fn names(object: &Object) -> Vec<(Space, Vec<String>)> {
