@@ -178,3 +178,33 @@ fn what_nobody_names_is_not_built_again() {
         d.exits(0, "drift --db $DB");
     });
 }
+
+#[test]
+fn what_was_not_said_is_proposed() {
+    desk("renames-proposed", async |d| {
+        d.sql("CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, a int); CREATE TYPE mood AS ENUM ('sad', 'ok')")
+            .await;
+        d.sql("CREATE TABLE one (a int); CREATE TABLE two (a int)").await;
+        d.place.write(
+            "schema/a.sql",
+            "CREATE TABLE users (\n    id int PRIMARY KEY,\n    mail text NOT NULL,\n    a int\n);\nCREATE TYPE mood AS ENUM ('unhappy', 'ok');\n\
+             CREATE TABLE three (a int);",
+        );
+        let shown = d.exits(2, "plan --db $DB --out p.json").stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in [
+            "Perhaps a rename: column public.users.mail comes, and column public.users.email is the same but for its name and goes.",
+            "write above it at schema/a.sql:3: -- plumb: renamed from email",
+            "values of public.users.email can be lost, unless it is column public.users.mail by its old name",
+            "-- plumb: renamed from 'sad'",
+            "table public.three may be any of these: table public.one, table public.two.",
+        ] {
+            assert!(shown.contains(words), "{words}\n{shown}");
+        }
+        let proposals = plan(d, "p.json")["proposals"].clone();
+        assert_eq!(proposals.as_array().map(Vec::len), Some(3), "{proposals}");
+        for format in ["markdown", "html"] {
+            let shown = d.exits(2, &format!("plan --db $DB --format {format}")).stdout;
+            assert!(shown.contains("renamed from email"), "{shown}");
+        }
+    });
+}

@@ -154,7 +154,7 @@ fn by_flag(flag: &str, (live, wanted): (&Catalog, &Catalog), others: &[Asked]) -
         return Err(wrong("this is no pair of names".to_owned(), "write --rename old=new, such as public.users.mail=email"));
     };
     let ends = |id: &Id| id.name().ends_with(&old);
-    let standing: Vec<Id> = live.objects().flat_map(|o| kind::parts_with_names(o)).filter(|id| ends(id)).collect();
+    let standing: Vec<Id> = live.objects().flat_map(kind::parts_with_names).filter(|id| ends(id)).collect();
     let found: Vec<(Id, Id)> = standing.iter().filter_map(|id| fits(id, &new, wanted, others)).collect();
     let places: Vec<&(Id, Id)> =
         found.iter().filter(|(_, n)| n.class() != found[0].1.class() || n.name() != found[0].1.name()).collect();

@@ -55,7 +55,7 @@ fn asked(directive: &Directive, old: &str, wanted: &Catalog) -> Result<(Id, Id),
         [schema, name] if kind::moves(new.class()) => (name, Some(schema)),
         _ => {
             let help =
-                "write the old name alone: it was in the same place. what a table takes along to another schema comes with it";
+                "write the old name alone: it was in the same place; what a table takes along to another schema comes with it";
             return Err(wrong(format!("{new} cannot come from elsewhere"), "too many parts", help));
         }
     };

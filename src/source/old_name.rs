@@ -16,7 +16,7 @@ pub fn parts(text: &str) -> Option<Vec<String>> {
         (!name.is_empty()).then_some(name)
     };
     let dots = list.iter().skip(1).step_by(2).all(|t| t.kind == Kind::Symbol(b'.'));
-    if list.len() % 2 == 0 || !dots { None } else { list.iter().step_by(2).map(part).collect() }
+    if list.len().is_multiple_of(2) || !dots { None } else { list.iter().step_by(2).map(part).collect() }
 }
 
 /// Both names of `old=new`.
