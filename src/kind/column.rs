@@ -167,8 +167,12 @@ pub(super) fn after_retype(old: &Object, new: &Object) -> Vec<Statement> {
     storage.into_iter().chain(compression).map(|action| on_column(new, &action)).collect()
 }
 
-/// Whether the parent's NOT NULL is this column's too: making that one makes this one, under its name.
+/// Whether the parent's NOT NULL is this column's too: making that one makes this one, under its name. Not before the table has come
+/// to its parent.
 fn comes_from_parent(context: &Context, column: &Object) -> bool {
+    if parted(context, column) {
+        return false;
+    }
     let parents = context.desired.uses(&column.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
     parents.filter_map(|(p, _)| context.desired.get(p)).any(|p| p.flag("not_null"))
 }
