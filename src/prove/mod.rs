@@ -1,8 +1,10 @@
 //! Running a plan on a schema-only copy of the live database before anybody reads it, and settling what deparsing writes in two ways.
 
+mod administrator;
 mod copy;
 mod expected;
 mod gone;
+mod limit;
 mod observe;
 mod run;
 mod settle;
