@@ -2,7 +2,7 @@
 
 use super::arguments::{Database, Wanted};
 use super::failure::Failure;
-use super::plan::{Making, Planned, estimates, forward, located, measured, other_owner, proven};
+use super::plan::{Making, Planned, Proven, estimates, filled, forward, located, measured, other_owner, proven};
 use super::side::settled;
 use super::workspace::Workspace;
 use crate::catalog::{Catalog, Id, Object, fingerprint};
@@ -23,6 +23,7 @@ pub async fn backward(
         desired: sides.live.clone(),
         scope: sides.scope.clone(),
         online: sides.online,
+        batch: sides.batch,
         whole,
     };
     let supposed = (fingerprint(&back.live) != plan.to).then(|| "it is not known for sure where the other plan ends".to_owned());
@@ -34,7 +35,8 @@ pub async fn backward(
     workspace.progress.stage("planning the way back");
     let made = make(&back, &|_| None, other_owner(live).into_iter().collect())?;
     let wish = making.proven && doubt.is_none();
-    let (proven, after) = proven(workspace, live, wanted, &back, &made, &|_| None, (wish, None)).await?;
+    let proven = proven(workspace, live, wanted, &back, &made, &|_| None, (wish, None)).await?;
+    let Proven { plan: proven, after, .. } = proven;
     let proof = match (doubt, proven.proof.clone()) {
         _ if made.plan.is_empty() => proven.proof.clone(),
         (Some(reason), _) => Proof::Unproven { reason },
@@ -48,7 +50,7 @@ pub async fn backward(
     not_asked(&mut plan);
     estimates(&forward.live, &mut plan).await?;
     let Planned { live, wanted, .. } = forward;
-    Ok(measured(workspace, Planned { live, wanted, sides: back, changes: made.changes, plan, after }))
+    Ok(measured(workspace, Planned { live, wanted, sides: back, filled: filled(&made), changes: made.changes, plan, after }))
 }
 
 /// The database as the plan leaves it: the copy on which it was run, with the texts of what stays as they are now. Without one, what

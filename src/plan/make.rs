@@ -9,7 +9,7 @@ use super::standing::Touched;
 use crate::catalog::{Catalog, Id, Magnitude};
 use crate::change::{Blocked, Changes, Scope, compare, replace};
 use crate::order::{Cycle, Step, order};
-use crate::statement::Online;
+use crate::statement::{BATCH, Online};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,8 @@ pub struct Sides {
     pub scope: Scope,
     /// When changes of tables take their online forms.
     pub online: Online,
+    /// How many rows are given their values in one transaction.
+    pub batch: u32,
 }
 
 impl Sides {
@@ -51,7 +53,7 @@ impl Sides {
         let scope = Scope::new(desired, stated);
         let mut desired = scope.of(desired);
         desired.server = whole.server;
-        Sides { live: scope.of(&whole), desired, whole, scope, online: Online::Never }
+        Sides { live: scope.of(&whole), desired, whole, scope, online: Online::Never, batch: BATCH }
     }
 
     /// Whether changes of a table take their online forms: what nobody has counted may hold rows.
@@ -158,6 +160,6 @@ fn context<'a>(
     seen: &'a BTreeMap<u32, Touched>,
     warnings: Vec<String>,
 ) -> Context<'a> {
-    let Sides { whole, live, desired, scope, .. } = sides;
-    Context { whole, live, desired, scope, changes, source, seen, warnings }
+    let Sides { whole, live, desired, scope, batch, .. } = sides;
+    Context { whole, live, desired, scope, changes, source, seen, warnings, batch: *batch }
 }

@@ -31,6 +31,7 @@ pub fn step(id: u32, phase: &str, change: &str, object: Id, sql: &[&str]) -> Pla
         rewrites: Vec::new(),
         scans: Vec::new(),
         validates: Vec::new(),
+        batches: None,
         checks: Vec::new(),
         observed: false,
         edited: false,

@@ -4,6 +4,7 @@ mod copy;
 mod expected;
 mod gone;
 mod observe;
+mod rehearse;
 mod run;
 mod settle;
 mod stored;
