@@ -263,7 +263,9 @@ fn a_role_that_owns_nothing() {
         }
         d.place.write("schema/new.sql", "CREATE TABLE app.fresh (id int);\n");
         d.exits(2, &format!("plan --out plan.json --db {guest}"));
-        let apply = d.exits(1, &format!("apply plan.json --db {guest}"));
+        let ledger = d.exits(1, &format!("apply plan.json --db {guest}"));
+        assert!(ledger.stderr.contains("ledger::right") && ledger.stderr.contains("--no-ledger"), "{}", ledger.stderr);
+        let apply = d.exits(1, &format!("apply plan.json --no-ledger --db {guest}"));
         assert!(apply.stderr.contains("permission denied") && apply.stderr.contains("Nothing was applied"), "{}", apply.stderr);
         let target = d.exits(1, &format!("plan --shadow target --db {guest}"));
         assert!(target.stderr.contains("CREATEDB"), "{}", target.stderr);
@@ -281,8 +283,8 @@ fn part_of_a_plan_is_exit_code_4() {
         assert!(apply.stderr.contains("are applied and stay"), "{}", apply.stderr);
         assert_eq!(d.number("SELECT count(*) FROM pg_enum WHERE enumlabel = 'b'").await, 1);
         d.sql("UPDATE t SET s = 'a'").await;
-        d.exits(3, "apply plan.json --db $DB --allow all");
-        d.exits(0, "apply --db $DB --allow all");
+        d.exits(3, "apply --db $DB --allow all");
+        d.exits(0, "apply plan.json --db $DB --allow all");
         d.exits(0, "drift --db $DB");
     });
 }

@@ -166,7 +166,7 @@ async fn go(bench: &Bench, unit: &Unit) -> Vec<(&'static str, Outcome)> {
         What::NotHere(why) => vec![("forward", Outcome::Skipped(why.clone())), ("back", Outcome::Skipped(why.clone()))],
         What::Files { old, new } => {
             let both = match (from_files(bench, "old.sql", old).await, from_files(bench, "new.sql", new).await) {
-                (Ok(old), Ok(new)) => converge(bench, &old, &new, true).await,
+                (Ok(old), Ok(new)) => converge(bench, &old, &new, all()).await,
                 (Err(failure), _) | (_, Err(failure)) => Err(failure),
             };
             vec![("files", outcome(both))]
@@ -190,7 +190,7 @@ async fn go(bench: &Bench, unit: &Unit) -> Vec<(&'static str, Outcome)> {
             let forward = if *noop {
                 engine::empty(&old.database, &new, "plan between equal states not empty").await.map(|()| None)
             } else {
-                converge(bench, &old, &new, true).await.map(Some)
+                converge(bench, &old, &new, all()).await.map(Some)
             };
             let backward = if *back { outcome(converge(bench, &new, &old, all()).await) } else { no_way_back() };
             vec![("forward", outcome(forward)), ("back", backward)]
