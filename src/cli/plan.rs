@@ -159,12 +159,15 @@ const ROW_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// With the files and lines of the bodies that hazards are about.
 pub fn located(mut plan: Plan, desired: &Side) -> Plan {
     let hazards = plan.groups.iter_mut().flat_map(|g| &mut g.steps).flat_map(|s| &mut s.hazards);
+    let mut any = false;
     for at in hazards.filter_map(|h| h.at.as_mut()) {
         if let Some(source) = desired.body_line(at) {
             (at.file, at.line) = (Some(source.file), source.line);
+            any = true;
         }
     }
-    plan
+    // Whatever is said of a plan is part of its id.
+    if any { plan.seal() } else { plan }
 }
 
 fn workspace_warnings(live: &Side, desired: &Side) -> Vec<String> {

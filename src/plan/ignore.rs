@@ -36,8 +36,7 @@ impl Plan {
         let mut any = false;
         for step in self.groups.iter_mut().flat_map(|g| &mut g.steps).filter(|s| s.change != "drop" && !s.hazards.is_empty()) {
             let known = known(&step.object);
-            // Their lines in the files are known only since the plan was made.
-            any |= !known.is_empty() || step.hazards.iter().any(|h| h.at.is_some());
+            any |= !known.is_empty();
             warnings.extend(note(step, &known, today));
         }
         warnings.sort();
