@@ -199,8 +199,12 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
             vec![Statement::new(sql).lock(table, LockMode::AccessExclusive).heirs()]
         }
         "storage" => {
-            let storage = after.storage.or_else(|| new.detail.get("storage")?.as_str().map(str::to_owned));
-            one(format!("SET STORAGE {}", storage_word(storage.as_deref().unwrap_or("x"))))
+            match after.storage.or_else(|| new.detail.get("storage")?.as_str().map(str::to_owned)) {
+                Some(storage) => one(format!("SET STORAGE {}", storage_word(&storage))),
+                // With another type comes that type's own, of which a plain column says nothing.
+                None if old.text("type") != new.text("type") => Vec::new(),
+                None => one("SET STORAGE EXTENDED".to_owned()),
+            }
         }
         "compression" => one(format!("SET COMPRESSION {}", after.compression.as_deref().map_or("default", compression_word))),
         "statistics" => vec![sample(new, &format!("SET STATISTICS {}", after.statistics.unwrap_or(-1)))],
