@@ -17,29 +17,13 @@ pub fn step(id: u32, phase: &str, change: &str, object: Id, sql: &[&str]) -> Pla
         _ => "it differs",
     };
     PlanStep {
-        part: None,
-        renamed: None,
         id,
         phase: phase.into(),
         sql: sql.iter().map(|s| (*s).to_owned()).collect(),
-        object,
         change: change.into(),
-        fields: Vec::new(),
         reason: reason.into(),
-        source: None,
-        after: Vec::new(),
-        locks: Vec::new(),
-        rewrites: Vec::new(),
-        scans: Vec::new(),
-        validates: Vec::new(),
-        checks: Vec::new(),
-        observed: false,
-        edited: false,
-        hazards: Vec::new(),
-        sizes: BTreeMap::new(),
         reverse: Reverse { sql: None, why: Some("PostgreSQL has no statement that takes this back".into()) },
-        before: None,
-        definition: None,
+        ..PlanStep::of(object)
     }
 }
 
