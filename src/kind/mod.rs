@@ -88,7 +88,7 @@ pub use rows::Kept;
 pub use schema::fresh;
 pub use sequence_owner::{of_table as sequences_of_table, owning_column};
 pub use space::{Space, names};
-pub use twin::likeness_in_tree;
+pub use twin::{alike, likeness_in_tree};
 
 /// Every kind, in the order in which objects without any dependency between them are made.
 pub static KINDS: &[&Kind] = &[
