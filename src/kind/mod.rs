@@ -78,6 +78,7 @@ pub use comment::{object as comment_object, on_table};
 pub use cost::{Cost, Field, expression, field};
 pub use grant::object as grant_object;
 pub use held::{held_over, is_held, is_made_of_types, is_of_type};
+pub use index::finished;
 pub use like::columns_from;
 pub use owner::object as owner_object;
 pub use partition::lost_with;

@@ -152,6 +152,6 @@ async fn as_administrator(scratch: &Scratch, step: &PlanStep, sql: &str) -> Resu
     };
     done.await.map_err(|e| {
         let (message, code) = server_message(&e);
-        StepFailed { step: step.id, object: step.object.to_string(), sql: sql.to_owned(), message, code }
+        StepFailed { step: step.id, object: step.object.to_string(), sql: sql.to_owned(), message, code, unfinished: false }
     })
 }
