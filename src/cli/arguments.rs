@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use super::drift_options::{DriftOptions, ReportFormat};
-pub use super::plan_options::{PlanFormat, PlanOptions};
+pub use super::plan_options::{Output, PlanFormat, PlanOptions, RollbackOptions};
 use crate::statement::Online;
 
 /// Your PostgreSQL schema, true to its source.
@@ -69,6 +69,8 @@ pub enum Command {
     Explain(ExplainOptions),
     /// Tell what was applied, when, by whom, and how it ended.
     History(HistoryOptions),
+    /// Plan back to the schema before the plan that was applied last; exit 2 when there is something to do.
+    Rollback(RollbackOptions),
     /// Write a completion script for a shell.
     Completions {
         /// The shell.
@@ -351,6 +353,7 @@ impl Arguments {
             Command::Prove(o) => &o.database,
             Command::Graph(o) => &o.database,
             Command::History(o) => &o.database,
+            Command::Rollback(o) => &o.database,
             Command::Diff(_) | Command::Check(_) | Command::Explain(_) | Command::Completions { .. } => return None,
         };
         database.env.as_deref()
@@ -360,6 +363,7 @@ impl Arguments {
     pub fn exit_zero(&self) -> bool {
         match &self.command {
             Command::Plan(o) => o.exit_zero,
+            Command::Rollback(o) => o.exit_zero,
             Command::Drift(o) => o.exit_zero,
             Command::Diff(o) => o.exit_zero,
             _ => false,

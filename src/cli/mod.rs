@@ -23,6 +23,7 @@ mod renames;
 mod report;
 mod resume;
 mod reverse;
+mod rollback;
 mod running;
 mod side;
 mod snapshot;
@@ -135,6 +136,7 @@ async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
         Command::Graph(options) => graph::run(options, workspace).await,
         Command::Explain(options) => explain::run(options, workspace),
         Command::History(options) => history::run(options, workspace).await,
+        Command::Rollback(options) => rollback::run(options, workspace).await,
         Command::Completions { shell } => {
             use clap::CommandFactory;
             clap_complete::generate(*shell, &mut Arguments::command(), "plumb", &mut std::io::stdout());

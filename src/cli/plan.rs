@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Outcome;
 use super::ahead::{Ahead, beside};
-use super::arguments::{PlanFormat, PlanOptions, Wanted};
+use super::arguments::{Output, PlanFormat, PlanOptions, Wanted};
 use super::failure::Failure;
 use super::reverse::backward;
 use super::side::{self, Side};
@@ -243,9 +243,14 @@ pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
     } else {
         planned(workspace, &options.database, &options.wanted, making).await?
     };
+    told(workspace, planned, &options.output, options.database.env.clone())
+}
+
+/// Writes the plan and prints it.
+pub fn told(workspace: &Workspace, planned: Planned, output: &Output, environment: Option<String>) -> Outcome {
     workspace.progress.clear();
     let plan = &planned.plan;
-    let saved = match options.out.as_deref() {
+    let saved = match output.out.as_deref() {
         _ if plan.is_empty() => None,
         Some("-") => None,
         Some(path) => Some(PathBuf::from(path)),
@@ -254,8 +259,8 @@ pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
     if let Some(path) = &saved {
         write_file(path, &plan::write(plan))?;
     }
-    let shown = shown(workspace, &planned, options, saved);
-    let text = match options.format {
+    let shown = shown(workspace, &planned, environment, saved);
+    let text = match output.format {
         PlanFormat::Json => plan::write(plan),
         PlanFormat::Sarif => sarif(&plan::findings::hazards(plan, &planned.live.name)),
         PlanFormat::Junit => junit(&plan::findings::hazards(plan, &planned.live.name)),
@@ -264,7 +269,7 @@ pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
         PlanFormat::Markdown => plan::markdown::render(plan, &shown),
         PlanFormat::Html => plan::html::render(plan, &shown),
     };
-    super::report::write(&options.report, plan, &shown)?;
+    super::report::write(&output.report, plan, &shown)?;
     super::failure::print(&text)?;
     let code = if plan.is_empty() { DONE } else { DIFFERENCES };
     // The process ends now: giving large catalogs back piece by piece would take a tenth of its time.
@@ -272,14 +277,14 @@ pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
     Ok(code)
 }
 
-fn shown(workspace: &Workspace, planned: &Planned, options: &PlanOptions, saved: Option<PathBuf>) -> plan::Options {
+fn shown(workspace: &Workspace, planned: &Planned, environment: Option<String>, saved: Option<PathBuf>) -> plan::Options {
     plan::Options {
         color: workspace.color,
         width: super::terminal::width(std::io::stdout()),
         target: planned.live.name.clone(),
         server: format!("PostgreSQL {}", crate::pg::Version(planned.sides.whole.server)),
         schema: planned.wanted.name.clone(),
-        environment: options.database.env.clone(),
+        environment,
         saved: saved.map(|p| p.display().to_string()),
         verbose: workspace.progress.verbose(),
         lock_timeout: workspace.config.lock_timeout,

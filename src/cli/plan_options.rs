@@ -15,16 +15,8 @@ pub struct PlanOptions {
     pub wanted: Wanted,
     #[command(flatten)]
     pub renames: Renames,
-    /// Where to write the plan [default: plans/ID.json; `-` writes nothing].
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<String>,
-    /// What to print.
-    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
-    pub format: PlanFormat,
-    /// Also write the plan to this file, in the form that its ending names: .md for a pull request, .html for a browser, .sql
-    /// for psql, and .json, .txt, .svg, .dot, .mmd. May be given several times.
-    #[arg(long, value_name = "FILE", value_parser = super::report::parse)]
-    pub report: Vec<super::report::Report>,
+    #[command(flatten)]
+    pub output: Output,
     /// Whether tables that hold rows are changed in a longer way that lets others work [default: the configuration's, then auto].
     #[arg(long, value_name = "always|auto|never")]
     pub online: Option<Online>,
@@ -41,6 +33,42 @@ pub struct PlanOptions {
     /// Exit 0 even when there are differences.
     #[arg(long)]
     pub exit_zero: bool,
+}
+
+/// `plumb rollback`.
+#[derive(Args, Debug)]
+pub struct RollbackOptions {
+    #[command(flatten)]
+    pub database: Database,
+    /// Where scratch databases are made: auto (a private server of this machine), target (the live server), or a URL.
+    #[arg(long, value_name = "auto|target|URL")]
+    pub shadow: Option<String>,
+    #[command(flatten)]
+    pub output: Output,
+    /// Whether tables that hold rows are changed in a longer way that lets others work [default: the configuration's, then auto].
+    #[arg(long, value_name = "always|auto|never")]
+    pub online: Option<Online>,
+    /// Do not prove the plan.
+    #[arg(long)]
+    pub no_prove: bool,
+    /// Exit 0 even when there are differences.
+    #[arg(long)]
+    pub exit_zero: bool,
+}
+
+/// Where a plan goes.
+#[derive(Args, Debug)]
+pub struct Output {
+    /// Where to write the plan [default: plans/ID.json; `-` writes nothing].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<String>,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub format: PlanFormat,
+    /// Also write the plan to this file, in the form that its ending names: .md for a pull request, .html for a browser, .sql
+    /// for psql, and .json, .txt, .svg, .dot, .mmd. May be given several times.
+    #[arg(long, value_name = "FILE", value_parser = super::report::parse)]
+    pub report: Vec<super::report::Report>,
 }
 
 /// The forms of a plan.

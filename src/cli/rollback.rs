@@ -1,0 +1,121 @@
+//! `plumb rollback`: a plan from what the live database is to what it was before the plan that was applied last, as the ledger has it.
+
+use super::Outcome;
+use super::arguments::{RollbackOptions, Wanted};
+use super::failure::Failure;
+use super::ledger::{standing, stands_in_the_way};
+use super::plan::{Planned, estimates, measured, other_owner, proven, row_checks, told};
+use super::renames::called_back;
+use super::side::{self, Side, settled};
+use super::workspace::Workspace;
+use crate::apply::ledger::{Applied, Presence, document, last_applied, presence, snapshot};
+use crate::catalog::{Catalog, Id, fingerprint};
+use crate::plan::{Plan, Sides, make, short};
+
+/// The command.
+pub async fn run(options: &RollbackOptions, workspace: &mut Workspace) -> Outcome {
+    let wanted = Wanted { shadow: options.shadow.clone(), ..Wanted::default() };
+    let live = side::live(workspace, &options.database).await?;
+    let last = last(&live).await?;
+    let mut sides =
+        Sides { online: options.online.unwrap_or(workspace.config.online), ..sides(workspace, &live, &last, &wanted).await? };
+    settled(workspace, &live, &wanted, &mut sides).await?;
+    workspace.progress.stage("comparing and ordering");
+    let warnings = other_owner(&live).into_iter().chain(last.changed_since(&sides)).collect();
+    let made = make(&sides, &|_| None, warnings)?;
+    let (plan, after) = proven(workspace, &live, &wanted, &sides, &made, &|_| None, (!options.no_prove, None)).await?;
+    let takes_back = Some(last.applied.plan.clone()).filter(|_| !plan.is_empty());
+    let mut plan = Plan { takes_back, ..plan }.seal();
+    row_checks(workspace, &live, &mut plan).await?;
+    estimates(&live, &mut plan).await?;
+    let name = format!("the schema before plan {}, {}", short(&last.applied.plan), last.applied.ended);
+    let planned =
+        Planned { wanted: Side { name, ..before(&live, last.before) }, sides, changes: made.changes, plan, after, live };
+    told(workspace, measured(workspace, planned), &options.output, options.database.env.clone())
+}
+
+/// What was applied last, and what it began with.
+struct Last {
+    applied: Applied,
+    plan: Plan,
+    before: Catalog,
+    after: Option<Catalog>,
+}
+
+impl Last {
+    /// What has changed since would be taken back too.
+    fn changed_since(&self, sides: &Sides) -> Option<String> {
+        let after = self.after.as_ref().map(|after| fingerprint(&self.plan.scope.of(after)));
+        let now = fingerprint(&self.plan.scope.of(sides.begin()));
+        let id = short(&self.applied.plan);
+        match after {
+            Some(after) if after == now => None,
+            Some(_) => {
+                Some(format!("the schema has changed since plan {id} was applied: this plan takes these changes back too"))
+            }
+            None => Some(format!("the ledger does not have the schema after plan {id}: what changed since is taken back too")),
+        }
+    }
+}
+
+/// Asks the ledger.
+async fn last(live: &Side) -> Result<Last, Failure> {
+    let missing = |why: &str| {
+        Failure::new("rollback::nothing_applied", format!("{}: {why}", live.name))
+            .help("`plumb plan` with the files of an older commit leads back to them")
+    };
+    let Some(session) = &live.session else { return Err(missing("a snapshot has no ledger")) };
+    if !matches!(presence(&session.client).await?, Presence::Here(_)) {
+        return Err(missing("plumb has applied nothing here yet, or the ledger may not be read"));
+    }
+    if let Some(open) = standing(session).await? {
+        return Err(stands_in_the_way(&open));
+    }
+    let Some(applied) = last_applied(&session.client).await? else { return Err(missing("plumb has applied nothing here yet")) };
+    let kept = async |id: &Option<String>| match id {
+        Some(id) => snapshot(&session.client, id).await,
+        None => Ok(None),
+    };
+    let Some(before) = kept(&applied.before).await? else {
+        return Err(missing("the ledger does not have the schema before the last plan any more"));
+    };
+    let (after, plan) = (kept(&applied.after).await?, document(&session.client, &applied.plan).await?);
+    Ok(Last { applied, plan, before, after })
+}
+
+/// From what is to what was, in the scope of the plan; what it has renamed gets its old name first.
+async fn sides(workspace: &mut Workspace, live: &Side, last: &Last, wanted: &Wanted) -> Result<Sides, Failure> {
+    let mut sides = Sides::new(live.catalog.clone(), &last.before, &last.plan.scope.schemas());
+    let scope = last.plan.scope.clone();
+    (sides.live, sides.desired) = (scope.of(&sides.whole), scope.of(&last.before));
+    sides.scope = scope;
+    let moves = moves(&last.plan, &live.catalog);
+    if moves.is_empty() {
+        return Ok(sides);
+    }
+    Ok(match called_back(workspace, live, &live.catalog, &moves, wanted).await? {
+        Some(called) => called.turn(sides, &live.catalog),
+        None => sides,
+    })
+}
+
+/// The renames of a plan that still stand.
+fn moves(plan: &Plan, live: &Catalog) -> Vec<(Id, Id)> {
+    let names = plan.steps().filter_map(|step| step.renamed.as_ref());
+    names.filter(|names| live.contains(&names.to)).map(|names| (names.from.clone(), names.to.clone())).collect()
+}
+
+/// The wanted side.
+fn before(live: &Side, catalog: Catalog) -> Side {
+    let properties = live.properties.clone();
+    Side {
+        catalog,
+        name: String::new(),
+        session: None,
+        properties,
+        scratch: None,
+        places: None,
+        line_ends: Vec::new(),
+        ahead: None,
+    }
+}
