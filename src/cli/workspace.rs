@@ -105,7 +105,11 @@ impl Workspace {
         };
         // It stays here while it works: interrupted, its own session takes away what it was about to make.
         let shadow = self.shadow.insert(shadow);
-        Ok(shadow.scratch(properties, owner, roles).await?)
+        let mut scratch = shadow.scratch(properties, owner, roles).await?;
+        if let Some(limit) = self.config.screen.statement_timeout {
+            scratch.statement_timeout = limit;
+        }
+        Ok(scratch)
     }
 
     /// Stops what was started.

@@ -60,7 +60,8 @@ impl Loaded {
 
 const SESSION: &str = "SET check_function_bodies = off; SET client_min_messages = warning; SET standard_conforming_strings = on";
 
-const RESET: &str = "RESET check_function_bodies; RESET client_min_messages; RESET standard_conforming_strings; RESET search_path; \
+/// What files run may have changed more of the session than their statements say: who it is, tables that only it sees.
+const RESET: &str = "RESET ROLE; DISCARD TEMP; RESET check_function_bodies; RESET client_min_messages; RESET standard_conforming_strings; RESET search_path; \
                      RESET default_table_access_method; RESET default_toast_compression";
 
 /// Loads the files into the database that `loader` is connected to. `loader` is no superuser and owns the database;
@@ -96,11 +97,12 @@ pub async fn load_read(
         let prepared = client.batch_execute(SESSION).await;
         prepared.map_err(|e| alone(Problem::general("source::connection", roles::text(&e))))?;
     }
-    let owned = rights::superuser_owners(statements, administrator).await.map_err(alone)?;
+    let powerful = rights::powerful(loader, administrator).await.map_err(alone)?;
+    let owned = rights::powerful_owners(statements, &powerful);
     if !owned.is_empty() {
         return Err(Problems::new(files, owned));
     }
-    let runner = Runner { statements, loader, administrator, policy, loading: Cell::default(), watch };
+    let runner = Runner { statements, loader, administrator, policy, powerful, loading: Cell::default(), watch };
     let result = run_phases(&runner, files, &mut loaded).await;
     for client in [Some(loader), administrator].into_iter().flatten() {
         // nothing depends on it: whoever reads the database next sets what it needs
