@@ -37,6 +37,8 @@ struct Attempt {
     harmless: Option<String>,
     /// What is to be seen in the output.
     shows: Option<String>,
+    /// What must not be.
+    hides: Option<String>,
 }
 
 /// The fewest attempts that there have to be.
@@ -219,8 +221,11 @@ fn answered(attempt: &Attempt, done: &command::Done) -> Vec<String> {
         (None, Some(_)) => {}
         _ => wrong.push("an attempt is refused or harmless".to_owned()),
     }
-    let shown = |text: &String| done.stdout.contains(text) || done.stderr.contains(text);
+    // lines are broken at the width of a page
+    let words = [&done.stdout, &done.stderr].map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let shown = |text: &String| words.iter().any(|words| words.contains(text));
     wrong.extend(attempt.shows.iter().filter(|t| !shown(t)).map(|t| format!("\"{t}\" is not shown")));
+    wrong.extend(attempt.hides.iter().filter(|t| shown(t)).map(|t| format!("\"{t}\" is shown")));
     if done.stdout.contains('\u{7}') || done.stderr.contains('\u{7}') || done.stderr.contains('\u{1b}') {
         wrong.push("the terminal is steered".to_owned());
     }

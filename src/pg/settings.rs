@@ -17,6 +17,7 @@ const PINNED: &[(&str, &str)] = &[
     ("xmloption", "content"),
     ("lc_monetary", "'C'"),
     ("standard_conforming_strings", "on"),
+    ("client_encoding", "'UTF8'"), // whatever is read is read as that
     ("client_min_messages", "warning"),
     ("jit", "off"), // compiling the catalog queries takes longer than running them
     ("statement_timeout", "0"),

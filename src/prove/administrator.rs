@@ -5,7 +5,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{AlterTableType, ObjectType, RoleSpec, RoleSpecType};
 use tokio_postgres::{Client, Error};
 
-use crate::apply::run::{StepFailed, server_message};
+use crate::apply::run::server_message;
 use crate::plan::PlanStep;
 use crate::shadow::{self, BOOTSTRAP, Hushed, Scratch, adopt, as_superuser};
 use crate::source::screen::new_owners;
@@ -66,6 +66,11 @@ fn is_on_public(node: &NodeEnum) -> bool {
     }
 }
 
+/// Whether it does nothing but give something another name or place, which works out no expression.
+pub fn is_rename(sql: &str) -> bool {
+    matches!(alone(sql), Some(NodeEnum::RenameStmt(_) | NodeEnum::AlterObjectSchemaStmt(_)))
+}
+
 /// A routine in a language, or an aggregate over a type, that only a superuser may use: one that is not edited by hand.
 pub fn is_superusers_routine(step: &PlanStep, sql: &str, code: &str) -> bool {
     matches!(code, "42501" | "42P13") && !step.edited && alone(sql).is_some_and(|node| is_routine(&node))
@@ -76,6 +81,23 @@ fn is_routine(node: &NodeEnum) -> bool {
         NodeEnum::CreateFunctionStmt(_) => true,
         NodeEnum::DefineStmt(s) => s.kind() == ObjectType::ObjectAggregate,
         _ => false,
+    }
+}
+
+/// Why the administrator has not run a statement.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    /// The server's words, or what stands for them.
+    pub message: String,
+    /// The server's error code; empty where it was not asked.
+    pub code: String,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Refused {
+        let (message, code) = server_message(&error);
+        Refused { message, code }
     }
 }
 
@@ -90,13 +112,12 @@ pub struct Ready {
 ///
 /// # Errors
 /// What the server says, or that an object would come to belong to a role that nothing of a stranger's may belong to.
-pub async fn ready(scratch: &Scratch, step: &PlanStep, sql: &str) -> Result<Ready, StepFailed> {
+pub async fn ready(scratch: &Scratch, sql: &str) -> Result<Ready, Refused> {
     let node = alone(sql);
     let owners = node.as_ref().map(new_owners).unwrap_or_default();
-    if let Some(role) = powerful(scratch, &owners).await.map_err(|e| lost(step, sql, &e))? {
+    if let Some(role) = powerful(scratch, &owners).await? {
         let message = format!("nothing is given to {role}, which may do more on the shadow's server than load a schema");
-        let (object, sql, code) = (step.object.to_string(), sql.to_owned(), String::new());
-        return Err(StepFailed { step: step.id, object, sql, message, code });
+        return Err(Refused { message, code: String::new() });
     }
     let statement = match (&node, owners.first()) {
         // in a private cluster nobody else is a superuser, as an event trigger's owner has to be
@@ -109,7 +130,7 @@ pub async fn ready(scratch: &Scratch, step: &PlanStep, sql: &str) -> Result<Read
     };
     let hushed = match node.as_ref().is_some_and(is_about_event_triggers) {
         true => None,
-        false => Some(shadow::hush(&scratch.administrator.client).await.map_err(|e| lost(step, sql, &e))?),
+        false => Some(shadow::hush(&scratch.administrator.client).await?),
     };
     let batch = format!("SET search_path = pg_catalog, pg_temp; SET check_function_bodies = off; {statement}");
     Ok(Ready { batch, hushed })
@@ -119,14 +140,14 @@ pub async fn ready(scratch: &Scratch, step: &PlanStep, sql: &str) -> Result<Read
 ///
 /// # Errors
 /// As [`ready`].
-pub async fn run(scratch: &Scratch, step: &PlanStep, sql: &str) -> Result<(), StepFailed> {
-    let ready = ready(scratch, step, sql).await?;
+pub async fn run(scratch: &Scratch, sql: &str) -> Result<(), Refused> {
+    let ready = ready(scratch, sql).await?;
     let client = &scratch.administrator.client;
     let mut done = client.batch_execute(&ready.batch).await;
     if done.is_ok() {
         done = made(scratch, sql).await;
     }
-    ready.restore(client).await.and(done).map_err(|e| lost(step, sql, &e))
+    Ok(ready.restore(client).await.and(done)?)
 }
 
 /// Where the plan runs, who runs it owns what it makes.
@@ -142,11 +163,6 @@ impl Ready {
             None => Ok(()),
         }
     }
-}
-
-fn lost(step: &PlanStep, sql: &str, error: &Error) -> StepFailed {
-    let (message, code) = server_message(error);
-    StepFailed { step: step.id, object: step.object.to_string(), sql: sql.to_owned(), message, code }
 }
 
 /// No event trigger fires for what is about one, and one that is changed must not be put back.

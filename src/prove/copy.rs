@@ -86,7 +86,7 @@ async fn one_by_one(scratch: &Scratch, group: &Group) -> Result<(), StepFailed> 
             pending.steps.push(part.clone());
             part.sql.clear();
             flush(scratch, &mut pending).await?;
-            administrator::run(scratch, step, sql).await?;
+            as_administrator(scratch, step, sql).await?;
         }
         pending.steps.push(part);
     }
@@ -117,8 +117,19 @@ async fn flush(scratch: &Scratch, pending: &mut Group) -> Result<(), StepFailed>
                 let Some(step) = pending.steps.first_mut() else { return Err(e) };
                 step.sql.retain(|sql| *sql != e.sql);
                 let step = step.clone();
-                administrator::run(scratch, &step, &e.sql).await?;
+                as_administrator(scratch, &step, &e.sql).await?;
             }
         }
     }
+}
+
+async fn as_administrator(scratch: &Scratch, step: &PlanStep, sql: &str) -> Result<(), StepFailed> {
+    let failed = |administrator::Refused { message, code }| StepFailed {
+        step: step.id,
+        object: step.object.to_string(),
+        sql: sql.to_owned(),
+        message,
+        code,
+    };
+    administrator::run(scratch, sql).await.map_err(failed)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, Error};
 
 use super::{administrator, gone, limit};
-use crate::apply::run::{StepFailed, server_message};
+use crate::apply::run::server_message;
 use crate::pg;
 use crate::plan::sql::SETTINGS;
 use crate::plan::{Group, PlanStep, Touched};
@@ -52,6 +52,9 @@ const STANDING: &str = "SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ide
 const HELD: &str = "SELECT relation, mode, pg_relation_filenode(relation), pg_stat_get_xact_numscans(relation) FROM pg_locks \
      WHERE pid = pg_backend_pid() AND locktype = 'relation' AND database <> 0 AND relation >= 16384";
 
+/// Until the end of the transaction names are those of the server's own, whatever a step has set.
+const CATALOG: &str = "SET LOCAL search_path = pg_catalog, pg_temp";
+
 /// Constraints that this transaction has written and that hold now. A NOT NULL constraint that the column had before has its row by
 /// an upgrade, never by a step.
 const VALID: &str = "SELECT k.conrelid, k.conname::text FROM pg_constraint k WHERE k.conrelid = ANY ($1) AND k.convalidated \
@@ -67,13 +70,12 @@ pub async fn observe(copy: &Scratch, groups: &[Group]) -> Observations {
 }
 
 async fn all(copy: &Scratch, groups: &[Group], seen: &mut Observations) -> Result<(), (String, String)> {
-    let client = &copy.session.client;
     let before = |e| ("before the first step".to_owned(), server_message(&e).0);
     let settings: String = SETTINGS.iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
     for session in [&copy.session, &copy.administrator] {
         session.client.batch_execute(&settings).await.map_err(before)?;
     }
-    let mut relations = standing(client).await.map_err(before)?;
+    let mut relations = standing(&copy.administrator.client).await.map_err(before)?;
     let mut scans: HashMap<u32, i64> = HashMap::new();
     for (group, step) in groups.iter().flat_map(|g| g.steps.iter().map(move |s| (g, s))) {
         let at = || format!("step {} ({})", step.id, step.object);
@@ -114,20 +116,21 @@ async fn one(
     relations: &mut Relations,
     scans: &mut HashMap<u32, i64>,
 ) -> Result<(Touched, Option<BTreeSet<Loss>>), Unseen> {
-    let client = &copy.session.client;
-    let before = if step.edited { Some(gone::columns(client).await?) } else { None };
+    // what a step says of itself must not come from names that it has made: the administrator looks, where it is to be relied on
+    let administrator = &copy.administrator.client;
+    let before = if step.edited { Some(gone::columns(administrator).await?) } else { None };
     let touched = if group.transactional || step.edited && !waits(step) {
         inside(copy, step, relations, scans).await?
     } else {
         let found = outside(copy, step, relations).await;
-        counted(client, relations, scans).await?;
+        counted(&copy.session.client, relations, scans).await?;
         found?
     };
     if step.change == "rename" {
-        called(client, relations).await?;
+        called(administrator, relations).await?;
     }
     let losses = match before {
-        Some(before) => Some(gone::gone(&before, &gone::columns(client).await?)),
+        Some(before) => Some(gone::gone(&before, &gone::columns(administrator).await?)),
         None => None,
     };
     Ok((touched, losses))
@@ -148,8 +151,8 @@ async fn called(client: &Client, relations: &mut Relations) -> Result<(), Error>
 enum Unseen {
     #[error("{}", server_message(.0).0)]
     Server(#[from] Error),
-    #[error("{}", .0.message)]
-    Step(#[from] StepFailed),
+    #[error(transparent)]
+    Refused(#[from] administrator::Refused),
     #[error(transparent)]
     Connect(#[from] pg::ConnectError),
 }
@@ -183,11 +186,11 @@ async fn inside(
     let mut todo: VecDeque<Part> = parts(step.sql.iter().map(String::as_str), |sql| administrator::needs(copy, step, sql)).into();
     while let Some(part) = todo.pop_front() {
         if part.administrators {
-            administrators(copy, step, part.sql[0], relations, &mut seen).await?;
+            administrators(copy, part.sql[0], relations, &mut seen).await?;
             continue;
         }
         let client = &copy.session.client;
-        let Err(error) = client.batch_execute(&format!("BEGIN; {}", part.sql.join(";\n"))).await else {
+        let Err(error) = client.batch_execute(&format!("BEGIN; {};\n{CATALOG}", part.sql.join(";\n"))).await else {
             look(copy, client, relations, scans, &mut seen).await?;
             continue;
         };
@@ -204,15 +207,9 @@ async fn inside(
 }
 
 /// A statement of the administrator's.
-async fn administrators(
-    copy: &Scratch,
-    step: &PlanStep,
-    sql: &str,
-    relations: &mut Relations,
-    seen: &mut Touched,
-) -> Result<(), Unseen> {
+async fn administrators(copy: &Scratch, sql: &str, relations: &mut Relations, seen: &mut Touched) -> Result<(), Unseen> {
     let client = &copy.administrator.client;
-    let ready = administrator::ready(copy, step, sql).await?;
+    let ready = administrator::ready(copy, sql).await?;
     let run = async {
         client.batch_execute(&format!("BEGIN; {}", ready.batch)).await?;
         administrator::made(copy, sql).await?;
@@ -272,7 +269,7 @@ fn take_lock(seen: &mut Touched, stood: &Standing, mode: &str) {
 /// Takes the scans of what ran outside of a transaction for reported: they are not those of the next step.
 async fn counted(client: &Client, relations: &Relations, scans: &mut HashMap<u32, i64>) -> Result<(), Error> {
     let all: Vec<u32> = relations.keys().copied().collect();
-    let query = "SELECT r, pg_stat_get_xact_numscans(r) FROM unnest($1::oid[]) AS r";
+    let query = "SELECT r, pg_catalog.pg_stat_get_xact_numscans(r) FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS r";
     let rows = client.query(query, &[&all]).await?;
     scans.extend(rows.iter().map(|row| (row.get::<_, u32>(0), row.get::<_, Option<i64>>(1).unwrap_or(0))));
     Ok(())
@@ -286,13 +283,13 @@ fn in_the_way(step: &PlanStep, relations: &Relations) -> String {
         false => format!("; LOCK TABLE {} IN ROW EXCLUSIVE MODE", l.relation),
     };
     let held: String = step.locks.iter().map(hold).collect();
-    format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1{held}")
+    format!("BEGIN ISOLATION LEVEL REPEATABLE READ; {CATALOG}; SELECT 1{held}")
 }
 
 /// What may not run in a transaction waits for others by itself: it is made to, and watched meanwhile.
 async fn outside(copy: &Scratch, step: &PlanStep, relations: &Relations) -> Result<Touched, Unseen> {
     let runner = &copy.session.client;
-    let pid: i32 = runner.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
+    let pid: i32 = runner.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).await?.get(0);
     // What is read is counted when the server reports it, in one of the transactions of its own or later: CONCURRENTLY reads all.
     let mut seen = Touched { scans: step.scans.iter().cloned().collect(), ..Touched::default() };
     for sql in &step.sql {

@@ -226,7 +226,7 @@ impl Shadow {
             Place::Private(_) => true,
             Place::Given { rights, .. } => rights.superuser,
         };
-        let ruling = ruling.with_setting("search_path", "pg_catalog,pg_temp");
+        let ruling = ruling.with_setting("search_path", "pg_catalog,pg_temp").with_setting("standard_conforming_strings", "on");
         match superuser && self.administrator.version.major() >= 17 {
             true => ruling.with_setting("event_triggers", "off"),
             false => ruling,

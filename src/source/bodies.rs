@@ -162,7 +162,7 @@ async fn batch(client: &Client, checks: &[Check]) -> Result<Option<(usize, Serve
         parts.push(sql.clone());
         owner.push(i);
     }
-    match send(client, &parts, STATEMENT_TIMEOUT).await {
+    match send(client, &parts, STATEMENT_TIMEOUT, None).await {
         Ok(()) => Ok(None),
         Err(Ok(stopped)) => Ok(Some((owner[stopped.part], stopped.error))),
         Err(Err(lost)) => Err(Problem::general("source::connection", lost.to_string())),

@@ -46,17 +46,31 @@ pub enum Lost {
 }
 
 /// How long the server may take to break a statement off.
-const GRACE: Duration = Duration::from_secs(5);
+pub const GRACE: Duration = Duration::from_secs(5);
 
-/// Sends `parts` as one simple query; none of them may take longer than `limit`.
+/// So much more for every other statement that is sent with one: the server keeps what it says of them to itself for a while.
+const ANOTHER: Duration = Duration::from_millis(50);
+
+/// Ends the other session in a scratch database. What it has said until then is heard: which statement it was.
+const END: &str = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
+     WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid() AND state = 'active'";
+
+/// Sends `parts` as one simple query; none of them may take longer than `limit`. One that catches its own end is ended with its session
+/// by `other`.
 ///
 /// # Errors
 /// Where it stopped, or that nothing more can be sent.
-pub async fn send<S: AsRef<str>>(client: &Client, parts: &[S], limit: Duration) -> Result<(), Result<Stopped, Lost>> {
+pub async fn send<S: AsRef<str>>(
+    client: &Client,
+    parts: &[S],
+    limit: Duration,
+    other: Option<&Client>,
+) -> Result<(), Result<Stopped, Lost>> {
     let text = parts.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(BETWEEN);
+    let limit = limit + ANOTHER * u32::try_from(parts.len().saturating_sub(1)).unwrap_or(u32::MAX);
     let mut done = 0;
     let mut deadline = Instant::now() + limit;
-    let mut asked = false;
+    let mut asked = 0;
     let failed = match client.simple_query_raw(&text).await {
         Err(e) => Some(e),
         Ok(stream) => {
@@ -70,12 +84,15 @@ pub async fn send<S: AsRef<str>>(client: &Client, parts: &[S], limit: Duration) 
                     }
                     Ok(Some(Ok(_))) => {}
                     Ok(Some(Err(e))) => break Some(e),
-                    Err(_) if asked => return Err(Err(Lost::Endless(done.min(parts.len().saturating_sub(1))))),
                     Err(_) => {
-                        asked = true;
-                        // Where that does not work, the end of the session will end it.
-                        let _ = timeout_at(Instant::now() + GRACE, client.cancel_token().cancel_query(NoTls)).await;
+                        asked += 1;
                         deadline = Instant::now() + GRACE;
+                        // Where that does not work, the end of the connection will end it.
+                        let _ = match (asked, other) {
+                            (1, _) => timeout_at(deadline, client.cancel_token().cancel_query(NoTls)).await.is_ok(),
+                            (2, Some(other)) => timeout_at(deadline, other.batch_execute(END)).await.is_ok(),
+                            _ => return Err(Err(Lost::Endless(done.min(parts.len().saturating_sub(1))))),
+                        };
                     }
                 }
             }
@@ -83,8 +100,11 @@ pub async fn send<S: AsRef<str>>(client: &Client, parts: &[S], limit: Duration) 
     };
     let Some(e) = failed else { return Ok(()) };
     let Some(db) = e.as_db_error() else { return Err(Err(e.into())) };
+    if asked > 1 && db.code().code() == ENDED {
+        return Err(Err(Lost::Endless(done.min(parts.len().saturating_sub(1)))));
+    }
     let mut stopped = stopped(db, parts, &text, done);
-    if asked && stopped.error.code == TOO_LONG {
+    if asked > 0 && stopped.error.code == TOO_LONG {
         stopped.error.message = format!("it takes longer than {} s on a database without rows", limit.as_secs());
     }
     Err(Ok(stopped))
@@ -92,6 +112,9 @@ pub async fn send<S: AsRef<str>>(client: &Client, parts: &[S], limit: Duration) 
 
 /// query_canceled.
 const TOO_LONG: &str = "57014";
+
+/// admin_shutdown.
+const ENDED: &str = "57P01";
 
 /// What stands between two parts: a part may end in a comment.
 const BETWEEN: &str = "\n;\n";
