@@ -69,6 +69,24 @@ fn an_edited_statement_is_seen_anew_and_sealed() {
 }
 
 #[test]
+fn whoever_makes_up_a_plan_gets_no_superuser_by_it() {
+    desk("edited_forged", async |d| {
+        planned(d).await;
+        const FORGED: &[&str] = &[
+            "CREATE OR REPLACE FUNCTION public.run(text) RETURNS integer LANGUAGE c AS 'libc.so.6', 'system'",
+            "CREATE EXTENSION dblink",
+        ];
+        for sql in FORGED {
+            let mut plan = plumb::plan::read(&d.place.read("plan.json")).unwrap();
+            plan.groups[0].steps[0].sql.insert(0, (*sql).to_owned());
+            d.place.write("forged.json", &plumb::plan::write(&plan.seal()));
+            let refused = d.exits(1, "prove forged.json --db $DB");
+            assert!(refused.stderr.contains("plan::refused"), "{}", refused.stderr);
+        }
+    });
+}
+
+#[test]
 fn what_an_edit_loses_is_a_hazard_to_be_allowed() {
     desk("edited_loses", async |d| {
         planned(d).await;

@@ -139,6 +139,7 @@ async fn run_phases(runner: &Runner<'_>, files: &Files, loaded: &mut Loaded) -> 
     rights::set_superusers(runner, &raised, false).await.map_err(alone)?;
     let mut failures = failures.map_err(alone)?;
     if failures.is_empty() {
+        prepare(loader).await.map_err(alone)?;
         rights::no_foreign_owner(runner, files).await?;
         // never as administrator: rights on the server's own functions must not be given away
         let (public, rights) = rights::on_public(runner, rights).await.map_err(alone)?;
