@@ -35,7 +35,7 @@ browser: ## The page of a plan in a headless Chromium, which is installed first 
 	@$(WITH) cargo test --locked --test browser -- --nocapture
 
 conformance: ## Every schema and pair of ../shared, and the table docs/conformance.md
-	@tools/setup.sh test
+	@tools/setup.sh conformance
 	@$(WITH) PLUMB_CONFORMANCE=all cargo test --locked --test conformance -- --nocapture
 
 soak: ## Random pairs of schemas, each with its proof: make soak N=1000 (PLUMB_SEED brings a run back)

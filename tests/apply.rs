@@ -121,7 +121,7 @@ fn an_interrupted_apply_says_what_stays() {
         waits(d).await;
         signal(apply.id(), rustix::process::Signal::INT);
         let apply = finish(apply);
-        assert!(apply.exit == 4 && apply.stderr.contains("steps up to 1 are applied and stay"), "{apply:?}");
+        assert!(apply.exit == 4 && apply.stderr.contains("Step 1 of 2 is applied and stays"), "{apply:?}");
         d.sql("COMMIT").await;
         let free = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
         until("its session ends", async || d.number(free).await == 0).await;

@@ -4,6 +4,7 @@
 #   tools/setup.sh demo    a C compiler, libclang, a PostgreSQL server with psql and pg_dump
 #   tools/setup.sh test    the same, rustfmt and clippy, and a second server: PostgreSQL 16 with pgvector
 #   tools/setup.sh browser the same as test, and Chromium
+#   tools/setup.sh conformance the same as test, and PostGIS, which one of the shared schemas is made of
 #
 # As root with apt-get, packages of the distribution are installed; otherwise everything goes into a cache of the user's
 # own, and nothing else on the machine changes. Running it again does nothing that is done already.
@@ -234,6 +235,20 @@ servers() {
     remember PLUMB_PG_BIN "$found:$own"
 }
 
+postgis() {
+    local bin major
+    bin=$(find_server) || { say "PostGIS: not for a server that setup fetched itself; schemas that use it are skipped"; return 0; }
+    major=$("$bin/postgres" --version | sed -E 's/[^0-9]*([0-9]+).*/\1/')
+    if [ -e "/usr/share/postgresql/$major/extension/postgis.control" ]; then
+        say "PostGIS: for PostgreSQL $major"
+    elif may_apt; then
+        say "PostGIS: installing postgresql-$major-postgis-3 with apt-get"
+        apt_install "postgresql-$major-postgis-3"
+    else
+        say "PostGIS: missing for PostgreSQL $major; schemas that use it are skipped"
+    fi
+}
+
 # --- a browser -------------------------------------------------------------------------------------------------------
 
 browser() {
@@ -256,7 +271,7 @@ browser() {
 remember_line() { printf '%s\n' "$1" >>.tools/env.sh; }
 remember() { remember_line "export $1=$(printf '%q' "$2")"; }
 
-case $what in demo | test | browser) ;; *) fail "setup.sh demo, setup.sh test, or setup.sh browser" ;; esac
+case $what in demo | test | browser | conformance) ;; *) fail "setup.sh demo, test, browser or conformance" ;; esac
 echo "== setup (cache: $cache)"
 mkdir -p .tools "$cache" || fail "cannot write $cache"
 work=$(mktemp -d "$cache/setup.XXXXXX")
@@ -269,3 +284,4 @@ compiler
 libclang
 servers
 [ "$what" != browser ] || browser
+[ "$what" != conformance ] || postgis

@@ -1,6 +1,7 @@
 //! Groups of steps as transactions: what apply does to the live database, and what the proof does to a copy.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -22,6 +23,8 @@ pub struct StepFailed {
     pub message: String,
     /// The SQLSTATE; empty when the connection broke.
     pub code: String,
+    /// Whether something of it is there and unfinished.
+    pub unfinished: bool,
 }
 
 /// What the server says, in full.
@@ -44,6 +47,9 @@ pub const LEDGER: &str = "-- the ledger";
 /// In the place of a SQLSTATE: another plumb holds the lease.
 pub const OVERTAKEN: &str = "lease";
 
+/// In the place of a SQLSTATE: somebody wanted the run to stop after the step.
+pub const STOPPED: &str = "stopped";
+
 /// Whether this SQLSTATE says that the connection is gone; what is none comes from the client.
 pub fn is_lost(code: &str) -> bool {
     code.is_empty() || code.starts_with("57P") || code.starts_with("08")
@@ -65,7 +71,7 @@ fn preamble(settings: Settings) -> String {
 
 fn failed(step: &PlanStep, sql: &str, error: &tokio_postgres::Error) -> StepFailed {
     let (message, code) = server_message(error);
-    StepFailed { step: step.id, object: step.object.to_string(), sql: sql.to_owned(), message, code }
+    StepFailed { step: step.id, object: step.object.to_string(), sql: sql.to_owned(), message, code, unfinished: false }
 }
 
 /// What could not be recorded; the step is where it happened.
@@ -74,10 +80,29 @@ fn unrecorded(step: &PlanStep, error: &LedgerError) -> StepFailed {
         LedgerError::Server(e) => server_message(e).1,
         _ => OVERTAKEN.to_owned(),
     };
-    StepFailed { step: step.id, object: step.object.to_string(), sql: LEDGER.to_owned(), message: error.to_string(), code }
+    StepFailed {
+        step: step.id,
+        object: step.object.to_string(),
+        sql: LEDGER.to_owned(),
+        message: error.to_string(),
+        code,
+        unfinished: false,
+    }
 }
 
-/// Runs one group; `done` is called after each step. A transactional group leaves nothing behind when it fails. What it does is
+fn stopped(step: &PlanStep) -> StepFailed {
+    let message = "it was broken off after this step".to_owned();
+    StepFailed {
+        step: step.id,
+        object: step.object.to_string(),
+        sql: String::new(),
+        message,
+        code: STOPPED.to_owned(),
+        unfinished: false,
+    }
+}
+
+/// Runs one group; `done` is called after each step, and says whether the next one is to run. A transactional group leaves nothing behind when it fails. What it does is
 /// recorded with it: in its own transaction, or before and after what runs outside of one.
 ///
 /// # Errors
@@ -87,7 +112,7 @@ pub async fn run_group(
     group: &Group,
     settings: Settings,
     record: Option<&Record>,
-    mut done: impl FnMut(&PlanStep),
+    mut done: impl FnMut(&PlanStep) -> ControlFlow<()>,
 ) -> Result<(), StepFailed> {
     let Some(first) = group.steps.first() else { return Ok(()) };
     if !group.transactional {
@@ -123,7 +148,7 @@ async fn inside<'a>(
     client: &Client,
     group: &'a Group,
     record: Option<&Record>,
-    done: &mut impl FnMut(&PlanStep),
+    done: &mut impl FnMut(&PlanStep) -> ControlFlow<()>,
 ) -> Result<Vec<Ran<'a>>, StepFailed> {
     if let (Some(record), Some(first)) = (record, group.steps.first()) {
         record.enter(client).await.map_err(|e| unrecorded(first, &e))?;
@@ -131,7 +156,9 @@ async fn inside<'a>(
     let mut ran = Vec::with_capacity(group.steps.len());
     for step in &group.steps {
         ran.push(execute(client, step).await?);
-        done(step);
+        if done(step).is_break() && ran.len() < group.steps.len() {
+            return Err(stopped(step));
+        }
     }
     Ok(ran)
 }
@@ -154,9 +181,9 @@ async fn alone(
     client: &Client,
     group: &Group,
     record: Option<&Record>,
-    mut done: impl FnMut(&PlanStep),
+    mut done: impl FnMut(&PlanStep) -> ControlFlow<()>,
 ) -> Result<(), StepFailed> {
-    for step in &group.steps {
+    for (n, step) in group.steps.iter().enumerate() {
         if let Some(record) = record {
             record.started(client, step).await.map_err(|e| unrecorded(step, &e))?;
         }
@@ -165,7 +192,9 @@ async fn alone(
             Ok(ran) => ran,
             Err(mut failure) => {
                 for index in invalid_indexes(client, step).await.unwrap_or_default().difference(&before) {
-                    failure.message += &match client.batch_execute(&format!("DROP INDEX CONCURRENTLY {index}")).await {
+                    let dropped = client.batch_execute(&format!("DROP INDEX CONCURRENTLY {index}")).await;
+                    failure.unfinished |= dropped.is_err();
+                    failure.message += &match dropped {
                         Ok(()) => format!("\nThe unfinished index {index} was dropped."),
                         Err(_) => format!("\nThe unfinished index {index} is left: DROP INDEX CONCURRENTLY {index};"),
                     };
@@ -176,7 +205,9 @@ async fn alone(
         if let Some(record) = record {
             record.finished(client, group, &[ran]).await.map_err(|e| unrecorded(step, &e))?;
         }
-        done(step);
+        if done(step).is_break() && n + 1 < group.steps.len() {
+            return Err(stopped(step));
+        }
     }
     Ok(())
 }
@@ -206,5 +237,5 @@ pub async fn run_group_fast(client: &Client, group: &Group) -> Result<(), StepFa
         }
         client.batch_execute("ROLLBACK").await.ok();
     }
-    run_group(client, group, settings, None, |_| {}).await
+    run_group(client, group, settings, None, |_| ControlFlow::Continue(())).await
 }

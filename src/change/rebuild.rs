@@ -98,7 +98,7 @@ fn part_indexes(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
         "index partition" if c.action != Action::Create => {
             c.old.as_ref().and_then(|o| o.parent.as_ref()).and_then(|i| whole.get(i))
         }
-        "primary key" | "unique" if changes.goes(&c.id) => whole.get(&c.id),
+        "index" | "primary key" | "unique" if changes.goes(&c.id) => whole.get(&c.id),
         _ => None,
     };
     let mut parents = Vec::new();

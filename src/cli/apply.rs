@@ -229,7 +229,8 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT);
     let settings = Settings { lock_timeout: Some(lock_timeout) };
     let begun = Instant::now();
-    Run { plan, groups, record: record.as_ref(), session, settings, wait: options.wait, workspace }.all().await?;
+    let ends_idle = options.terminate_blockers.is_some();
+    Run { plan, groups, record: record.as_ref(), session, settings, wait: options.wait, ends_idle, workspace }.all().await?;
     verify(plan, session, &workspace.seen, record.as_ref(), begun.elapsed()).await
 }
 

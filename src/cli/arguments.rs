@@ -138,6 +138,10 @@ pub struct ApplyOptions {
     /// How long it goes on trying while somebody else holds a lock.
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
     pub wait: Duration,
+    /// End sessions that hold a lock which a step needs: those that are idle in a transaction. It takes the right to
+    /// (pg_signal_backend, or the same role).
+    #[arg(long, value_enum, value_name = "WHICH")]
+    pub terminate_blockers: Option<Blockers>,
     /// Go on with the plan that was broken off, taken from the ledger.
     #[arg(long, conflicts_with_all = ["plan", "abandon", "no_ledger"])]
     pub resume: bool,
@@ -147,6 +151,13 @@ pub struct ApplyOptions {
     /// Record nothing in the database; a plan that is broken off then cannot be gone on with.
     #[arg(long)]
     pub no_ledger: bool,
+}
+
+/// Sessions that may be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Blockers {
+    /// Those that are idle in a transaction.
+    Idle,
 }
 
 /// `plumb history`.

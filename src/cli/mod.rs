@@ -27,13 +27,16 @@ mod running;
 mod side;
 mod snapshot;
 mod stale;
+mod stop;
 mod terminal;
+mod watch;
 mod workspace;
 
 use clap::Parser;
 
 use arguments::{Arguments, Command};
 use failure::Failure;
+use stop::{Received, Signals};
 use workspace::Workspace;
 
 use crate::exit_code::{DIFFERENCES, DONE, ERROR, IN_PART, INTERRUPTED};
@@ -64,12 +67,12 @@ pub fn run() -> u8 {
             Err(failure) => return failure.show(arguments.color()),
         };
         let applied = workspace.applied.clone();
-        let outcome = tokio::select! {
-            outcome = command(&arguments, &mut workspace) => outcome,
-            signal = interrupted() => {
+        let outcome = match until_signal(&arguments, &mut workspace).await {
+            Ok(outcome) => outcome,
+            Err(signal) => {
                 workspace.progress.clear();
                 let (state, code) = stopped(&arguments.command, applied.get());
-                eprintln!("plumb: {signal}; {state}.");
+                eprintln!("plumb: {}; {state}.", signal.word());
                 Ok(code)
             }
         };
@@ -140,15 +143,17 @@ async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
     }
 }
 
-/// Waits for Ctrl-C, SIGTERM or SIGHUP.
-async fn interrupted() -> &'static str {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => "interrupted",
-        _ = term.recv() => "terminated",
-        _ = hangup.recv() => "hung up",
+/// Runs the command until it is done, or until a signal comes that it does not heed itself.
+async fn until_signal(arguments: &Arguments, workspace: &mut Workspace) -> Result<Outcome, Received> {
+    let (stop, mut signals) = (workspace.stop.clone(), Signals::new());
+    let command = command(arguments, workspace);
+    tokio::pin!(command);
+    loop {
+        tokio::select! {
+            outcome = &mut command => return Ok(outcome),
+            signal = signals.next() => if !stop.heed(signal) {
+                return Err(signal);
+            },
+        }
     }
 }

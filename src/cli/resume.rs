@@ -64,7 +64,9 @@ pub async fn resumed<'a>(
     let (Some(group), Some(further)) = (doubt, found.further.map(|f| plan.scope.of(&f))) else {
         return Err(changed(plan, &now, &wanted, cut.last_done()));
     };
-    if !differing(&now, &further).is_empty() {
+    let mut built = now.clone();
+    built.put(kind::finished(&now));
+    if !differing(&built, &further).is_empty() {
         return Err(changed(plan, &now, &wanted, cut.last_done()));
     }
     let broken = broken(Some(group), looking.session).await?;

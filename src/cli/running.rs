@@ -1,21 +1,23 @@
 //! The groups of a plan on the live database: a line for each step, retries while somebody holds a lock, and what was done
 //! and what not when it stops.
 
+use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant, SystemTime};
 use unicode_width::UnicodeWidthStr;
 
 use super::failure::Failure;
+use super::stop::Wish;
 use super::terminal;
+use super::watch::Watch;
 use super::workspace::Workspace;
 use crate::apply::ledger::{Ended, Record};
-use crate::apply::run::{COMMIT, LEDGER, OVERTAKEN, Settings, StepFailed, is_lost, run_group};
-use crate::exit_code::{ERROR, IN_PART, REFUSED};
-use crate::pg::{self, Blocker, Session, blockers};
+use crate::apply::run::{COMMIT, LEDGER, OVERTAKEN, STOPPED, Settings, StepFailed, is_lost, run_group};
+use crate::exit_code::{ERROR, IN_PART, INTERRUPTED, REFUSED};
+use crate::pg::{self, Session};
 use crate::plan::text::step_line;
 use crate::plan::{Group, Plan, PlanStep};
 
-/// How often it is said that a run is at work.
-const RENEWING: Duration = Duration::from_secs(10);
 /// The pause before the second try, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(16));
 /// Columns behind the name of a step: `  done   1234 ms`.
@@ -24,6 +26,14 @@ const DONE: usize = 16;
 const RECORDING: Duration = Duration::from_secs(15);
 /// How long asking who blocks may take.
 const ASKING: Duration = Duration::from_secs(2);
+/// By how much all waits of a group together may be longer than one: others wait behind what it has locked already.
+const GRACE: Duration = Duration::from_millis(300);
+/// How long a cancelled statement is let clean up before the next request: the first may have come between two statements.
+const CANCELLING: Duration = Duration::from_secs(2);
+/// The SQLSTATE of a statement that was cancelled.
+const CANCELLED: &str = "57014";
+/// The SQLSTATE of a lock that was not to be had.
+const NO_LOCK: &str = "55P03";
 
 /// How a plan is run.
 pub struct Run<'a> {
@@ -39,61 +49,36 @@ pub struct Run<'a> {
     pub settings: Settings,
     /// How long locks are tried for altogether, for each group.
     pub wait: Duration,
+    /// Sessions that are idle in a transaction and in the way are ended.
+    pub ends_idle: bool,
     /// Where progress goes.
     pub workspace: &'a Workspace,
 }
 
-/// Looks from a second session at whom the first one waits for; that one is made when it is first needed.
-struct Watch {
-    pid: i32,
-    session: Option<Session>,
-    seen: Vec<Blocker>,
-    /// When it was last said that this run is at work.
-    renewed: Instant,
-}
-
-impl Watch {
-    async fn look(&mut self, of: &Session, record: Option<&Record>) {
-        if self.session.is_none() {
-            self.session = pg::connect(&of.target).await.ok();
-        }
-        let Some(session) = &self.session else { return };
-        if let Some(record) = record.filter(|_| self.renewed.elapsed() > RENEWING) {
-            record.renew(&session.client).await.ok();
-            self.renewed = Instant::now();
-        }
-        if let Ok(found) = blockers(&session.client, self.pid).await
-            && !found.is_empty()
-        {
-            self.seen = found;
-        }
-    }
-
-    /// Whom we wait for, or waited for when we were last looking.
-    fn whom(&self) -> String {
-        let all: Vec<String> = self.seen.iter().take(3).map(ToString::to_string).collect();
-        if all.is_empty() { "a lock".to_owned() } else { all.join(" and ") }
-    }
-}
-
 impl Run<'_> {
-    /// Runs all groups.
+    /// Runs all groups. Meanwhile signals are heeded after the step, or by cancelling the statement.
     ///
     /// # Errors
     /// What stopped it, with what is done and what not.
     pub async fn all(&self) -> Result<(), Failure> {
         let pid = self.session.client.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).await;
         let pid = pid.and_then(|row| row.try_get(0)).map_err(|e| Failure::from_server("apply::lock", &e))?;
-        let mut watch = Watch { pid, session: None, seen: Vec::new(), renewed: Instant::now() };
+        self.workspace.stop.at_work(true);
+        let outcome = self.one_by_one(&mut Watch::new(pid)).await;
+        self.workspace.stop.at_work(false);
+        self.workspace.progress.clear();
+        outcome
+    }
+
+    async fn one_by_one(&self, watch: &mut Watch) -> Result<(), Failure> {
         for group in self.groups {
-            if let Err(failed) = self.with_retries(group, &mut watch).await {
+            if let Err(failed) = self.with_retries(group, watch).await {
                 self.workspace.progress.clear();
                 let known = self.recorded(group, &failed).await;
-                return Err(self.stopped(group, &failed, &watch, known));
+                return Err(self.stopped(group, &failed, watch, known));
             }
             self.workspace.applied.set(group.steps.last().map_or(0, |step| step.id));
         }
-        self.workspace.progress.clear();
         Ok(())
     }
 
@@ -102,22 +87,31 @@ impl Run<'_> {
         let started = Instant::now();
         let (mut pause, mut tries) = (PAUSES.0, 1);
         loop {
-            watch.seen.clear();
-            let outcome = self.attempt(group, watch).await;
-            let Err(failed) = outcome else { return Ok(()) };
-            let wait = jittered(pause);
-            if !gives_way(&failed) || started.elapsed() + wait > self.wait {
-                return Err(failed);
+            if let Some(step) = group.steps.first().filter(|_| self.to_stop()) {
+                return Err(broken_off(step));
             }
-            tries += 1;
-            let next = format!("retry {tries} in {:.1} s", wait.as_secs_f64());
+            let Err(failed) = self.attempt(group, watch).await else { return Ok(()) };
+            let wait = jittered(pause);
             let step = group.steps.iter().find(|s| s.id == failed.step);
+            match step.filter(|_| self.to_stop() && gives_way(&failed)) {
+                Some(step) => return Err(broken_off(step)),
+                None if !gives_way(&failed) || started.elapsed() + wait > self.wait => return Err(failed),
+                None => tries += 1,
+            }
+            let next = format!("retry {tries} in {:.1} s", wait.as_secs_f64());
             let name = step.map_or(String::new(), |s| padded(s, self.columns()));
             self.workspace.progress.line(&format!("{name}  waiting for {}   {next}", watch.whom()));
             self.workspace.progress.now(&next);
-            tokio::time::sleep(wait).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.workspace.stop.changed() => {}
+            }
             pause = (pause * 2).min(PAUSES.1);
         }
+    }
+
+    fn to_stop(&self) -> bool {
+        self.workspace.stop.wish() != Wish::GoOn
     }
 
     /// One try. Lines are printed when the group is committed: before that nothing is done.
@@ -125,33 +119,84 @@ impl Run<'_> {
         let progress = &self.workspace.progress;
         let columns = self.columns();
         let (mut since, mut lines) = (Instant::now(), Vec::new());
-        let mut next = group.steps.iter();
-        let mut begin = move || next.next().iter().for_each(|step| progress.now(&step_line(step, columns)));
-        begin();
+        let running = Cell::new(group.steps.first());
+        let begin = |step: Option<&PlanStep>| step.iter().for_each(|step| progress.now(&step_line(step, columns)));
+        begin(running.get());
         let done = |step: &PlanStep| {
             lines.push(format!("{}  done {:>6} ms", padded(step, columns), since.elapsed().as_millis()));
             since = Instant::now();
-            begin();
+            running.set(group.steps.iter().find(|s| s.id > step.id));
+            begin(running.get());
+            if self.to_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let outcome = {
+        watch.anew();
+        let (mut too_long, mut cancelled) = (false, None);
+        let mut outcome = {
             let run = run_group(&self.session.client, group, self.settings, self.record, done);
             tokio::pin!(run);
             loop {
                 tokio::select! {
                     outcome = &mut run => break outcome,
+                    () = self.workspace.stop.changed() => self.heard(running.get()),
                     () = tokio::time::sleep(self.interval()) => {
-                        tokio::time::timeout(ASKING, watch.look(self.session, self.record)).await.ok();
-                        if !watch.seen.is_empty() {
-                            progress.now(&format!("waiting for {}", watch.whom()));
-                        }
+                        tokio::time::timeout(ASKING, self.looked(group, watch)).await.ok();
+                        too_long = too_long || watch.waited > self.limit(group);
                     }
+                }
+                let due = cancelled.is_none_or(|at: Instant| at.elapsed() > CANCELLING);
+                if due && (too_long || self.workspace.stop.wish() == Wish::Now) {
+                    cancelled = Some(Instant::now());
+                    tokio::time::timeout(ASKING, self.session.cancel()).await.ok();
                 }
             }
         };
-        if outcome.is_ok() {
-            lines.iter().for_each(|line| progress.line(line));
+        match &mut outcome {
+            Ok(()) => lines.iter().for_each(|line| progress.line(line)),
+            Err(failed) if too_long && failed.code == CANCELLED => NO_LOCK.clone_into(&mut failed.code),
+            Err(failed) if failed.code == STOPPED && !group.transactional => {
+                lines.iter().for_each(|line| progress.line(line));
+                self.workspace.applied.set(failed.step);
+            }
+            Err(_) => {}
         }
         outcome
+    }
+
+    /// Looks whom the group waits for, says so, and ends them where that is wanted.
+    async fn looked(&self, group: &Group, watch: &mut Watch) {
+        let before: Vec<i32> = watch.seen.iter().map(|b| b.pid).collect();
+        watch.look(self.session, self.record).await;
+        if watch.seen.is_empty() {
+            return;
+        }
+        let waiting = format!("waiting for {}", watch.whom());
+        // What runs in a transaction gives way soon, and then it is said.
+        if !group.transactional && !watch.seen.iter().map(|b| b.pid).eq(before) {
+            self.workspace.progress.line(&waiting);
+        }
+        self.workspace.progress.now(&waiting);
+        if self.ends_idle {
+            watch.end_idle().await.iter().for_each(|line| self.workspace.progress.line(line));
+        }
+    }
+
+    /// Says what becomes of a signal.
+    fn heard(&self, running: Option<&PlanStep>) {
+        let word = self.workspace.stop.word();
+        let step = running.map_or("the last step".to_owned(), |step| format!("step {} ({})", step.id, step.object));
+        self.workspace.progress.line(&match self.workspace.stop.wish() {
+            Wish::GoOn => return,
+            Wish::AfterStep => format!("plumb: {word}; it stops after {step}. Once more cancels that"),
+            Wish::Now => format!("plumb: {word}; {step} is cancelled"),
+        });
+    }
+
+    /// How long all waits of a try together may be. What runs outside a transaction keeps nobody else waiting while it waits.
+    fn limit(&self, group: &Group) -> Duration {
+        match self.settings.lock_timeout.filter(|t| group.transactional && !t.is_zero()) {
+            Some(timeout) => timeout + GRACE,
+            None => self.wait,
+        }
     }
 
     /// How often it is looked at who blocks: at least once before a statement gives way.
@@ -175,15 +220,19 @@ impl Run<'_> {
             return true;
         }
         let line = failed.message.lines().next().unwrap_or_default();
-        let why = format!("step {}: {line} ({})", failed.step, if lost { "connection lost" } else { &failed.code });
+        let why = match failed.code.as_str() {
+            STOPPED => format!("{} after step {}", self.workspace.stop.word(), self.workspace.applied.get()),
+            code => format!("step {}: {line} ({})", failed.step, if lost { "connection lost" } else { code }),
+        };
         let work = async {
             let other = if lost { Some(pg::connect(&self.session.target).await.ok()?) } else { None };
             let client = other.as_ref().map_or(&self.session.client, |session| &session.client);
             let step = group.steps.iter().find(|step| step.id == failed.step);
-            if let Some(step) = step.filter(|_| !lost) {
+            if let Some(step) = step.filter(|_| !lost && failed.code != STOPPED && !failed.unfinished) {
                 record.failed(client, step, line).await.ok()?;
             }
-            record.end(client, &Ended::Failed(why), None).await.ok()?;
+            let ended = if self.interrupted(failed) { Ended::Interrupted(why) } else { Ended::Failed(why) };
+            record.end(client, &ended, None).await.ok()?;
             let done = record.done(client).await.ok()?;
             if group.transactional && group.steps.iter().all(|step| done.contains(&step.id)) {
                 self.workspace.applied.set(group.steps.last().map_or(0, |step| step.id));
@@ -191,6 +240,33 @@ impl Run<'_> {
             Some(())
         };
         tokio::time::timeout(RECORDING, work).await.is_ok_and(|done| done.is_some()) && (group.transactional || !lost)
+    }
+
+    /// Whether somebody wanted it to stop.
+    fn interrupted(&self, failed: &StepFailed) -> bool {
+        failed.code == STOPPED || failed.code == CANCELLED && self.workspace.stop.wish() == Wish::Now
+    }
+
+    /// What is told when somebody wanted it to stop.
+    fn broken_off(&self, failed: &StepFailed, state: String, exit: u8) -> Failure {
+        let (applied, all, word) = (self.workspace.applied.get(), self.plan.steps().count(), self.workspace.stop.word());
+        let (what, state) = match (failed.code.as_str(), applied) {
+            (STOPPED, 0) => (word.to_owned(), "Nothing was applied.".to_owned()),
+            (STOPPED, 1) => {
+                (word.to_owned(), format!("Step 1 of {all} is applied and stays, and nothing of what comes after it."))
+            }
+            (STOPPED, n) => {
+                (word.to_owned(), format!("Steps 1 to {n} of {all} are applied and stay, and nothing of what comes after them."))
+            }
+            _ => (format!("{word} during step {} ({}): {}", failed.step, failed.object, failed.message), state),
+        };
+        let exit = if applied == 0 && (failed.code == STOPPED || exit == ERROR) { INTERRUPTED } else { IN_PART };
+        let help = match (exit, self.record) {
+            (INTERRUPTED, _) => "the same plan can be applied later".to_owned(),
+            (_, Some(_)) => "`plumb apply --resume` goes on; `plumb apply --abandon` closes it as it stands".to_owned(),
+            (_, None) => "make a new plan with `plumb plan`: it holds what is left".to_owned(),
+        };
+        Failure::new("apply::interrupted", format!("{what}\n{state}")).help(help).exit(exit)
     }
 
     /// What was done and what not.
@@ -207,15 +283,22 @@ impl Run<'_> {
             state = format!("The connection was lost during the commit of steps {first} to {last}: they may be applied or not.");
             exit = IN_PART;
         } else if !group.transactional {
-            state = format!(
-                "Steps before {} are applied and stay; it ran outside a transaction, so what it did stays too.",
-                failed.step
-            );
+            let before = match self.workspace.applied.get() {
+                0 => "No other step is applied".to_owned(),
+                1 => format!("Step 1 of {all} is applied and stays"),
+                n => format!("Steps 1 to {n} of {all} are applied and stay"),
+            };
+            state =
+                format!("{before}; step {} ran outside a transaction, so what it did before it failed stays too.", failed.step);
             exit = IN_PART;
+        }
+        if self.interrupted(failed) {
+            return self.broken_off(failed, state, exit);
         }
         if gives_way(failed) {
             let what = format!("step {} ({}) does not get its lock: it waits for {}", failed.step, failed.object, watch.whom());
-            return Failure::new("apply::locked", format!("{what}\n{state}"))
+            let left: String = failed.message.lines().skip(1).map(|line| format!("{line}\n")).collect();
+            return Failure::new("apply::locked", format!("{what}\n{left}{state}"))
                 .help("wait until that session is done, or end it with SELECT pg_terminate_backend(PID); then run the same plan again. --wait sets how long is tried")
                 .exit(if exit == ERROR { REFUSED } else { exit });
         }
@@ -239,6 +322,12 @@ impl Run<'_> {
         let sql = if failed.sql == LEDGER { "(while it was recorded in the ledger)" } else { &failed.sql };
         Failure::new("apply::step", format!("{failed}\n{sql}\n{state}")).help(help).exit(exit)
     }
+}
+
+/// Nothing of a step has run, since somebody wanted it so.
+fn broken_off(step: &PlanStep) -> StepFailed {
+    let (object, sql, message) = (step.object.to_string(), String::new(), "it was broken off before this step".to_owned());
+    StepFailed { step: step.id, object, sql, message, code: STOPPED.to_owned(), unfinished: false }
 }
 
 /// A step's line, filled up to so many columns.

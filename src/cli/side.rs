@@ -305,6 +305,7 @@ pub async fn between(
 
 /// Settles what only deparsing writes in two ways where no scratch database holds one of the sides, both being of the server of `side`.
 pub async fn settled(workspace: &mut Workspace, side: &Side, wanted: &Wanted, sides: &mut Sides) -> Result<(), Failure> {
+    sides.desired.put(kind::finished(&sides.desired));
     let pairs = candidates(&sides.live, &sides.desired);
     if !pairs.is_empty() {
         let settled = settle_apart(workspace, side, &sides.desired, wanted, &pairs).await?;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::arguments::{Arguments, Database, Wanted};
 use super::failure::Failure;
 use super::progress::Progress;
+use super::stop::Stop;
 use crate::config::{self, Config, Environment};
 use crate::introspect::Seen;
 use crate::pg::{self, Target};
@@ -23,6 +24,8 @@ pub struct Workspace {
     pub color: bool,
     /// The last step that is committed in the live database; 0 while there is none.
     pub applied: Rc<Cell<u32>>,
+    /// Who wants a run to stop.
+    pub stop: Stop,
     /// What has been read of any database.
     pub seen: Seen,
     shadow: Option<Shadow>,
@@ -42,6 +45,7 @@ impl Workspace {
             progress: Progress::new(arguments.verbose, arguments.quiet),
             color: arguments.color(),
             applied: Rc::default(),
+            stop: Stop::default(),
             seen: Seen::default(),
             shadow: None,
         })

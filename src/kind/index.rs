@@ -9,7 +9,7 @@ use super::twin::age;
 use super::{
     BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Renaming, Space, expression, field, reads_as, row_checks,
 };
-use crate::catalog::Object;
+use crate::catalog::{Catalog, Object};
 use crate::sql::{ident, qualified};
 use crate::statement::{LockMode, RowCheck, Statement};
 
@@ -30,10 +30,13 @@ struct Index {
     /// Statistics targets of expression columns, `number=target`.
     #[serde(default)]
     statistics: Vec<String>,
-    /// The parent's index of a partitioned table, that has no partition's index behind it (`ON ONLY`) and is not valid. Any other
-    /// index that is not valid is named as not managed.
+    /// The parent's index of a partitioned table, that has no partition's index behind it (`ON ONLY`) and is not valid.
     #[serde(default)]
     invalid: bool,
+    /// Any other index that is not valid: it was not built to its end.
+    #[serde(default)]
+    #[allow(dead_code, reason = "read through Object::flag")]
+    unfinished: bool,
     #[serde(default)]
     replica_identity: bool,
     #[serde(default)]
@@ -192,6 +195,17 @@ fn plain(version: u32) -> String {
     )
 }
 
+/// The field of an index that a CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY has left behind when it failed.
+const UNFINISHED: &str = "unfinished";
+
+/// The unfinished indexes as they are when they are built to their end: no statement makes one, and nobody wants one, so that what is
+/// wanted and copies have them so.
+pub fn finished(catalog: &Catalog) -> Vec<Object> {
+    let mut all: Vec<Object> = catalog.objects().filter(|o| o.id.class() == "index" && o.flag(UNFINISHED)).cloned().collect();
+    all.iter_mut().for_each(|index| drop(index.definition.remove(UNFINISHED)));
+    all
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "index",
@@ -222,6 +236,7 @@ pub static KIND: Kind = Kind {
              'statistics', CASE WHEN i.indexprs IS NOT NULL THEN (SELECT json_agg(a.attnum || '=' || a.attstattarget ORDER BY a.attnum) \
                  FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0) END, \
              'invalid', CASE WHEN NOT i.indisvalid AND c.relkind = 'I' THEN true END, \
+             'unfinished', CASE WHEN NOT i.indisvalid AND c.relkind = 'i' THEN true END, \
              'replica_identity', CASE WHEN i.indisreplident THEN true END, 'clustered', CASE WHEN i.indisclustered THEN true END, \
              'inherited', CASE WHEN c.relispartition THEN true END"
         ))
@@ -241,6 +256,7 @@ pub static KIND: Kind = Kind {
         field("statistics", Cost::Alter),
         // Valid it becomes by itself, with the last partition's index that is attached.
         field("invalid", Cost::AlterOrReplace(|_, new| !new.flag("invalid"))),
+        field(UNFINISHED, Cost::Replace),
         field("replica_identity", Cost::Alter),
         field("clustered", Cost::Alter),
         field("inherited", Cost::Alter),

@@ -78,6 +78,7 @@ pub use comment::{object as comment_object, on_table};
 pub use cost::{Cost, Field, expression, field};
 pub use grant::object as grant_object;
 pub use held::{held_over, is_held, is_made_of_types, is_of_type};
+pub use index::finished;
 pub use like::columns_from;
 pub use owner::object as owner_object;
 pub use partition::lost_with;
@@ -88,7 +89,7 @@ pub use rows::Kept;
 pub use schema::fresh;
 pub use sequence_owner::{of_table as sequences_of_table, owning_column};
 pub use space::{Space, names};
-pub use twin::likeness_in_tree;
+pub use twin::{alike, likeness_in_tree};
 
 /// Every kind, in the order in which objects without any dependency between them are made.
 pub static KINDS: &[&Kind] = &[

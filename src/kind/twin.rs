@@ -34,10 +34,18 @@ pub fn likeness_in_tree<'o>(catalog: &Catalog, object: &'o Object) -> Option<(&'
     if in_tree { likeness(object).map(|likeness| (table, likeness)) } else { None }
 }
 
-/// Whether the table of a key has another key or index like it, and partitions or a parent table to pair them with.
+/// Whether the server compares two keys or indexes of a table as equal.
+pub fn alike(one: &Object, other: &Object) -> bool {
+    one.parent == other.parent && likeness(one).is_some() && likeness(one) == likeness(other)
+}
+
+/// Whether the table of a key has another key or index like it, and it matters which is the older one: there are partitions or a
+/// parent table to pair them with, or a foreign key rests on the other one.
 pub fn has_twin(catalog: &Catalog, key: &Object) -> bool {
-    let Some((table, own)) = likeness_in_tree(catalog, key) else { return false };
-    catalog.children(table).any(|other| other.id != key.id && likeness(other).as_ref() == Some(&own))
+    let in_tree = likeness_in_tree(catalog, key).is_some();
+    let referenced = |other: &Object| catalog.used_by(&other.id).iter().any(|(user, _)| user.class() == "foreign key");
+    let others = key.parent.iter().flat_map(|table| catalog.children(table)).filter(|other| other.id != key.id);
+    others.filter(|other| in_tree || referenced(other)).any(|other| alike(key, other))
 }
 
 impl Key {

@@ -7,7 +7,7 @@ use super::family::{family, own};
 use super::graph::{Edge, Graph, Node, Op};
 use super::owned::owned;
 use super::rows;
-use super::twins::twins;
+use super::twins::{referenced, twins};
 use crate::catalog::{Dependency, Id, Object};
 use crate::kind::{self, Space};
 
@@ -27,6 +27,7 @@ pub fn edges(graph: &mut Graph) {
     family(graph, &mut list);
     owned(graph, &mut list);
     twins(graph, &mut list);
+    referenced(graph, &mut list);
     graph.edges = list;
 }
 

@@ -22,4 +22,4 @@ mod twins;
 
 pub use graph::{Node, Op};
 pub use sort::Cycle;
-pub use steps::{Step, order};
+pub use steps::{Step, called, order};

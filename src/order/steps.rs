@@ -65,23 +65,29 @@ fn commits_first(graph: &Graph) -> BTreeSet<Id> {
 /// Where in the order what may run anybody's code stands: nobody knows what a body uses, so that all else is as wanted by then.
 const LAST: u8 = 4;
 
-/// Materialized views that call functions, be it through views, when they are filled, and partitions that are attached with checks
-/// that do.
+/// What runs functions as it is made.
 fn runs_code(graph: &Graph) -> BTreeSet<Node> {
+    let made = graph.nodes.iter().filter(|n| n.op == Op::Create);
+    made.filter(|n| !called(graph.desired, &n.id).is_empty()).cloned().collect()
+}
+
+/// The functions that run as an object is made: those that a materialized view calls, be it through views, when it is filled, and
+/// those of the checks of a partition that is attached.
+pub fn called<'a>(desired: &'a Catalog, id: &'a Id) -> BTreeSet<&'a Id> {
     let through = |id: &Id| ["view", "materialized view", "function"].contains(&id.class());
-    let calls = |node: &&Node| {
-        let checks = node.id.as_class("table");
-        let checks =
-            graph.desired.children(&checks).map(|c| &c.id).filter(|c| c.class() == "check" && node.id.class() == "partition");
-        let (mut todo, mut seen): (Vec<&Id>, _) = (checks.chain([&node.id]).collect(), BTreeSet::new());
-        while let Some(id) = todo.pop() {
-            let used = graph.desired.uses(id).iter().map(|(used, _)| used);
-            todo.extend(used.filter(|used| through(used) && seen.insert(*used)));
-        }
-        seen.iter().any(|used| used.class() == "function")
+    let table = id.as_class("table");
+    let mut todo: Vec<&Id> = match id.class() {
+        "materialized view" => vec![id],
+        "partition" => desired.children(&table).map(|c| &c.id).filter(|c| c.class() == "check").collect(),
+        _ => return BTreeSet::new(),
     };
-    let run = graph.nodes.iter().filter(|n| n.op == Op::Create && ["materialized view", "partition"].contains(&n.id.class()));
-    run.filter(calls).cloned().collect()
+    let mut seen = BTreeSet::new();
+    while let Some(id) = todo.pop() {
+        let used = desired.uses(id).iter().map(|(used, _)| used);
+        todo.extend(used.filter(|used| through(used) && seen.insert(*used)));
+    }
+    seen.retain(|used| used.class() == "function");
+    seen
 }
 
 /// The tie key's first part: new things first, then changes, removals last.

@@ -28,6 +28,20 @@ pub fn twins(graph: &Graph, list: &mut Vec<Edge>) {
     }
 }
 
+/// Of keys that are alike a foreign key rests on the oldest: the one that it is known to rest on comes first.
+pub fn referenced(graph: &Graph, list: &mut Vec<Edge>) {
+    let made = |id: &Id| graph.node(Op::Create, id);
+    let keys = graph.nodes.iter().filter(|n| n.op == Op::Create && n.id.class() == "foreign key");
+    for (used, _) in keys.flat_map(|key| graph.desired.uses(&key.id)) {
+        let Some(object) = graph.desired.get(used).filter(|_| made(used).is_some()) else { continue };
+        let table = object.parent.iter().flat_map(|table| graph.desired.children(table));
+        let rests = |o: &Object| graph.desired.used_by(&o.id).iter().any(|(user, _)| user.class() == "foreign key");
+        for twin in table.filter(|o| o.id != *used && kind::alike(object, o) && !rests(o)) {
+            push(list, made(used), made(&twin.id), true, || format!("foreign keys rest on {used} and not on {}", twin.id));
+        }
+    }
+}
+
 /// What sorts the twins of a table: those that stay by age, then those that are made, as the parent table's or as they were made
 /// where they come from.
 fn age(graph: &Graph, object: &Object) -> Vec<(u8, u64, Option<Id>)> {

@@ -26,7 +26,7 @@ mod url;
 mod verify;
 mod version;
 
-pub use blockers::{Blocker, blockers};
+pub use blockers::{Blocker, blockers, end_session};
 pub use connect::connect;
 pub use environment::Environment;
 pub use error::{ConnectError, Place, TargetError};

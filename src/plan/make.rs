@@ -9,6 +9,7 @@ use super::renamed::Renamed;
 use super::standing::Touched;
 use crate::catalog::{Catalog, Id, Magnitude};
 use crate::change::{Blocked, Changes, Scope, compare, replace};
+use crate::kind;
 use crate::order::{Cycle, Step, order};
 use crate::statement::Online;
 
@@ -54,6 +55,7 @@ impl Sides {
         let scope = Scope::new(desired, stated);
         let mut desired = scope.of(desired);
         desired.server = whole.server;
+        desired.put(kind::finished(&desired));
         Sides { live: scope.of(&whole), desired, whole, scope, online: Online::Never, renamed: None }
     }
 

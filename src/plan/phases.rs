@@ -9,7 +9,7 @@ use super::make::{Made, Sides};
 use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::change::{Action, Change};
 use crate::kind;
-use crate::order::{Op, Step};
+use crate::order::{Op, Step, called};
 
 /// When a step may run in the life of the code that uses the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,6 +120,16 @@ fn needs<'a>(sides: &'a Sides, made: &'a Made) -> Needs<'a> {
     for change in made.changes.list.values().filter(|c| anew(c)) {
         attachments(made, &change.id).for_each(|attached| together(&mut needs, &change.id, attached));
     }
+    // What comes from a parent, or is a table's own again, is so from the moment that the table is attached or detached.
+    for change in made.changes.list.values().filter(|c| inherited(c.old.as_ref()) != inherited(c.new.as_ref())) {
+        let table = change.new.as_ref().or(change.old.as_ref()).and_then(|o| o.parent.as_ref());
+        table.into_iter().flat_map(|table| attachments(made, table)).for_each(|with| together(&mut needs, &change.id, with));
+    }
+    for step in made.steps.iter().filter(|s| s.node.op == Op::Create) {
+        runs_new_code(sides, made, &step.node.id)
+            .into_iter()
+            .for_each(|(other, why)| add(&mut needs, &step.node.id, other, || why));
+    }
     // What an object has of owner, rights and comment is its own from the moment that it is made.
     for change in made.changes.list.values() {
         if let Some((of, _)) = change.id.of().and_then(|of| made.changes.list.get_key_value(of)).filter(|(_, c)| anew(c)) {
@@ -127,6 +137,17 @@ fn needs<'a>(sides: &'a Sides, made: &'a Made) -> Needs<'a> {
         }
     }
     needs
+}
+
+fn inherited(object: Option<&Object>) -> bool {
+    object.is_some_and(|o| o.id.class() != "index" && o.flag("inherited"))
+}
+
+/// All that comes and changes, for what runs code that does so itself: nobody knows what a body uses.
+fn runs_new_code<'a>(sides: &'a Sides, made: &'a Made, id: &'a Id) -> Vec<(&'a Id, String)> {
+    let new = |id: &&Id| made.changes.list.get(*id).is_some_and(|c| c.action != Action::Drop);
+    let Some(function) = called(&sides.desired, id).into_iter().find(new) else { return Vec::new() };
+    made.changes.list.keys().filter(new).map(|other| (other, format!("{id} runs {function}, which may use {other}"))).collect()
 }
 
 /// Whether two steps have an order and do without each other: what changes of a column, less its type, is nothing to a view or a

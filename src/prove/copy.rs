@@ -59,6 +59,7 @@ pub async fn run_as(scratch: &Scratch, group: &Group) -> Result<(), StepFailed> 
             sql: String::new(),
             message: format!("it does not come to an end within {} s, and there are no rows", limit.as_secs()),
             code: "57014".to_owned(),
+            unfinished: false,
         }
     };
     limit::within(&[&scratch.session, &scratch.administrator], limit, in_turn(scratch, group)).await.ok_or_else(endless)?
@@ -130,6 +131,7 @@ async fn as_administrator(scratch: &Scratch, step: &PlanStep, sql: &str) -> Resu
         sql: sql.to_owned(),
         message,
         code,
+        unfinished: false,
     };
     administrator::run(scratch, sql).await.map_err(failed)
 }

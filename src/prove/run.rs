@@ -9,6 +9,7 @@ use crate::apply::run::{StepFailed, server_message};
 use crate::catalog::{Catalog, Id, fingerprint, fingerprints};
 use crate::change::compare;
 use crate::introspect::{IntrospectError, Seen, introspect_beside};
+use crate::kind;
 use crate::pg;
 use crate::plan::{Made, Proof, Sides};
 use crate::shadow::{Scratch, ShadowError};
@@ -216,6 +217,7 @@ pub(super) async fn differences(scratch: &Scratch, found: &Catalog, wanted: &Cat
     let pairs = candidates(found, wanted);
     let equal = settle(&scratch.session, found, &pairs).await?.equal;
     let mut wanted = wanted.clone();
+    wanted.put(kind::finished(&wanted));
     wanted.put(found.objects().filter(|o| equal.contains(&o.id)).cloned());
     let changes = compare(found, &wanted, found);
     let mut names: Vec<String> = changes.list.values().map(|c| format!("{} ({})", c.id, c.reason)).collect();

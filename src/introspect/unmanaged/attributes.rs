@@ -53,14 +53,6 @@ pub const ATTRIBUTES: &[Attribute] = &[
         "SELECT 'pending detach', pg_describe_object('pg_class'::regclass, c.oid, 0), n.nspname::text, '', 0::oid, 0::oid \
          FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhdetachpending",
     ),
-    // Left by a CREATE INDEX CONCURRENTLY that failed. No statement makes one, so that no copy could prove what becomes of it.
-    attribute(
-        0,
-        "EXISTS (SELECT FROM pg_index WHERE NOT indisvalid)",
-        "SELECT 'invalid index', pg_describe_object('pg_class'::regclass, c.oid, 0), n.nspname::text, '', 0::oid, 0::oid \
-         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid AND c.relkind = 'i' JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE NOT i.indisvalid AND c.oid >= 16384 AND n.nspname <> 'pg_toast'",
-    ),
     // An identity's sequence has its table's persistence, unless somebody changed it.
     attribute(
         150_000,
