@@ -101,6 +101,12 @@ pub struct Screen {
     /// Untrusted languages that functions may be written in.
     #[serde(default)]
     pub allow_languages: Vec<String>,
+    /// Extensions that reach out of the database (`postgres_fdw`, ...) and may be created all the same.
+    #[serde(default)]
+    pub allow_extensions: Vec<String>,
+    /// How long one statement of the files may take in the shadow: `2m`.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub statement_timeout: Option<Duration>,
     /// Whether statements that need a superuser (event triggers, operator classes, ...) run as one in the shadow.
     #[serde(default)]
     pub allow_superuser: bool,

@@ -1,6 +1,7 @@
 //! The one place where errors meet miette: every error becomes a diagnostic with a code that `docs/errors.md` explains.
 
 mod excerpt;
+mod unsaid;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, Report, Severity, SourceCode};
 use std::collections::BTreeSet;

@@ -69,6 +69,43 @@ fn an_edited_statement_is_seen_anew_and_sealed() {
 }
 
 #[test]
+fn code_in_an_edited_step_does_not_say_what_is_lost() {
+    desk("edited_hiding", async |d| {
+        let evil =
+            "CREATE SCHEMA evil; CREATE TABLE evil.pg_attribute (attrelid oid, attnum int2, attname name, attisdropped bool);
+            CREATE FUNCTION evil.hide() RETURNS text STABLE LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM pg_catalog.set_config('search_path', 'evil, pg_catalog', false); RETURN 'x'; END $$;";
+        d.sql(&format!("{evil}{LIVE}")).await;
+        d.place.write("schema/all.sql", &format!("{evil}{WANTED}"));
+        d.exits(2, "plan --db $DB --out plan.json");
+        let hidden =
+            "DROP COLUMN legacy, DROP COLUMN note, ADD COLUMN note text DEFAULT evil.hide(), ALTER COLUMN note SET DEFAULT NULL";
+        edit(d, "plan.json", "DROP COLUMN legacy", hidden);
+        d.exits(0, "prove plan.json --db $DB --out proven.json");
+        let messages = step(&read(d, "proven.json"), "evil.hide")["hazards"].to_string();
+        assert!(messages.contains(".note can be lost") && !messages.contains(".id can be lost"), "{messages}");
+    });
+}
+
+#[test]
+fn whoever_makes_up_a_plan_gets_no_superuser_by_it() {
+    desk("edited_forged", async |d| {
+        planned(d).await;
+        const FORGED: &[&str] = &[
+            "CREATE OR REPLACE FUNCTION public.run(text) RETURNS integer LANGUAGE c AS 'libc.so.6', 'system'",
+            "CREATE EXTENSION dblink",
+        ];
+        for sql in FORGED {
+            let mut plan = plumb::plan::read(&d.place.read("plan.json")).unwrap();
+            plan.groups[0].steps[0].sql.insert(0, (*sql).to_owned());
+            d.place.write("forged.json", &plumb::plan::write(&plan.seal()));
+            let refused = d.exits(1, "prove forged.json --db $DB");
+            assert!(refused.stderr.contains("plan::refused"), "{}", refused.stderr);
+        }
+    });
+}
+
+#[test]
 fn what_an_edit_loses_is_a_hazard_to_be_allowed() {
     desk("edited_loses", async |d| {
         planned(d).await;

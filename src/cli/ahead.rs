@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::arguments::Wanted;
 use super::failure::Failure;
@@ -57,6 +58,7 @@ impl Ahead {
             catalog: live.catalog.clone(),
             roles: roles.clone(),
             seen: workspace.seen.clone(),
+            statement_timeout: workspace.policy().statement_timeout,
         };
         Ok(Some(Ahead { state: State::Working(Box::pin(order.copy())), roles }))
     }
@@ -98,6 +100,7 @@ struct Order {
     catalog: Catalog,
     roles: BTreeSet<String>,
     seen: Seen,
+    statement_timeout: Duration,
 }
 
 impl Order {
@@ -117,7 +120,8 @@ impl Order {
             copying.forget();
             copying = Shadow::copying(properties, &key, false).await?;
         }
-        let scratch = copying.scratch(properties, owner, &self.roles).await?;
+        let mut scratch = copying.scratch(properties, owner, &self.roles).await?;
+        scratch.statement_timeout = self.statement_timeout;
         if let Some(reason) = build_copy(&scratch, catalog, seen).await? {
             return Ok((copying, Err(reason)));
         }
@@ -128,7 +132,8 @@ impl Order {
     /// A copy that was kept, once it was read and compared; else what is wrong with it.
     async fn checked(&self, copying: &Copying) -> Result<Scratch, String> {
         let opened = copying.scratch(&self.properties, &self.catalog.role, &self.roles).await;
-        let scratch = opened.map_err(|error| error.to_string())?;
+        let mut scratch = opened.map_err(|error| error.to_string())?;
+        scratch.statement_timeout = self.statement_timeout;
         match check_copy(&scratch, &self.catalog, &self.seen).await {
             Ok(None) => Ok(scratch),
             Ok(Some(why)) => Err(why),

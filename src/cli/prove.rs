@@ -17,8 +17,7 @@ use crate::hazard::Hazard;
 use crate::introspect::read_sizes;
 use crate::plan::{Found, Plan, PlanStep, Proof, Touched, grown, read, read_edited, refound, text, write};
 use crate::prove::{Stored, stored};
-use crate::source::Policy;
-use crate::source::edited::{Loss, edited};
+use crate::source::edited::{self, Loss, edited};
 use crate::statement;
 use crate::{kind, prove};
 
@@ -76,16 +75,15 @@ async fn on_a_copy(
     Ok(stored(scratch, &live.catalog, plan, watched).await?)
 }
 
-/// Marks the edited steps, and looks at their statements before any of them is run.
+/// Marks the edited steps, and looks at all statements before any of them is run.
 fn screened(plan: &mut Plan, by_hand: &[u32], workspace: &Workspace) -> Result<Vec<(u32, Loss)>, Failure> {
-    let screen = &workspace.config.screen;
-    let policy = Policy { allow_do: screen.allow_do, allow_languages: screen.allow_languages.clone(), ..Policy::default() };
+    let policy = workspace.policy();
     let (mut losses, mut refused) = (Vec::new(), Vec::new());
-    let steps = plan.groups.iter_mut().flat_map(|g| &mut g.steps);
-    for step in steps.filter(|s| s.edited || by_hand.contains(&s.id)) {
-        step.edited = true;
+    for step in plan.groups.iter_mut().flat_map(|g| &mut g.steps) {
+        step.edited |= by_hand.contains(&step.id);
         for sql in &step.sql {
-            match edited(sql, &policy) {
+            let looked = if step.edited { edited(sql, &policy) } else { edited::stored(sql, &policy).map(|()| None) };
+            match looked {
                 Ok(loss) => losses.extend(loss.map(|loss| (step.id, loss))),
                 Err(why) => refused.push(format!("step {} ({}): {why}", step.id, text::one_line(&step.object.to_string()))),
             }
@@ -94,7 +92,7 @@ fn screened(plan: &mut Plan, by_hand: &[u32], workspace: &Workspace) -> Result<V
     if refused.is_empty() {
         return Ok(losses);
     }
-    Err(Failure::new("plan::refused", format!("edited SQL that no plan may have\n{}", refused.join("\n")))
+    Err(Failure::new("plan::refused", format!("SQL that is not run on a copy\n{}", refused.join("\n")))
         .help("each statement stays in its place, as one statement that changes the schema or its rows"))
 }
 

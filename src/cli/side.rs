@@ -19,7 +19,7 @@ use crate::prove::{Pair, Settled, candidates, settle, surroundings};
 use crate::shadow::{Properties, Scratch};
 use crate::source::bodies::body;
 use crate::source::directive::Directive;
-use crate::source::{self, Class, Files, Loaded, Loading, Place, Policy, load_read, read};
+use crate::source::{self, Class, Files, Loaded, Loading, Place, load_read, read};
 
 /// One side.
 pub struct Side {
@@ -151,12 +151,7 @@ async fn files(
 ) -> Result<Side, Failure> {
     workspace.progress.stage(format!("reading {path}"));
     let files = Files::read(Path::new(path))?;
-    let policy = Policy {
-        allow_do: workspace.config.screen.allow_do,
-        allow_languages: workspace.config.screen.allow_languages.clone(),
-        allow_superuser: workspace.config.screen.allow_superuser,
-        ..Policy::default()
-    };
+    let policy = workspace.policy();
     // Errors that need no server come without waiting for one.
     let statements = read(&files, &policy)?;
     let named = source::roles::roles(&statements);

@@ -11,7 +11,8 @@ use super::stop::Stop;
 use crate::config::{self, Config, Environment};
 use crate::introspect::Seen;
 use crate::pg::{self, Target};
-use crate::shadow::{Choice, Properties, Scratch, Shadow};
+use crate::shadow::{Choice, Properties, STATEMENT_TIMEOUT, Scratch, Shadow};
+use crate::source::Policy;
 
 /// The state of one command.
 pub struct Workspace {
@@ -94,6 +95,19 @@ impl Workspace {
         properties
     }
 
+    /// What SQL that a stranger may have written is allowed to do.
+    pub fn policy(&self) -> Policy {
+        let screen = &self.config.screen;
+        Policy {
+            allow_do: screen.allow_do,
+            allow_languages: screen.allow_languages.clone(),
+            allow_extensions: screen.allow_extensions.clone(),
+            statement_timeout: screen.statement_timeout.unwrap_or(STATEMENT_TIMEOUT),
+            allow_superuser: screen.allow_superuser,
+            ..Policy::default()
+        }
+    }
+
     /// A scratch database whose loading role is called `owner`.
     pub async fn scratch(
         &mut self,
@@ -109,7 +123,9 @@ impl Workspace {
         };
         // It stays here while it works: interrupted, its own session takes away what it was about to make.
         let shadow = self.shadow.insert(shadow);
-        Ok(shadow.scratch(properties, owner, roles).await?)
+        let mut scratch = shadow.scratch(properties, owner, roles).await?;
+        scratch.statement_timeout = self.policy().statement_timeout;
+        Ok(scratch)
     }
 
     /// Stops what was started.

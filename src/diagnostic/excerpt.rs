@@ -5,6 +5,7 @@
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 use std::ops::Range;
 
+use super::unsaid::unsaid;
 use crate::plan::text::one_line;
 
 /// Bytes of a line that are shown; more of them are cut to a window.
@@ -45,7 +46,7 @@ impl Excerpt {
             if at > begin {
                 shown.push('\n');
             }
-            let (cut, spans) = shortened(line, &spans);
+            let (cut, spans) = shortened(&unsaid(line), &spans);
             for (i, span) in inside.into_iter().zip(spans) {
                 moved[i] = shown.len() + span.start..shown.len() + span.end;
             }

@@ -27,6 +27,10 @@ const MEMBERS: &str = "(SELECT string_agg(m::text, ';' ORDER BY m::text) FROM (\
      SELECT concat(amopstrategy, amoppurpose, (SELECT f.opfname FROM pg_opfamily f WHERE f.oid = amopsortfamily)), amopopr::regoperator::text FROM pg_amop WHERE amopfamily = FAMILY UNION ALL \
      SELECT concat(amprocnum, amproclefttype::regtype, amprocrighttype::regtype), amproc::regprocedure::text FROM pg_amproc WHERE amprocfamily = FAMILY) m)";
 
+/// Options as the digest sees them: of one that may be a secret only its name, since a digest of the rest and a short secret tells it.
+const OPTIONS: &str = "(SELECT string_agg(CASE WHEN split_part(o, '=', 1) ~* 'pass|pwd|secret|token|key|credential' THEN split_part(o, '=', 1) ELSE o END, ',' \
+     ORDER BY o COLLATE \"C\") FROM unnest(LIST) o)";
+
 /// The rights on it that are not its owner's.
 const RIGHTS: &str = "(SELECT string_agg(concat(CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END, g.privilege_type, g.is_grantable), ',' \
      ORDER BY g.grantee, g.privilege_type) FROM aclexplode(ACL) g WHERE g.grantee <> OWNER)";
@@ -64,12 +68,12 @@ const CLASSES: &[Class] = &[
     class(
         "pg_foreign_data_wrapper",
         "true",
-        "x.fdwhandler::regproc, x.fdwvalidator::regproc, x.fdwoptions, RIGHTS(x.fdwacl, x.fdwowner)",
+        "x.fdwhandler::regproc, x.fdwvalidator::regproc, OPTIONS(x.fdwoptions), RIGHTS(x.fdwacl, x.fdwowner)",
     ),
     class(
         "pg_foreign_server",
         "true",
-        "(SELECT w.fdwname FROM pg_foreign_data_wrapper w WHERE w.oid = x.srvfdw), x.srvtype, x.srvversion, x.srvoptions, RIGHTS(x.srvacl, x.srvowner)",
+        "(SELECT w.fdwname FROM pg_foreign_data_wrapper w WHERE w.oid = x.srvfdw), x.srvtype, x.srvversion, OPTIONS(x.srvoptions), RIGHTS(x.srvacl, x.srvowner)",
     ),
     class(
         "pg_publication",
@@ -93,9 +97,9 @@ const CLASSES: &[Class] = &[
     class(
         "pg_class",
         "x.relkind = 'f'",
-        "(SELECT concat(f.ftoptions, s.srvname) FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = x.oid), \
+        "(SELECT concat(OPTIONS(f.ftoptions), s.srvname) FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = x.oid), \
          (SELECT string_agg(concat(a.attname, ' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, nullif(a.attcollation, 0)::regcollation, a.attstorage, \
-             a.attfdwoptions, a.attoptions, nullif(a.attstattarget, -1), a.attgenerated, (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d \
+             OPTIONS(a.attfdwoptions), a.attoptions, nullif(a.attstattarget, -1), a.attgenerated, (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d \
              WHERE d.adrelid = x.oid AND d.adnum = a.attnum), RIGHTS(a.attacl, x.relowner)), ',' ORDER BY a.attname) \
              FROM pg_attribute a WHERE a.attrelid = x.oid AND a.attnum > 0 AND NOT a.attisdropped), \
          (SELECT string_agg(concat(k.conname, pg_get_constraintdef(k.oid)), ',' ORDER BY k.conname) FROM pg_constraint k WHERE k.conrelid = x.oid), \
@@ -149,6 +153,9 @@ fn written_out(text: &str, version: u32) -> String {
     let mut text = text.replace("PUBLISHED", &published(version)).replace("SUBSCRIBED", &subscribed(version));
     for family in ["x.opcfamily", "x.oid"] {
         text = text.replace(&format!("MEMBERS({family})"), &MEMBERS.replace("FAMILY", family));
+    }
+    while let Some((before, (list, after))) = text.split_once("OPTIONS(").and_then(|(b, rest)| Some((b, rest.split_once(')')?))) {
+        text = format!("{before}{}{after}", OPTIONS.replace("LIST", list));
     }
     while let Some((before, rest)) = text.split_once("RIGHTS(") {
         let Some((acl, (owner, after))) = rest.split_once(", ").and_then(|(acl, rest)| Some((acl, rest.split_once(')')?))) else {

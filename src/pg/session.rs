@@ -4,6 +4,7 @@ use super::error::ConnectError;
 use super::target::Target;
 use super::version::Version;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio_postgres::error::DbError;
@@ -29,12 +30,22 @@ pub struct Session {
     pub(super) canceller: Canceller,
 }
 
+/// How long a server may take to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How many notices of a session are kept, and how many characters of each: code that a server runs may say as much as it likes.
+const NOTICES: usize = 1_000;
+const NOTICE: usize = 2_000;
+
 impl Session {
     /// Says goodbye to the server and waits until the line is down.
-    pub async fn close(self) {
+    pub async fn close(mut self) {
         drop(self.client);
-        if let Err(error) = self.driver.await {
-            tracing::debug!("connection driver: {error}");
+        match tokio::time::timeout(FAREWELL, &mut self.driver).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!("connection driver: {error}"),
+            // The server still runs a statement that nothing ends but the end of its session.
+            Err(_) => self.driver.abort(),
         }
     }
 
@@ -72,8 +83,12 @@ impl Notices {
     }
 
     fn add(&self, notice: &DbError) {
-        let detail = notice.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-        self.lines().push(format!("{}: {}{detail}", notice.severity(), notice.message()));
+        let mut lines = self.lines();
+        if lines.len() < NOTICES {
+            let detail = notice.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+            let line = format!("{}: {}{detail}", notice.severity(), notice.message());
+            lines.push(line.chars().take(NOTICE).collect());
+        }
     }
 }
 

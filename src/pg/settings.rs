@@ -5,9 +5,11 @@ use tokio_postgres::GenericClient;
 /// Setting and value, in the order in which they are sent. They change how the server deparses or prints
 /// something that plumb compares, or slow a long reading down or cut it off (manual: chapter 20; pg_dump pins nearly the same).
 const PINNED: &[(&str, &str)] = &[
-    ("search_path", "pg_catalog"), // names outside pg_catalog are printed with their schema
-    ("TimeZone", "'UTC'"),         // timestamptz literals, partition bounds
-    ("DateStyle", "'ISO, MDY'"),   // date and timestamp literals
+    // Names outside pg_catalog are printed with their schema. Where pg_temp is not named it comes first: a table of that name made by
+    // what a stranger's file runs would stand for a catalog.
+    ("search_path", "pg_catalog, pg_temp"),
+    ("TimeZone", "'UTC'"),       // timestamptz literals, partition bounds
+    ("DateStyle", "'ISO, MDY'"), // date and timestamp literals
     ("IntervalStyle", "'postgres'"),
     ("extra_float_digits", "3"), // floats survive the round trip
     ("bytea_output", "'hex'"),
@@ -15,6 +17,7 @@ const PINNED: &[(&str, &str)] = &[
     ("xmloption", "content"),
     ("lc_monetary", "'C'"),
     ("standard_conforming_strings", "on"),
+    ("client_encoding", "'UTF8'"), // whatever is read is read as that
     ("client_min_messages", "warning"),
     ("jit", "off"), // compiling the catalog queries takes longer than running them
     ("statement_timeout", "0"),

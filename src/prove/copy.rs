@@ -1,10 +1,11 @@
 //! A schema-only copy of a catalog in an empty scratch database, made by plumb's own plan from nothing.
 
-use crate::apply::run::{StepFailed, run_group_fast, server_message};
+use super::{administrator, limit};
+use crate::apply::run::{StepFailed, run_group_fast};
 use crate::catalog::Catalog;
 use crate::introspect::{IntrospectError, introspect};
 use crate::plan::{Group, MakeError, PlanStep, Sides, make_bare};
-use crate::shadow::{BOOTSTRAP, Scratch, adopt, as_superuser};
+use crate::shadow::Scratch;
 
 /// Why no copy could be made.
 #[derive(Debug, thiserror::Error)]
@@ -43,35 +44,29 @@ pub async fn copy(scratch: &Scratch, catalog: &Catalog) -> Result<Result<(), Cop
     Ok(Ok(()))
 }
 
-/// Statements that a superuser has to run where the live database has run them as one: plumb writes all of them itself.
-fn needs_administrator(scratch: &Scratch, sql: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "CREATE EXTENSION",
-        "COMMENT ON EXTENSION",
-        "ALTER EXTENSION",
-        "DROP EXTENSION",
-        "CREATE EVENT TRIGGER",
-        "ALTER EVENT TRIGGER",
-        "DROP EVENT TRIGGER",
-        "COMMENT ON EVENT TRIGGER",
-    ];
-    WORDS.iter().any(|w| sql.starts_with(w))
-        || sql.starts_with("ALTER ") && sql.contains(" OWNER TO ")
-        || is_on_public(sql) && scratch.session.version.0 < 150_000 && scratch.administrator.user == BOOTSTRAP
-}
-
-/// What only the owner of the schema `public` may say of it: before 15 that is not the database's.
-fn is_on_public(sql: &str) -> bool {
-    let rest = sql.strip_prefix("COMMENT").or_else(|| ["GRANT ", "REVOKE "].iter().find_map(|w| sql.strip_prefix(w)));
-    // privileges are words without quotes: what follows them is the first object
-    let schema = rest.and_then(|r| r.find(" ON ").map(|at| &r[at..]));
-    schema.is_some_and(|s| s.starts_with(" ON SCHEMA public "))
-}
-
 /// Runs a group as the loading role, and as the administrator what only one may do; those statements cut the group. What was edited
 /// by hand may be anything: no administrator runs it.
+///
+/// # Errors
+/// The step that failed, or that the group does not come to an end.
 pub async fn run_as(scratch: &Scratch, group: &Group) -> Result<(), StepFailed> {
-    if !group.steps.iter().filter(|s| !s.edited).flat_map(|s| &s.sql).any(|sql| needs_administrator(scratch, sql)) {
+    let limit = limit::of(scratch.statement_timeout, group.steps.iter().map(|s| s.sql.len()).sum());
+    let endless = || {
+        let first = group.steps.first();
+        StepFailed {
+            step: first.map_or(0, |s| s.id),
+            object: first.map_or_else(String::new, |s| format!("{}, the first of transaction {}", s.object, group.id)),
+            sql: String::new(),
+            message: format!("it does not come to an end within {} s, and there are no rows", limit.as_secs()),
+            code: "57014".to_owned(),
+            unfinished: false,
+        }
+    };
+    limit::within(&[&scratch.session, &scratch.administrator], limit, in_turn(scratch, group)).await.ok_or_else(endless)?
+}
+
+async fn in_turn(scratch: &Scratch, group: &Group) -> Result<(), StepFailed> {
+    if !group.steps.iter().any(|s| s.sql.iter().any(|sql| administrator::needs(scratch, s, sql))) {
         return match run_group_fast(&scratch.session.client, group).await {
             Err(e) if matches!(e.code.as_str(), "42501" | "42P13") => one_by_one(scratch, group).await,
             other => other,
@@ -85,7 +80,7 @@ async fn one_by_one(scratch: &Scratch, group: &Group) -> Result<(), StepFailed> 
     for step in &group.steps {
         let mut part = PlanStep { sql: Vec::new(), ..step.clone() };
         for sql in &step.sql {
-            if step.edited || !needs_administrator(scratch, sql) {
+            if !administrator::needs(scratch, step, sql) {
                 part.sql.push(sql.clone());
                 continue;
             }
@@ -111,9 +106,9 @@ async fn flush(scratch: &Scratch, pending: &mut Group) -> Result<(), StepFailed>
                 pending.steps.clear();
                 return Ok(());
             }
-            Err(e) if superusers_routine(&e) => {
+            Err(e) => {
                 let at = pending.steps.iter().position(|s| s.id == e.step).unwrap_or(0);
-                if pending.steps.get(at).is_some_and(|s| s.edited) {
+                if !pending.steps.get(at).is_some_and(|s| administrator::is_superusers_routine(s, &e.sql, &e.code)) {
                     return Err(e);
                 }
                 let rest = pending.steps.split_off(at);
@@ -125,33 +120,18 @@ async fn flush(scratch: &Scratch, pending: &mut Group) -> Result<(), StepFailed>
                 let step = step.clone();
                 as_administrator(scratch, &step, &e.sql).await?;
             }
-            Err(e) => return Err(e),
         }
     }
 }
 
-/// A routine in a language, or an aggregate over a type, that only a superuser may use.
-fn superusers_routine(failed: &StepFailed) -> bool {
-    let routine = ["CREATE OR REPLACE ", "CREATE AGGREGATE "].iter().any(|w| failed.sql.starts_with(w));
-    routine && matches!(failed.code.as_str(), "42501" | "42P13")
-}
-
 async fn as_administrator(scratch: &Scratch, step: &PlanStep, sql: &str) -> Result<(), StepFailed> {
-    let statement = match sql.split_once(" OWNER TO ") {
-        // in a private cluster nobody else is a superuser, as an event trigger's owner has to be
-        Some((what, owner)) if what.starts_with("ALTER EVENT TRIGGER ") && scratch.administrator.user == BOOTSTRAP => {
-            as_superuser(owner, &format!("{sql};"))
-        }
-        _ => sql.to_owned(),
+    let failed = |administrator::Refused { message, code }| StepFailed {
+        step: step.id,
+        object: step.object.to_string(),
+        sql: sql.to_owned(),
+        message,
+        code,
+        unfinished: false,
     };
-    let batch = format!("SET search_path = pg_catalog; SET check_function_bodies = off; {statement}");
-    let done = async {
-        scratch.administrator.client.batch_execute(&batch).await?;
-        // where the plan runs, who runs it owns what it makes
-        if sql.starts_with("CREATE ") { adopt(&scratch.administrator.client, &scratch.session.user).await } else { Ok(()) }
-    };
-    done.await.map_err(|e| {
-        let (message, code) = server_message(&e);
-        StepFailed { step: step.id, object: step.object.to_string(), sql: sql.to_owned(), message, code, unfinished: false }
-    })
+    administrator::run(scratch, sql).await.map_err(failed)
 }

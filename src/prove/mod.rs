@@ -1,10 +1,12 @@
 //! Running a plan on a schema-only copy of the live database before anybody reads it, and settling what deparsing writes in two ways.
 
+mod administrator;
 mod carry;
 mod copy;
 mod declared;
 mod expected;
 mod gone;
+mod limit;
 mod observe;
 mod rename;
 mod run;

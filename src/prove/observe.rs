@@ -3,15 +3,16 @@
 //! stood before the plan, by the names that they have then; the index of a table counts as the table, since nobody can plan a query
 //! on one without the other. Locks weaker than SHARE UPDATE EXCLUSIVE stop only what takes the strongest and are not told.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 use tokio_postgres::{Client, Error};
 
-use super::gone;
+use super::{administrator, gone, limit};
 use crate::apply::run::server_message;
+use crate::pg;
 use crate::plan::sql::SETTINGS;
 use crate::plan::{Group, PlanStep, Touched};
-use crate::shadow::{Scratch, adopt};
+use crate::shadow::Scratch;
 use crate::statement::{LockMode, Loss};
 
 /// What was seen of a plan.
@@ -51,48 +52,40 @@ const STANDING: &str = "SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ide
 const HELD: &str = "SELECT relation, mode, pg_relation_filenode(relation), pg_stat_get_xact_numscans(relation) FROM pg_locks \
      WHERE pid = pg_backend_pid() AND locktype = 'relation' AND database <> 0 AND relation >= 16384";
 
+/// Until the end of the transaction names are those of the server's own, whatever a step has set.
+const CATALOG: &str = "SET LOCAL search_path = pg_catalog, pg_temp";
+
 /// Constraints that this transaction has written and that hold now. A NOT NULL constraint that the column had before has its row by
 /// an upgrade, never by a step.
 const VALID: &str = "SELECT k.conrelid, k.conname::text FROM pg_constraint k WHERE k.conrelid = ANY ($1) AND k.convalidated \
      AND k.contype IN ('c', 'f', 'n', 'p', 'u', 'x') AND k.xmin = pg_current_xact_id()::xid";
 
-/// Runs the groups on a copy that nobody else uses, as the role that rules its server.
+/// Runs the groups on a copy that nobody else uses, as the roles that the plan runs as there.
 pub async fn observe(copy: &Scratch, groups: &[Group]) -> Observations {
     let mut seen = Observations::default();
-    if let Err((place, error)) = all(copy, groups, &mut seen).await {
-        seen.missing = Some(format!("{place}: {}", server_message(&error).0));
+    if let Err((place, words)) = all(copy, groups, &mut seen).await {
+        seen.missing = Some(format!("{place}: {words}"));
     }
     seen
 }
 
-async fn all(copy: &Scratch, groups: &[Group], seen: &mut Observations) -> Result<(), (String, Error)> {
-    let client = &copy.administrator.client;
-    let before = |e| ("before the first step".to_owned(), e);
+async fn all(copy: &Scratch, groups: &[Group], seen: &mut Observations) -> Result<(), (String, String)> {
+    let before = |e| ("before the first step".to_owned(), server_message(&e).0);
     let settings: String = SETTINGS.iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
-    for client in [client, &copy.session.client] {
-        client.batch_execute(&settings).await.map_err(before)?;
+    for session in [&copy.session, &copy.administrator] {
+        session.client.batch_execute(&settings).await.map_err(before)?;
     }
-    let mut relations = standing(client).await.map_err(before)?;
-    let mut counts: [HashMap<u32, i64>; 2] = Default::default();
-    let flushes = copy.administrator.version.0 >= 150_000;
+    let mut relations = standing(&copy.administrator.client).await.map_err(before)?;
+    let mut scans: HashMap<u32, i64> = HashMap::new();
     for (group, step) in groups.iter().flat_map(|g| g.steps.iter().map(move |s| (g, s))) {
-        let here = |e| (format!("step {} ({})", step.id, step.object), e);
-        let scans = &mut counts[usize::from(step.edited)];
-        let columns = if step.edited { Some(gone::columns(client).await.map_err(here)?) } else { None };
-        let found = if group.transactional || step.edited && !waits(step) {
-            inside(copy, step, &mut relations, scans, flushes).await
-        } else {
-            let found = outside(copy, step, &relations).await;
-            counted(runner(copy, step), &relations, scans).await.map_err(here)?;
-            found
-        };
-        if step.change == "rename" {
-            called(client, &mut relations).await.map_err(before)?;
-        }
-        seen.steps.insert(step.id, found.map_err(here)?);
-        if let Some(before) = columns {
-            seen.losses.insert(step.id, gone::gone(&before, &gone::columns(client).await.map_err(here)?));
-        }
+        let at = || format!("step {} ({})", step.id, step.object);
+        let limit = limit::of(copy.statement_timeout, step.sql.len());
+        let looked = one(copy, group, step, &mut relations, &mut scans);
+        let found = limit::within(&[&copy.session, &copy.administrator], limit, looked).await;
+        let found = found.ok_or_else(|| (at(), format!("it does not come to an end within {} s", limit.as_secs())))?;
+        let (touched, losses) = found.map_err(|e| (at(), e.to_string()))?;
+        seen.steps.insert(step.id, touched);
+        seen.losses.extend(losses.map(|losses| (step.id, losses)));
     }
     Ok(())
 }
@@ -115,10 +108,32 @@ fn waits(step: &PlanStep) -> bool {
     step.sql.iter().any(|sql| concurrently(sql))
 }
 
-/// Who runs a step: the administrator, who becomes the role that the plan will run as, and can be itself again. What was edited by
-/// hand could become that too, and is run by the role in its own session.
-fn runner<'a>(copy: &'a Scratch, step: &PlanStep) -> &'a Client {
-    if step.edited { &copy.session.client } else { &copy.administrator.client }
+/// A step, and what it takes away where it was edited by hand.
+async fn one(
+    copy: &Scratch,
+    group: &Group,
+    step: &PlanStep,
+    relations: &mut Relations,
+    scans: &mut HashMap<u32, i64>,
+) -> Result<(Touched, Option<BTreeSet<Loss>>), Unseen> {
+    // what a step says of itself must not come from names that it has made: the administrator looks, where it is to be relied on
+    let administrator = &copy.administrator.client;
+    let before = if step.edited { Some(gone::columns(administrator).await?) } else { None };
+    let touched = if group.transactional || step.edited && !waits(step) {
+        inside(copy, step, relations, scans).await?
+    } else {
+        let found = outside(copy, step, relations).await;
+        counted(&copy.session.client, relations, scans).await?;
+        found?
+    };
+    if step.change == "rename" {
+        called(administrator, relations).await?;
+    }
+    let losses = match before {
+        Some(before) => Some(gone::gone(&before, &gone::columns(administrator).await?)),
+        None => None,
+    };
+    Ok((touched, losses))
 }
 
 /// What stands is called otherwise from now on.
@@ -131,24 +146,99 @@ async fn called(client: &Client, relations: &mut Relations) -> Result<(), Error>
     Ok(())
 }
 
-/// A step in a transaction of its own.
+/// Why a step was not seen.
+#[derive(Debug, thiserror::Error)]
+enum Unseen {
+    #[error("{}", server_message(.0).0)]
+    Server(#[from] Error),
+    #[error(transparent)]
+    Refused(#[from] administrator::Refused),
+    #[error(transparent)]
+    Connect(#[from] pg::ConnectError),
+}
+
+/// Consecutive statements of a step that one role runs.
+struct Part<'a> {
+    administrators: bool,
+    sql: Vec<&'a str>,
+}
+
+fn parts<'a>(sql: impl Iterator<Item = &'a str>, is_administrators: impl Fn(&str) -> bool) -> Vec<Part<'a>> {
+    let mut parts: Vec<Part> = Vec::new();
+    for sql in sql {
+        let administrators = is_administrators(sql);
+        match parts.last_mut().filter(|p| p.administrators == administrators && !administrators) {
+            Some(part) => part.sql.push(sql),
+            None => parts.push(Part { administrators, sql: vec![sql] }),
+        }
+    }
+    parts
+}
+
+/// A step in transactions of its own: one, unless a part of it is the administrator's.
 async fn inside(
     copy: &Scratch,
     step: &PlanStep,
     relations: &mut Relations,
     scans: &mut HashMap<u32, i64>,
-    flushes: bool,
-) -> Result<Touched, Error> {
-    let client = runner(copy, step);
-    run(copy, step).await?;
+) -> Result<Touched, Unseen> {
     let mut seen = Touched::default();
+    let mut todo: VecDeque<Part> = parts(step.sql.iter().map(String::as_str), |sql| administrator::needs(copy, step, sql)).into();
+    while let Some(part) = todo.pop_front() {
+        if part.administrators {
+            administrators(copy, part.sql[0], relations, &mut seen).await?;
+            continue;
+        }
+        let client = &copy.session.client;
+        let Err(error) = client.batch_execute(&format!("BEGIN; {};\n{CATALOG}", part.sql.join(";\n"))).await else {
+            look(copy, client, relations, scans, &mut seen).await?;
+            continue;
+        };
+        client.batch_execute("ROLLBACK").await?;
+        let (_, code) = server_message(&error);
+        let again = parts(part.sql.into_iter(), |sql| administrator::is_superusers_routine(step, sql, &code));
+        if !again.iter().any(|p| p.administrators) {
+            return Err(error.into());
+        }
+        again.into_iter().rev().for_each(|p| todo.push_front(p));
+    }
+    seen.scans.retain(|table| seen.locks.contains_key(table) && !seen.rewrites.contains(table));
+    Ok(seen)
+}
+
+/// A statement of the administrator's.
+async fn administrators(copy: &Scratch, sql: &str, relations: &mut Relations, seen: &mut Touched) -> Result<(), Unseen> {
+    let client = &copy.administrator.client;
+    let ready = administrator::ready(copy, sql).await?;
+    let run = async {
+        client.batch_execute(&format!("BEGIN; {}", ready.batch)).await?;
+        administrator::made(copy, sql).await?;
+        look(copy, client, relations, &mut HashMap::new(), seen).await
+    };
+    let done = run.await;
+    if done.is_err() {
+        client.batch_execute("ROLLBACK").await?;
+    }
+    ready.restore(client).await?;
+    Ok(done?)
+}
+
+/// What the open transaction of `client` has done, which is committed then.
+async fn look(
+    copy: &Scratch,
+    client: &Client,
+    relations: &mut Relations,
+    scans: &mut HashMap<u32, i64>,
+    seen: &mut Touched,
+) -> Result<(), Error> {
+    let flushes = copy.administrator.version.0 >= 150_000;
     let mut tables: Vec<u32> = Vec::new();
     for row in client.query(HELD, &[]).await? {
         let relation: u32 = row.get(0);
         let count = row.get::<_, Option<i64>>(3).unwrap_or(0);
         let new = count - scans.insert(relation, count).filter(|before| *before <= count).unwrap_or(0);
         let Some(stood) = relations.get_mut(&relation) else { continue };
-        take_lock(&mut seen, stood, row.get(1));
+        take_lock(seen, stood, row.get(1));
         let file: Option<u32> = row.get(2);
         if file.is_some() && file != stood.file {
             stood.file = file;
@@ -159,7 +249,6 @@ async fn inside(
         }
         tables.push(relation);
     }
-    seen.scans.retain(|table| seen.locks.contains_key(table) && !seen.rewrites.contains(table));
     for row in client.query(VALID, &[&tables]).await? {
         let table = &relations[&row.get(0)].name;
         seen.validates.insert(format!("{} of {table}", crate::sql::ident(row.get(1))));
@@ -168,25 +257,7 @@ async fn inside(
     if flushes {
         scans.clear();
     }
-    Ok(seen)
-}
-
-/// Runs a step and leaves its transaction open: as the role that the plan will run as or, where that may not, as the administrator.
-async fn run(copy: &Scratch, step: &PlanStep) -> Result<(), Error> {
-    let client = runner(copy, step);
-    let sql = step.sql.join(";\n");
-    if step.edited {
-        return client.batch_execute(&format!("BEGIN; {sql}")).await;
-    }
-    if copy.session.user != copy.administrator.user {
-        let role = crate::sql::ident(&copy.session.user);
-        if client.batch_execute(&format!("BEGIN; SET LOCAL ROLE {role}; {sql}")).await.is_ok() {
-            return client.batch_execute("RESET ROLE").await;
-        }
-        client.batch_execute("ROLLBACK").await?;
-    }
-    client.batch_execute(&format!("BEGIN; {sql}")).await?;
-    if step.change == "create" { adopt(client, &copy.session.user).await } else { Ok(()) }
+    Ok(())
 }
 
 fn take_lock(seen: &mut Touched, stood: &Standing, mode: &str) {
@@ -198,7 +269,7 @@ fn take_lock(seen: &mut Touched, stood: &Standing, mode: &str) {
 /// Takes the scans of what ran outside of a transaction for reported: they are not those of the next step.
 async fn counted(client: &Client, relations: &Relations, scans: &mut HashMap<u32, i64>) -> Result<(), Error> {
     let all: Vec<u32> = relations.keys().copied().collect();
-    let query = "SELECT r, pg_stat_get_xact_numscans(r) FROM unnest($1::oid[]) AS r";
+    let query = "SELECT r, pg_catalog.pg_stat_get_xact_numscans(r) FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS r";
     let rows = client.query(query, &[&all]).await?;
     scans.extend(rows.iter().map(|row| (row.get::<_, u32>(0), row.get::<_, Option<i64>>(1).unwrap_or(0))));
     Ok(())
@@ -212,14 +283,13 @@ fn in_the_way(step: &PlanStep, relations: &Relations) -> String {
         false => format!("; LOCK TABLE {} IN ROW EXCLUSIVE MODE", l.relation),
     };
     let held: String = step.locks.iter().map(hold).collect();
-    format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1{held}")
+    format!("BEGIN ISOLATION LEVEL REPEATABLE READ; {CATALOG}; SELECT 1{held}")
 }
 
 /// What may not run in a transaction waits for others by itself: it is made to, and watched meanwhile.
-async fn outside(copy: &Scratch, step: &PlanStep, relations: &Relations) -> Result<Touched, Error> {
-    let watcher = if step.edited { &copy.administrator.client } else { &copy.session.client };
-    let runner = runner(copy, step);
-    let pid: i32 = runner.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
+async fn outside(copy: &Scratch, step: &PlanStep, relations: &Relations) -> Result<Touched, Unseen> {
+    let runner = &copy.session.client;
+    let pid: i32 = runner.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).await?.get(0);
     // What is read is counted when the server reports it, in one of the transactions of its own or later: CONCURRENTLY reads all.
     let mut seen = Touched { scans: step.scans.iter().cloned().collect(), ..Touched::default() };
     for sql in &step.sql {
@@ -227,37 +297,41 @@ async fn outside(copy: &Scratch, step: &PlanStep, relations: &Relations) -> Resu
             runner.batch_execute(sql).await?;
             continue;
         }
-        watcher.batch_execute(&in_the_way(step, relations)).await?;
-        let run = runner.batch_execute(sql);
-        tokio::pin!(run);
-        let done = loop {
-            let waits = tokio::select! {
-                done = &mut run => break Some(done),
-                waits = waiting(watcher, pid) => waits,
-            };
-            match waits {
-                Ok(rows) if rows.is_empty() => tokio::time::sleep(Duration::from_millis(5)).await,
-                Ok(rows) => {
-                    for (relation, mode) in rows {
-                        if let Some(stood) = relations.get(&relation) {
-                            take_lock(&mut seen, stood, &mode);
-                        }
-                    }
-                    break None;
-                }
-                Err(error) => {
-                    watcher.batch_execute("ROLLBACK").await.ok();
-                    return Err(error);
-                }
+        // of the loading role too: planning a query may run what the files make
+        let watcher = pg::connect(&copy.session.target).await?;
+        let found = watched(&watcher.client, runner, pid, sql, &in_the_way(step, relations)).await;
+        watcher.close().await;
+        for (relation, mode) in found? {
+            if let Some(stood) = relations.get(&relation) {
+                take_lock(&mut seen, stood, &mode);
             }
-        };
-        watcher.batch_execute("ROLLBACK").await?;
-        match done {
-            Some(done) => done?,
-            None => run.await?,
         }
     }
     Ok(seen)
+}
+
+/// Runs a statement while somebody is in its way, and tells what it holds when it waits for them.
+async fn watched(watcher: &Client, runner: &Client, pid: i32, sql: &str, in_the_way: &str) -> Result<Vec<(u32, String)>, Error> {
+    watcher.batch_execute(in_the_way).await?;
+    let run = runner.batch_execute(sql);
+    tokio::pin!(run);
+    let mut held = Vec::new();
+    let done = loop {
+        tokio::select! {
+            done = &mut run => break Some(done),
+            rows = waiting(watcher, pid) => held = rows?,
+        }
+        if !held.is_empty() {
+            break None;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    watcher.batch_execute("ROLLBACK").await?;
+    match done {
+        Some(done) => done?,
+        None => run.await?,
+    }
+    Ok(held)
 }
 
 /// What a backend holds while it waits for something; nothing as long as it does not wait.

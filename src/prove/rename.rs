@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use super::administrator;
 use super::carry::carried;
 use super::copy::copy;
 use super::run::differences;
@@ -276,10 +277,10 @@ impl<'a, F> Work<'a, F> {
 async fn on_copy(scratch: &Scratch, sql: &str) -> Result<(), String> {
     let Err(error) = scratch.session.client.batch_execute(sql).await else { return Ok(()) };
     let (message, code) = server_message(&error);
-    if code != "42501" {
+    if code != "42501" || !administrator::is_rename(sql) {
         return Err(message);
     }
-    scratch.administrator.client.batch_execute(sql).await.map_err(|e| server_message(&e).0)
+    administrator::run(scratch, sql).await.map_err(|refused| refused.message)
 }
 
 fn will_be(id: &Id, moves: &[(Id, Id)]) -> Id {

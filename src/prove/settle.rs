@@ -5,10 +5,12 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use tokio_postgres::Client;
 
+use super::limit;
 use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::introspect::{IntrospectError, read_one};
 use crate::kind::{self, Absorbed, Context, Cost};
 use crate::pg::Session;
+use crate::shadow::STATEMENT_TIMEOUT;
 
 /// Two texts of what may be one definition.
 #[derive(Clone, Debug)]
@@ -174,8 +176,8 @@ async fn again(
 ) -> Result<(), IntrospectError> {
     let Some(last) = texts.last() else { return Ok(()) };
     let object = Object { definition: last.clone(), ..object.clone() };
-    let next = replayed(session, around, &object).await?;
-    texts.extend(next);
+    let next = limit::within(&[session], STATEMENT_TIMEOUT, replayed(session, around, &object)).await;
+    texts.extend(next.transpose()?.flatten());
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! What had to be made as administrator belongs to the loading role, as it would on a server where that one is what it is called.
 
 use super::BOOTSTRAP;
+use super::guard::quietly;
 use crate::sql::ident;
 use tokio_postgres::{Client, Error};
 
@@ -52,7 +53,7 @@ pub async fn adopt(administrator: &Client, owner: &str) -> Result<(), Error> {
         return Ok(());
     }
     // Event triggers would see this, and run as superuser.
-    administrator.batch_execute(&format!("SET LOCAL session_replication_role = replica;\n{batch}")).await
+    quietly(administrator, &batch).await
 }
 
 /// Statements of a private cluster's administrator that need `role`, as it stands in SQL, to be a superuser. To be sent in one

@@ -15,6 +15,7 @@ mod download;
 mod error;
 #[cfg(test)]
 mod given_tests;
+mod guard;
 mod janitor;
 mod kept;
 mod place;
@@ -35,9 +36,10 @@ pub use binaries::{Binaries, find as find_binaries, newest as newest_binaries};
 pub use cluster::Cluster;
 pub use download::{download, find_or_download, newest_installed_or_download};
 pub use error::ShadowError;
+pub use guard::{Hushed, hush, powerful, quietly, restore};
 pub use properties::Properties;
 pub use registry::cleanup_all;
-pub use scratch::Scratch;
+pub use scratch::{STATEMENT_TIMEOUT, Scratch};
 
 use crate::pg::{self, Session, Target};
 use kept::Keep;
@@ -208,12 +210,27 @@ impl Shadow {
             }
         };
         let session = scratch::connect(&own, &settings).await?;
-        let administrator = scratch::connect(&ruling, &settings).await?;
+        let administrator = scratch::connect(&self.guarded(&ruling), &settings).await?;
         let id = match &self.place {
             Place::Private(_) => None,
             Place::Given { id, .. } => Some(*id),
         };
-        Ok(Scratch { session, administrator, name, maintenance: Arc::clone(&self.administrator), id })
+        let statement_timeout = STATEMENT_TIMEOUT;
+        Ok(Scratch { session, administrator, name, statement_timeout, maintenance: Arc::clone(&self.administrator), id })
+    }
+
+    /// The target of a superuser who resolves no name in what files make, whatever they set for the database, and fires none of their
+    /// triggers.
+    fn guarded(&self, ruling: &Target) -> Target {
+        let superuser = match &self.place {
+            Place::Private(_) => true,
+            Place::Given { rights, .. } => rights.superuser,
+        };
+        let ruling = ruling.with_setting("search_path", "pg_catalog,pg_temp").with_setting("standard_conforming_strings", "on");
+        match superuser && self.administrator.version.major() >= 17 {
+            true => ruling.with_setting("event_triggers", "off"),
+            false => ruling,
+        }
     }
 
     /// The scratch database that a kept cluster came with, as [`Shadow::scratch`] would have made it.
@@ -229,8 +246,9 @@ impl Shadow {
         let settings = scratch::accepted_settings(administrator, properties).await?;
         roles::prepare_private(administrator, owner, roles).await?;
         let session = scratch::connect(&cluster.target(&name, owner), &settings).await?;
-        let ruling = scratch::connect(&cluster.target(&name, BOOTSTRAP), &settings).await?;
-        Ok(Scratch { session, administrator: ruling, name, maintenance: Arc::clone(administrator), id: None })
+        let ruling = scratch::connect(&self.guarded(&cluster.target(&name, BOOTSTRAP)), &settings).await?;
+        let (maintenance, statement_timeout) = (Arc::clone(administrator), STATEMENT_TIMEOUT);
+        Ok(Scratch { session, administrator: ruling, name, statement_timeout, maintenance, id: None })
     }
 
     /// Takes everything away and stops the private cluster. Dropping the value does the same, without saying what went wrong.

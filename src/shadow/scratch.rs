@@ -6,6 +6,10 @@ use super::{cache, claim, server};
 use crate::pg::{self, Session, Target};
 use crate::sql::ident;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a statement may take on a database without rows, when nobody says so.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A new database in a shadow, with its two sessions. Gone with the shadow at the latest.
 pub struct Scratch {
@@ -16,6 +20,8 @@ pub struct Scratch {
     pub administrator: Session,
     /// Its name.
     pub name: String,
+    /// How long one statement of a plan may take in it.
+    pub statement_timeout: Duration,
     pub(super) maintenance: Arc<Session>,
     pub(super) id: Option<u64>,
 }
@@ -26,7 +32,7 @@ impl Scratch {
     /// # Errors
     /// When this database cannot be connected to any more.
     pub async fn twins(self) -> Result<(Scratch, Result<Scratch, ShadowError>), ShadowError> {
-        let Scratch { session, administrator, name, maintenance, id } = self;
+        let Scratch { session, administrator, name, statement_timeout, maintenance, id } = self;
         let targets = (session.target.clone(), administrator.target.clone());
         session.close().await;
         administrator.close().await;
@@ -34,7 +40,8 @@ impl Scratch {
         let open = async |name: String| {
             let session = pg::connect(&targets.0.with_database(&name)).await?;
             let administrator = pg::connect(&targets.1.with_database(&name)).await?;
-            Ok::<_, ShadowError>(Scratch { session, administrator, name, maintenance: Arc::clone(&maintenance), id })
+            let maintenance = Arc::clone(&maintenance);
+            Ok::<_, ShadowError>(Scratch { session, administrator, name, statement_timeout, maintenance, id })
         };
         let twin = match twin {
             Ok(name) => open(name).await,
@@ -50,13 +57,27 @@ impl Scratch {
     pub async fn drop(self) -> Result<(), ShadowError> {
         self.session.close().await;
         self.administrator.close().await;
-        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.name));
         let doing = ShadowError::sql(format!("drop scratch database {}", self.name));
-        self.maintenance.client.batch_execute(&sql).await.map_err(doing)?;
+        drop_database(&self.maintenance, &self.name).await.map_err(doing)?;
         if let Some(id) = self.id {
             server::note(id, |leftovers| leftovers.databases.remove(&self.name));
         }
         Ok(())
+    }
+}
+
+/// Drops it with the sessions in it. Its owner, as whom files are loaded, may have called it a template, which none drops.
+///
+/// # Errors
+/// What the server refuses.
+pub(super) async fn drop_database(maintenance: &Session, name: &str) -> Result<(), tokio_postgres::Error> {
+    let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(name));
+    match maintenance.client.batch_execute(&sql).await {
+        Err(error) if error.code().is_some_and(|code| code.code() == "42809") => {
+            maintenance.client.batch_execute(&format!("ALTER DATABASE {} IS_TEMPLATE false", ident(name))).await?;
+            maintenance.client.batch_execute(&sql).await
+        }
+        done => done,
     }
 }
 

@@ -4,6 +4,7 @@ use super::claim;
 use super::error::ShadowError;
 use super::registry::{self, Live};
 use super::roles::{self, Rights};
+use super::scratch;
 use crate::pg::{self, Session, Target};
 use crate::sql::ident;
 use std::collections::BTreeSet;
@@ -39,8 +40,7 @@ impl Leftovers {
     pub(super) async fn drop_all(&self, session: &Session) -> Result<(), ShadowError> {
         let mut first = Ok(());
         for name in &self.databases {
-            let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(name));
-            let result = session.client.batch_execute(&sql).await;
+            let result = scratch::drop_database(session, name).await;
             first = first.and(result.map_err(ShadowError::sql(format!("drop scratch database {name}"))));
         }
         let found = claim::unclaimed(session, self.claimant, self.roles.clone()).await;
@@ -122,19 +122,26 @@ pub(super) async fn prepare(
     if loader != owner {
         tracing::warn!("role {loader} may not become {owner} on the shadow's server; the schema is loaded as {loader}");
     }
-    warn_of_superuser(administrator, &loader).await?;
+    warn_of_superuser(administrator, rights, &loader).await?;
     let others: Vec<String> = missing.into_iter().filter(|name| *name != loader).collect();
     roles::grant(administrator, &others, &loader).await?;
     Ok(loader)
 }
 
 /// On a given server the wall between a stranger's SQL and the machine is the loading role's lack of rights.
-async fn warn_of_superuser(session: &Session, loader: &str) -> Result<(), ShadowError> {
+async fn warn_of_superuser(session: &Session, rights: Rights, loader: &str) -> Result<(), ShadowError> {
     let query = "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1 AND rolsuper";
     let found =
         session.client.query_opt(query, &[&loader]).await.map_err(ShadowError::sql("read the rights of the loading role"))?;
     if found.is_some() {
         tracing::warn!("the schema is loaded as superuser {loader} on {}; load only SQL that you trust", session.target);
+    } else if rights.superuser {
+        // SET ROLE is taken back by whatever runs in the session
+        tracing::warn!(
+            "{} is reached as superuser {}, which what the files run can become; load only SQL that you trust, or name a role without SUPERUSER",
+            session.target,
+            session.user
+        );
     }
     Ok(())
 }

@@ -5,7 +5,8 @@ use super::lexer::{Kind, tokens};
 use super::name::{Class, Name};
 use super::problem::Problem;
 use super::read::Statement;
-use super::run::{ServerError, send};
+use super::send::{ServerError, send};
+use crate::shadow::STATEMENT_TIMEOUT;
 use crate::sql;
 use std::collections::BTreeMap;
 use tokio_postgres::Client;
@@ -161,10 +162,10 @@ async fn batch(client: &Client, checks: &[Check]) -> Result<Option<(usize, Serve
         parts.push(sql.clone());
         owner.push(i);
     }
-    match send(client, &parts).await {
+    match send(client, &parts, STATEMENT_TIMEOUT, None).await {
         Ok(()) => Ok(None),
         Err(Ok(stopped)) => Ok(Some((owner[stopped.part], stopped.error))),
-        Err(Err(e)) => Err(Problem::general("source::connection", format!("the shadow server went away: {e}"))),
+        Err(Err(lost)) => Err(Problem::general("source::connection", lost.to_string())),
     }
 }
 

@@ -1,10 +1,11 @@
 //! A statement of a plan that was edited by hand: whether it may stand there, and what it may do to rows that a copy without rows
 //! cannot show.
 
-use pg_query::protobuf::{AlterTableType, DropBehavior};
+use pg_query::protobuf::{AlterTableType, DropBehavior, ObjectType};
 use pg_query::{Node, NodeEnum};
 
 use super::policy::Policy;
+use super::read::option;
 use super::screen::{Action, Verdict, screen};
 
 /// What an edited statement may lose: the code of the hazard, and what happens.
@@ -31,6 +32,36 @@ pub fn edited(sql: &str, policy: &Policy) -> Result<Option<Loss>, String> {
         return Err("it may drop what it does not name".to_owned());
     }
     Ok(loss(node))
+}
+
+/// Whether a statement that nobody has edited may stand in a stored plan. What a superuser may have to run on the copy is screened too,
+/// since an id does not say who made a document.
+///
+/// # Errors
+/// Why it may not.
+pub fn stored(sql: &str, policy: &Policy) -> Result<(), String> {
+    // what cannot be parsed is run by no superuser
+    let statements = pg_query::parse(sql, 0).map(|p| p.protobuf.stmts).unwrap_or_default();
+    for node in statements.iter().filter_map(|s| s.stmt.as_ref()?.node.as_ref()) {
+        let superusers = match node {
+            NodeEnum::CreateFunctionStmt(_) | NodeEnum::CreateExtensionStmt(_) => match screen(node, policy) {
+                Verdict::Run(_, superusers) => superusers,
+                Verdict::Refuse { what, why, .. } => return Err(format!("{what} is refused: {why}")),
+            },
+            NodeEnum::DefineStmt(s) => s.kind() == ObjectType::ObjectAggregate && is_over_internal(&s.definition),
+            _ => false,
+        };
+        if superusers && !policy.allow_superuser {
+            return Err("only a superuser may make it: set allow_superuser = true in plumb.toml".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Whether the state of an aggregate is bytes that only functions of the server understand.
+fn is_over_internal(definition: &[Node]) -> bool {
+    let Some(NodeEnum::TypeName(state)) = option(definition, "stype").and_then(|n| n.node.as_ref()) else { return false };
+    state.names.last().is_some_and(|n| matches!(&n.node, Some(NodeEnum::String(s)) if s.sval == "internal"))
 }
 
 /// Whether what rests on the dropped object goes too.
@@ -96,6 +127,27 @@ mod tests {
         for sql in REFUSED {
             assert!(edited(sql, &Policy::default()).is_err(), "{sql}");
         }
+    }
+
+    #[test]
+    fn what_a_superuser_would_run_is_screened_in_any_plan() {
+        const REFUSED: &[&str] = &[
+            "CREATE OR REPLACE FUNCTION f(text) RETURNS int LANGUAGE c AS 'libc', 'system'",
+            "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpython3u AS 'x'",
+            "CREATE OR REPLACE FUNCTION f() RETURNS bool LANGUAGE sql LEAKPROOF AS 'x'",
+            "CREATE EXTENSION dblink",
+            "CREATE AGGREGATE a(int) (SFUNC = f, STYPE = internal)",
+            "CREATE AGGREGATE a(int) (SFUNC = f, STYPE = pg_catalog.internal)",
+        ];
+        const FINE: &[&str] = &[
+            "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'x'",
+            "CREATE EXTENSION citext",
+            "CREATE AGGREGATE a(int) (SFUNC = f, STYPE = int)",
+            "DROP TABLE t CASCADE",
+        ];
+        let policy = Policy::default();
+        assert_eq!(REFUSED.iter().find(|sql| stored(sql, &policy).is_ok()), None);
+        assert_eq!(FINE.iter().find(|sql| stored(sql, &policy).is_err()), None);
     }
 
     #[test]

@@ -53,8 +53,12 @@ impl Files {
         let mut files = Files::default();
         let mut list: Vec<Problem> = listed.err().map(|(p, e)| unreadable(&p, &e, path)).into_iter().collect();
         found.sort();
+        // a link of a stranger's must not show what else is on the machine in an excerpt
+        let roots: Vec<PathBuf> = [path, Path::new(".")].iter().filter_map(|r| r.canonicalize().ok()).collect();
+        let leads_out = |file: &Path| file.canonicalize().is_ok_and(|real| !roots.iter().any(|root| real.starts_with(root)));
         for file in found {
             match std::fs::read(&file) {
+                Ok(_) if file != path && leads_out(&file) => list.push(outside(&file)),
                 Err(e) => list.push(unreadable(&file, &e, path)),
                 Ok(bytes) => files.add(&file, bytes, &mut list),
             }
@@ -104,6 +108,12 @@ impl Files {
     pub fn at(&self, place: &Place) -> &str {
         self.0.get(place.file).and_then(|f| f.text.get(place.span.clone())).unwrap_or("")
     }
+}
+
+fn outside(path: &Path) -> Problem {
+    let message = format!("{} is a link that leads out of the schema and of the current folder", shown(path));
+    Problem::general("source::unreadable", message)
+        .help("keep a copy of the file below the schema, or run plumb in a folder above both")
 }
 
 /// A file or folder that cannot be read while those of `asked` are.
@@ -202,6 +212,24 @@ mod tests {
         assert_eq!(problems.list.len(), 3);
         assert!(problems.list.iter().all(|p| p.help.as_ref().is_some_and(|h| h.contains("link"))), "{problems}");
         std::fs::remove_dir_all(dir).expect("removes");
+    }
+
+    #[test]
+    fn links_stay_below_the_schema() {
+        let dir = directory("outside");
+        let secret = std::env::temp_dir().join(format!("plumb-files-{}-secret", std::process::id()));
+        std::fs::write(&secret, "localhost:5432:*:me:secret").expect("writes");
+        std::fs::write(dir.join("b/a.sql"), "select 1").expect("writes");
+        std::os::unix::fs::symlink(dir.join("b/a.sql"), dir.join("inside.sql")).expect("links");
+        assert_eq!(Files::read(&dir).expect("reads").0.len(), 2);
+        std::os::unix::fs::symlink(&secret, dir.join("outside.sql")).expect("links");
+        let problems = Files::read(&dir).expect_err("leads out");
+        assert_eq!(problems.list.len(), 1);
+        assert!(!format!("{problems:?}").contains("me:secret"));
+        // what is named by itself is meant
+        assert_eq!(Files::read(&dir.join("outside.sql")).expect("reads").0.len(), 1);
+        std::fs::remove_dir_all(dir).expect("removes");
+        std::fs::remove_file(secret).expect("removes");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub enum Kind {
     Text(bool),
     /// A `$tag$string$tag$`.
     Dollar,
-    /// `-- ...` or `/* ... */`.
+    /// `-- ...`, up to a line feed or a carriage return, or `/* ... */`.
     Comment,
     /// A backslash outside of everything, up to the end of the line: a psql command.
     Command,
@@ -55,7 +55,7 @@ pub fn token(text: &str, at: usize) -> Option<Token> {
     let first = *bytes.get(start)?;
     let rest = &bytes[start..];
     let (kind, end) = match first {
-        b'-' if rest.starts_with(b"--") => (Kind::Comment, while_in(bytes, start, |b| b != b'\n')),
+        b'-' if rest.starts_with(b"--") => (Kind::Comment, while_in(bytes, start, |b| b != b'\n' && b != b'\r')),
         b'/' if rest.starts_with(b"/*") => block_comment(bytes, start),
         b'\'' => quoted(bytes, start, b'\'', false),
         b'"' => quoted(bytes, start, b'"', false),

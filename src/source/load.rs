@@ -9,9 +9,11 @@ use super::problem::{Problem, Problems};
 use super::read::{Statement, read};
 use super::run::{Failure, Item, Loading, Runner};
 use super::screen::Action;
+use super::send::GRACE;
 use super::{bodies, long, report, rights, roles, tablespace};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::time::timeout;
 use tokio_postgres::Client;
 
 /// What was loaded.
@@ -58,9 +60,11 @@ impl Loaded {
     }
 }
 
-const SESSION: &str = "SET check_function_bodies = off; SET client_min_messages = warning; SET standard_conforming_strings = on";
+const SESSION: &str = "SET check_function_bodies = off; SET client_min_messages = warning; SET standard_conforming_strings = on; \
+                       SET client_encoding = 'UTF8'; SET search_path = pg_catalog, pg_temp";
 
-const RESET: &str = "RESET check_function_bodies; RESET client_min_messages; RESET standard_conforming_strings; RESET search_path; \
+/// What files run may have changed more of the session than their statements say: who it is, tables that only it sees.
+const RESET: &str = "RESET ROLE; DISCARD TEMP; RESET check_function_bodies; RESET client_min_messages; RESET standard_conforming_strings; RESET client_encoding; RESET search_path; \
                      RESET default_table_access_method; RESET default_toast_compression";
 
 /// Loads the files into the database that `loader` is connected to. `loader` is no superuser and owns the database;
@@ -93,20 +97,26 @@ pub async fn load_read(
     loaded.notices.extend(directive::notes(files, statements));
     loaded.created_roles = roles::make(&loaded.roles, loader, administrator).await.map_err(alone)?;
     for client in [Some(loader), administrator].into_iter().flatten() {
-        let prepared = client.batch_execute(SESSION).await;
-        prepared.map_err(|e| alone(Problem::general("source::connection", roles::text(&e))))?;
+        prepare(client).await.map_err(alone)?;
     }
-    let owned = rights::superuser_owners(statements, administrator).await.map_err(alone)?;
+    let powerful = rights::powerful(loader, administrator).await.map_err(alone)?;
+    let owned = rights::powerful_owners(statements, &powerful);
     if !owned.is_empty() {
         return Err(Problems::new(files, owned));
     }
-    let runner = Runner { statements, loader, administrator, policy, loading: Cell::default(), watch };
+    let runner = Runner { statements, loader, administrator, policy, powerful, loading: Cell::default(), watch };
     let result = run_phases(&runner, files, &mut loaded).await;
     for client in [Some(loader), administrator].into_iter().flatten() {
-        // nothing depends on it: whoever reads the database next sets what it needs
-        let _ = client.batch_execute(RESET).await;
+        // nothing depends on it: whoever reads the database next sets what it needs. A session that is still busy with what does not
+        // let itself be broken off never answers
+        let _ = timeout(GRACE, client.batch_execute(RESET)).await;
     }
     result.map(|()| loaded)
+}
+
+/// Makes a session ready to be asked, and to load.
+async fn prepare(client: &Client) -> Result<(), Problem> {
+    client.batch_execute(SESSION).await.map_err(|e| Problem::general("source::connection", roles::text(&e)))
 }
 
 /// Definitions, bodies, owners, rights: each only when everything before it is well.
@@ -117,6 +127,8 @@ async fn run_phases(runner: &Runner<'_>, files: &Files, loaded: &mut Loaded) -> 
     let all = definitions.len() + owners.len() + rights.len();
     runner.loading.set(Loading { all, ..Loading::default() });
     let failures = harmless(statements, runner.run(loader, definitions).await.map_err(alone)?);
+    // what they have run may have set it otherwise
+    prepare(loader).await.map_err(alone)?;
     if !failures.is_empty() {
         return Err(report::report(loader, files, statements, runner.policy, failures).await);
     }
@@ -127,6 +139,7 @@ async fn run_phases(runner: &Runner<'_>, files: &Files, loaded: &mut Loaded) -> 
     rights::set_superusers(runner, &raised, false).await.map_err(alone)?;
     let mut failures = failures.map_err(alone)?;
     if failures.is_empty() {
+        prepare(loader).await.map_err(alone)?;
         rights::no_foreign_owner(runner, files).await?;
         // never as administrator: rights on the server's own functions must not be given away
         let (public, rights) = rights::on_public(runner, rights).await.map_err(alone)?;

@@ -29,6 +29,7 @@ pub mod rights;
 pub mod roles;
 pub mod run;
 pub mod screen;
+pub mod send;
 pub mod split;
 mod tablespace;
 pub mod unknown;

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::{Client, Error, Row};
 
+use crate::shadow::quietly;
 use crate::sql::idents;
 
 /// Routines of users, a trigger's function once for each table that it is for.
@@ -39,13 +40,13 @@ pub async fn findings(client: &Client, administrator: &Client) -> Result<BTreeSe
         return Ok(BTreeSet::new());
     }
     let Some(schema) = installed else {
-        // On a server that is somebody else's the administrator need not be a superuser.
-        if let Err(error) = administrator.batch_execute(MAKE).await {
+        // On a server that is somebody else's the administrator need not be a superuser. Event triggers would run as one.
+        if let Err(error) = quietly(administrator, MAKE).await {
             tracing::info!("without plpgsql_check: {error}");
             return Ok(BTreeSet::new());
         }
         let found = all(client, "\"plumb plpgsql_check\"", &routines).await;
-        administrator.batch_execute(REMOVE).await?;
+        quietly(administrator, REMOVE).await?;
         return found;
     };
     all(client, &schema, &routines).await

@@ -22,6 +22,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     ("42883", "procedure ", "source::unknown_function", "no procedure of this name that takes these arguments"),
     ("42703", "", "source::unknown_column", "no column of this name"),
     ("3F000", "", "source::unknown_schema", "no schema of this name"),
+    ("57014", "", "source::timeout", "it does not come to an end"),
     ("58P01", "could not open extension control file", "source::missing_extension", "the shadow server does not have it"),
     ("0A000", "extension ", "source::missing_extension", "the shadow server does not have it"),
     ("42P07", "", "source::duplicate", "there is one of this name already"),

@@ -18,8 +18,9 @@ pub fn for_loading(sql: &str, node: &NodeEnum, policy: &Policy) -> String {
         NodeEnum::IndexStmt(s) if s.concurrent => without_word(sql, "concurrently"),
         NodeEnum::DropStmt(s) if s.concurrent => without_word(sql, "concurrently"),
         NodeEnum::AlterTableStmt(s) if s.cmds.iter().any(detaches_concurrently) => without_word(sql, "concurrently"),
+        // on a line of its own, since the last one may end in a comment
         NodeEnum::CreateTableAsStmt(s) if !policy.run_data && !s.into.as_ref().is_some_and(|i| i.skip_data) => {
-            format!("{} WITH NO DATA", without_with_data(sql))
+            format!("{}\nWITH NO DATA", without_with_data(sql))
         }
         _ => sql.to_owned(),
     }
@@ -173,10 +174,10 @@ mod tests {
 
     #[test]
     fn queries_are_not_run() {
-        assert_eq!(loaded("create materialized view v as select 1"), "create materialized view v as select 1 WITH NO DATA");
+        assert_eq!(loaded("create materialized view v as select 1"), "create materialized view v as select 1\nWITH NO DATA");
         assert_eq!(
             loaded("create materialized view v as select 1 with data"),
-            "create materialized view v as select 1           WITH NO DATA"
+            "create materialized view v as select 1          \nWITH NO DATA"
         );
         assert_eq!(
             loaded("create materialized view v as select 1 with no data"),

@@ -4,32 +4,56 @@
 use super::files::Files;
 use super::name::Class;
 use super::problem::{Problem, Problems};
-use super::read::{Statement, words};
+use super::read::{Statement, option, words};
 use super::roles;
 use super::run::{Failure, Item, Runner};
-use super::screen::Action;
+use super::screen::{Action, new_owners};
 use crate::shadow;
 use pg_query::NodeEnum;
-use pg_query::protobuf::{ObjectType, RoleSpecType};
+use pg_query::protobuf::{AlterDefaultPrivilegesStmt, ObjectType, RoleSpecType};
 use std::collections::BTreeSet;
 use tokio_postgres::Client;
 
-/// Objects of a superuser would run their code with its rights; nothing in a schema may do that.
-pub async fn superuser_owners(statements: &[Statement], administrator: Option<&Client>) -> Result<Vec<Problem>, Problem> {
-    let Some(client) = administrator else { return Ok(Vec::new()) };
-    let rows = client.query("SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolsuper", &[]).await;
-    let rows = rows.map_err(|e| Problem::general("source::connection", roles::text(&e)))?;
-    let superusers: BTreeSet<String> = rows.iter().map(|r| r.get(0)).collect();
+/// Roles that nothing of the files may belong to: their functions could run with the rights of these.
+pub async fn powerful(loader: &Client, administrator: Option<&Client>) -> Result<BTreeSet<String>, Problem> {
+    let Some(administrator) = administrator else { return Ok(BTreeSet::new()) };
+    let lost = |e| Problem::general("source::connection", roles::text(&e));
+    let me: String = loader.query_one("SELECT current_user::text", &[]).await.map_err(lost)?.get(0);
+    shadow::powerful(administrator, &me).await.map_err(lost)
+}
+
+/// Objects of a powerful role would run their code with its rights; nothing in a schema may do that.
+pub fn powerful_owners(statements: &[Statement], powerful: &BTreeSet<String>) -> Vec<Problem> {
     let owners = statements.iter().filter(|s| s.action == Action::Owner);
     let named = owners.filter_map(|s| {
-        let role = roles::roles(std::slice::from_ref(s)).intersection(&superusers).next()?.clone();
+        let role = new_owners(&s.node).into_iter().map(|r| &r.rolename).find(|r| powerful.contains(*r))?;
         Some((s, role))
     });
-    let problem = |(s, role): (&Statement, String)| {
-        Problem::at("source::refused", s.place.clone(), format!("owner {role} is refused"), "a superuser of the shadow server")
-            .help("let plumb start its own shadow (--shadow auto), where this role is an ordinary one")
+    let problem = |(s, role): (&Statement, &String)| {
+        let own = role.starts_with("pg_") || role == shadow::BOOTSTRAP;
+        let (label, help) = match own {
+            true => ("a role of the server's own", "give it to a role of yours"),
+            false => (
+                "this role may do more on the shadow server than load a schema",
+                "let plumb start its own shadow (--shadow auto), where this role is an ordinary one",
+            ),
+        };
+        Problem::at("source::refused", s.place.clone(), format!("owner {role} is refused"), label).help(help)
     };
-    Ok(named.map(problem).collect())
+    named.map(problem).collect()
+}
+
+/// The roles whose default privileges it changes; none when it does not name them.
+pub fn privileges_of(statement: &AlterDefaultPrivilegesStmt) -> BTreeSet<String> {
+    let Some(NodeEnum::List(list)) = option(&statement.options, "roles").and_then(|n| n.node.as_ref()) else {
+        return BTreeSet::new();
+    };
+    let name = |n: &pg_query::Node| match &n.node {
+        Some(NodeEnum::RoleSpec(r)) if r.roletype() == RoleSpecType::RolespecCstring => Some(r.rolename.clone()),
+        _ => None,
+    };
+    // one that only says who asks would be the administrator
+    list.items.iter().map(name).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// The roles that the files make owners of what only a superuser may own. In a private cluster, where every role is an ordinary one,
@@ -103,9 +127,28 @@ pub async fn no_foreign_owner(runner: &Runner<'_>, files: &Files) -> Result<(), 
         Problem::general("source::refused", format!("the files give {what} an owner"))
             .help("it belongs to the server or to an extension: remove its ALTER ... OWNER TO")
     };
-    let list: Vec<Problem> = rows.iter().map(|r| problem(r.get(0))).collect();
+    let mut list: Vec<Problem> = rows.iter().map(|r| problem(r.get(0))).collect();
+    let powerful: Vec<&str> = runner.powerful.iter().map(String::as_str).collect();
+    let rows = runner.loader.query(OWNED, &[&powerful]).await;
+    let rows = rows.map_err(|e| Problems::new(files, vec![Problem::general("source::connection", roles::text(&e))]))?;
+    let problem = |what: String, role: String| {
+        Problem::general("source::refused", format!("{what} belongs to {role}"))
+            .help("this role may do more on the shadow's server than load a schema: give it to another one")
+    };
+    list.extend(rows.iter().map(|r| problem(r.get(0), r.get(1))));
     if list.is_empty() { Ok(()) } else { Err(Problems::new(files, list)) }
 }
+
+/// Routines and relations that belong to one of these roles, but for those of extensions and for what the server makes with a range.
+const OWNED: &str = "
+SELECT pg_catalog.pg_describe_object(o.class, o.oid, 0), r.rolname::text
+FROM (SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, oid, proowner FROM pg_catalog.pg_proc
+      UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, oid, relowner FROM pg_catalog.pg_class
+                 WHERE relkind IN ('r', 'p', 'v', 'm', 'f')) AS o (class, oid, owner)
+     JOIN pg_catalog.pg_roles r ON r.oid = o.owner
+WHERE o.oid >= 16384 AND r.rolname = ANY ($1) AND r.rolname <> current_user
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype IN ('e', 'i'))
+ORDER BY 1";
 
 const MEMBERS: &str = "
 SELECT c.relname::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_depend d ON d.classid = 1259 AND d.objid = c.oid WHERE d.deptype = 'e'

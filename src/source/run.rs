@@ -7,15 +7,16 @@
 use super::policy::Policy;
 use super::problem::Problem;
 use super::read::{Settings, Statement};
-use super::rewrite;
 use super::screen::Action;
-use crate::sql;
-use futures_util::StreamExt;
+pub use super::send::ServerError;
+use super::send::{Lost, send};
+use super::{rewrite, rights};
+use crate::{shadow, sql};
 use pg_query::NodeEnum;
 use pg_query::protobuf::ObjectType;
 use std::cell::Cell;
-use tokio_postgres::error::{DbError, ErrorPosition};
-use tokio_postgres::{Client, SimpleQueryMessage};
+use std::collections::BTreeSet;
+use tokio_postgres::Client;
 
 /// A statement on its way to the server.
 #[derive(Clone, Debug)]
@@ -26,25 +27,6 @@ pub struct Item {
     pub sql: String,
     /// It is a part of the statement, made anew: positions in it say nothing about the file.
     pub made: bool,
-}
-
-/// What the server said.
-#[derive(Clone, Debug, Default)]
-pub struct ServerError {
-    /// SQLSTATE.
-    pub code: String,
-    /// The message.
-    pub message: String,
-    /// Its detail.
-    pub detail: Option<String>,
-    /// Its hint.
-    pub hint: Option<String>,
-    /// Byte within the statement.
-    pub at: Option<usize>,
-    /// Byte within a text that the server read inside of the statement (a body), and that text.
-    pub inside: Option<(usize, String)>,
-    /// Where it happened, in the server's words.
-    pub context: Option<String>,
 }
 
 /// A statement that the server does not take.
@@ -78,74 +60,10 @@ const ALONE: &[&str] = &[
 const BATCH_STATEMENTS: usize = 200;
 /// What a batch shrinks to where every statement fails.
 const FEWEST: usize = 4;
+/// So that the server reads what was screened: code that files run may have set it otherwise, and then a string with a backslash, or
+/// with some bytes, ends elsewhere.
+const READING: &str = "SET standard_conforming_strings = on; SET client_encoding = 'UTF8'";
 const BATCH_BYTES: usize = 512 * 1024;
-
-/// Why a batch stopped: at which part, and the server's error.
-pub struct Stopped {
-    /// Index of the part.
-    pub part: usize,
-    /// The error.
-    pub error: ServerError,
-}
-
-/// Sends `parts` as one simple query. `Err(Err(_))` is a lost connection.
-pub async fn send<S: AsRef<str>>(client: &Client, parts: &[S]) -> Result<(), Result<Stopped, tokio_postgres::Error>> {
-    let text = parts.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(";\n");
-    let mut done = 0;
-    let failed = match client.simple_query_raw(&text).await {
-        Err(e) => Some(e),
-        Ok(stream) => {
-            let mut stream = std::pin::pin!(stream);
-            loop {
-                match stream.next().await {
-                    None => break None,
-                    Some(Ok(SimpleQueryMessage::CommandComplete(_))) => done += 1,
-                    Some(Ok(_)) => {}
-                    Some(Err(e)) => break Some(e),
-                }
-            }
-        }
-    };
-    let Some(e) = failed else { return Ok(()) };
-    match e.as_db_error() {
-        Some(db) => Err(Ok(stopped(db, parts, &text, done))),
-        None => Err(Err(e)),
-    }
-}
-
-fn stopped<S: AsRef<str>>(db: &DbError, parts: &[S], text: &str, done: usize) -> Stopped {
-    let mut error = ServerError {
-        code: db.code().code().to_owned(),
-        message: db.message().to_owned(),
-        detail: db.detail().map(str::to_owned),
-        hint: db.hint().map(str::to_owned),
-        context: db.where_().map(str::to_owned),
-        ..ServerError::default()
-    };
-    let mut part = done.min(parts.len().saturating_sub(1));
-    match db.position() {
-        Some(ErrorPosition::Original(n)) => {
-            let byte = byte_of(text, *n);
-            let mut start = 0;
-            for (i, p) in parts.iter().enumerate() {
-                if byte <= start + p.as_ref().len() {
-                    (part, error.at) = (i, Some(byte.saturating_sub(start)));
-                    break;
-                }
-                start += p.as_ref().len() + 2;
-            }
-        }
-        Some(ErrorPosition::Internal { position, query }) => error.inside = Some((byte_of(query, *position), query.clone())),
-        None => {}
-    }
-    Stopped { part, error }
-}
-
-/// The server counts characters from 1; files are cut by bytes from 0.
-fn byte_of(text: &str, position: u32) -> usize {
-    let n = usize::try_from(position).unwrap_or(1).saturating_sub(1);
-    text.char_indices().nth(n).map_or(text.len(), |(i, _)| i)
-}
 
 /// The statements that put `settings` into force.
 pub fn set(settings: &Settings) -> Vec<String> {
@@ -179,6 +97,8 @@ pub struct Runner<'a> {
     pub administrator: Option<&'a Client>,
     /// What is allowed.
     pub policy: &'a Policy,
+    /// Roles that nothing of the files may belong to.
+    pub powerful: BTreeSet<String>,
     /// How far it is.
     pub loading: Cell<Loading>,
     /// Told after every batch.
@@ -204,7 +124,11 @@ impl Runner<'_> {
         loop {
             self.advance(|l| l.round += 1);
             let before = pending.len();
-            let failures = self.elevated(self.pass(client, pending).await?).await?;
+            let failures = if self.administrator.is_some_and(|a| std::ptr::eq(a, client)) {
+                self.privileged(client, pending).await?
+            } else {
+                self.elevated(self.pass(client, pending).await?).await?
+            };
             let again = |f: &Failure| !self.policy.script && MISSING.contains(&f.error.code.as_str());
             let (waiting, lost): (Vec<_>, Vec<_>) = failures.into_iter().partition(again);
             broken.extend(lost);
@@ -247,7 +171,14 @@ impl Runner<'_> {
         let may = |f: &Failure| f.error.code == "42501" && self.may_elevate(&self.statements[f.item.statement]);
         let (mine, mut rest): (Vec<_>, Vec<_>) = failures.into_iter().partition(may);
         if !mine.is_empty() {
-            rest.extend(self.pass(administrator, mine.into_iter().map(|f| f.item).collect()).await?);
+            // event triggers come last: those that are there are hushed meanwhile, and would be what they were afterwards
+            let about_them = |i: &Item| {
+                matches!(self.statements[i.statement].node, NodeEnum::CreateEventTrigStmt(_) | NodeEnum::AlterEventTrigStmt(_))
+            };
+            let (last, first): (Vec<_>, Vec<_>) = mine.into_iter().map(|f| f.item).partition(about_them);
+            rest.extend(self.privileged(administrator, first).await?);
+            rest.extend(self.pass(administrator, last).await?);
+            self.clear_path(administrator).await?;
             // now, since the statements after it are the loading role's, and want an owner
             self.adopt(administrator).await.map_err(|e| {
                 let why = super::roles::text(&e);
@@ -260,9 +191,26 @@ impl Runner<'_> {
         Ok(rest)
     }
 
+    /// Runs items as administrator: no event trigger fires for them, and no name of the files means anything to the session afterwards.
+    pub async fn privileged(&self, administrator: &Client, items: Vec<Item>) -> Result<Vec<Failure>, Problem> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let hushed = shadow::hush(administrator).await.map_err(|e| lost(&e))?;
+        let failures = self.pass(administrator, items).await?;
+        self.clear_path(administrator).await?;
+        shadow::restore(administrator, hushed).await.map_err(|e| lost(&e))?;
+        Ok(failures)
+    }
+
+    /// Statements run under the search path that their file sets; on it, operators of the files may stand before the server's own.
+    async fn clear_path(&self, administrator: &Client) -> Result<(), Problem> {
+        administrator.batch_execute("SET search_path = pg_catalog, pg_temp").await.map_err(|e| lost(&e))
+    }
+
     async fn adopt(&self, administrator: &Client) -> Result<(), tokio_postgres::Error> {
         let owner: String = self.loader.query_one("SELECT current_user::text", &[]).await?.get(0);
-        crate::shadow::adopt(administrator, &owner).await
+        shadow::adopt(administrator, &owner).await
     }
 
     fn may_elevate(&self, statement: &Statement) -> bool {
@@ -277,7 +225,10 @@ impl Runner<'_> {
             }
             NodeEnum::CommentStmt(s) => s.objtype() == ObjectType::ObjectExtension,
             // for a role that is there already: touches only what that role creates in this database later
-            NodeEnum::AlterDefaultPrivilegesStmt(_) => true,
+            NodeEnum::AlterDefaultPrivilegesStmt(s) => {
+                let roles = rights::privileges_of(s);
+                !roles.is_empty() && roles.is_disjoint(&self.powerful)
+            }
             _ => statement.superuser && self.policy.allow_superuser && statement.action == Action::Define,
         }
     }
@@ -340,13 +291,15 @@ impl Runner<'_> {
             parts.extend(change.iter().map(String::as_str).chain([item.sql.as_str()]));
             owner.resize(parts.len(), i);
         }
-        let sent = match items {
-            // one statement is sent by itself: then it stands in no transaction block
-            [_] => match send(client, &parts[..parts.len() - 1]).await {
-                Ok(()) => send(client, &parts[parts.len() - 1..]).await,
-                failed => failed,
-            },
-            _ => send(client, &parts).await,
+        let limit = self.policy.statement_timeout;
+        // one statement is sent by itself: then it stands in no transaction block
+        let (settings, rest) = parts.split_at(if items.len() == 1 { parts.len() - 1 } else { 0 });
+        // a query is read as a whole before any of it is run
+        let first: Vec<&str> = [READING].iter().chain(settings).copied().collect();
+        let other = self.administrator.filter(|a| !std::ptr::eq(*a, client));
+        let sent = match send(client, &first, limit, other).await {
+            Ok(()) => send(client, rest, limit, other).await,
+            failed => failed,
         };
         match sent {
             Ok(()) => {
@@ -356,9 +309,18 @@ impl Runner<'_> {
             // an error of the settings belongs to the statement that they are for
             Err(Ok(stopped)) if items.len() == 1 => Ok(Some((0, stopped.error))),
             Err(Ok(stopped)) => Ok(Some((owner[stopped.part], stopped.error))),
-            Err(Err(lost)) => Err(Problem::general("source::connection", format!("the shadow server went away: {lost}"))),
+            Err(Err(Lost::Endless(part))) => {
+                let item = if items.len() == 1 { &items[0] } else { &items[owner[part]] };
+                let place = self.statements[item.statement].place.clone();
+                Err(Problem::at("source::timeout", place, Lost::Endless(part).to_string(), "it does not come to an end"))
+            }
+            Err(Err(lost)) => Err(Problem::general("source::connection", lost.to_string())),
         }
     }
+}
+
+fn lost(error: &tokio_postgres::Error) -> Problem {
+    Problem::general("source::connection", super::roles::text(error))
 }
 
 fn batch_end(items: &[Item], from: usize, most: usize) -> usize {

@@ -34,13 +34,16 @@ const COMMAND_HELP: &[(&str, &str)] = &[
     ("\\c", "plumb connects by itself: remove the line (pg_dump writes it with --create)"),
 ];
 
+/// So many errors of one file are told; each may cost as much as the rest of the file.
+const MOST: usize = 100;
+
 /// Splits and parses one file. What can be read is returned together with everything that cannot.
 pub fn split(files: &Files, file: usize) -> (Vec<Parsed>, Vec<Problem>) {
     let mut problems = Vec::new();
     let text = without_noise(&files.0[file].text, file, &mut problems);
     let mut parsed = Vec::new();
     let mut at = 0;
-    while let Some(piece) = lexer::piece(&text, at) {
+    while let Some(piece) = lexer::piece(&text, at).filter(|_| problems.len() < MOST) {
         at = match parse_piece(&text, file, &piece, &mut parsed) {
             Ok(()) if piece.data_follows => lexer::after_data(&text, piece.next),
             Ok(()) => piece.next,
@@ -50,6 +53,10 @@ pub fn split(files: &Files, file: usize) -> (Vec<Parsed>, Vec<Problem>) {
                 resume(&piece, seen)
             }
         };
+    }
+    if problems.len() >= MOST {
+        let message = format!("after {MOST} errors the rest of {} was not read", files.0[file].path);
+        problems.push(Problem::general("source::syntax", message).help("mend these first"));
     }
     (parsed, problems)
 }
@@ -61,22 +68,30 @@ fn resume(piece: &Piece, seen: usize) -> usize {
 
 /// The text, byte for byte as long, without byte order mark and psql commands.
 fn without_noise(original: &str, file: usize, problems: &mut Vec<Problem>) -> String {
-    let mut text = match original.strip_prefix('\u{feff}') {
+    let text = match original.strip_prefix('\u{feff}') {
         Some(rest) => format!("   {rest}"),
         None => original.to_owned(),
     };
     let mut at = 0;
+    let mut commands = Vec::new();
     while let Some(piece) = lexer::piece(&text, at) {
         at = if piece.data_follows { lexer::after_data(&text, piece.next) } else { piece.next };
-        for span in piece.commands {
-            let command = text[span.clone()].split_whitespace().next().unwrap_or("\\").to_owned();
-            if !DUMP_COMMANDS.contains(&command.as_str()) {
-                problems.push(psql_command(Place::new(file, span.clone()), &command));
-            }
-            text.replace_range(span.clone(), &" ".repeat(span.len()));
-        }
+        commands.extend(piece.commands);
     }
-    text
+    if commands.is_empty() {
+        return text;
+    }
+    let mut blanked = String::with_capacity(text.len());
+    for span in commands {
+        let command = text[span.clone()].split_whitespace().next().unwrap_or("\\").to_owned();
+        if !DUMP_COMMANDS.contains(&command.as_str()) && problems.len() < MOST {
+            problems.push(psql_command(Place::new(file, span.clone()), &command));
+        }
+        blanked.push_str(&text[blanked.len()..span.start]);
+        blanked.extend(std::iter::repeat_n(' ', span.len()));
+    }
+    blanked.push_str(&text[blanked.len()..]);
+    blanked
 }
 
 fn psql_command(place: Place, command: &str) -> Problem {
@@ -109,10 +124,12 @@ fn parse_piece(text: &str, file: usize, piece: &Piece, parsed: &mut Vec<Parsed>)
     Ok(())
 }
 
+/// Without blanks at its ends: those of PostgreSQL, for which any other is part of a name (`OWNER TO x\u{2003}`).
 fn trimmed(text: &str, span: Range<usize>) -> Range<usize> {
+    let blank = |c: char| c.is_ascii_whitespace() || c == '\u{b}';
     let inner = &text[span.clone()];
-    let start = span.start + (inner.len() - inner.trim_start().len());
-    start..start + inner.trim().len()
+    let start = span.start + (inner.len() - inner.trim_start_matches(blank).len());
+    start..start + inner.trim_matches(blank).len()
 }
 
 /// A parse error as the server would report it. pg_query keeps the position to itself, so it is found again: the first token
@@ -127,7 +144,12 @@ fn syntax(sql: &str, file: usize, offset: usize, error: &pg_query::Error) -> Pro
         let error = pg_query::parse(&sql[..tokens[n].end], 0).err();
         matches!(error, Some(pg_query::Error::Parse(m)) if !m.ends_with("at end of input"))
     };
-    let (mut low, mut high) = (0, tokens.len());
+    // Most often it stands near the beginning of what may be the rest of a large file: near tokens are tried first.
+    let mut step = 64;
+    while step < tokens.len() && !broken(step) {
+        step *= 4;
+    }
+    let (mut low, mut high) = (0, tokens.len().min(step + 1));
     while low < high {
         let middle = (low + high) / 2;
         (low, high) = if broken(middle) { (low, middle) } else { (middle + 1, high) };
