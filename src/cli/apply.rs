@@ -227,7 +227,8 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
         resumed.settle(session, record, workspace).await?;
     }
     let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT);
-    let settings = Settings { lock_timeout: Some(lock_timeout) };
+    let pause = workspace.config.backfill_pause;
+    let settings = Settings { lock_timeout: Some(lock_timeout), wait: options.wait, pause, tell: None };
     let begun = Instant::now();
     Run { plan, groups, record: record.as_ref(), session, settings, wait: options.wait, workspace }.all().await?;
     verify(plan, session, &workspace.seen, record.as_ref(), begun.elapsed()).await

@@ -84,6 +84,8 @@ fn screened(plan: &mut Plan, by_hand: &[u32], workspace: &Workspace) -> Result<V
     let steps = plan.groups.iter_mut().flat_map(|g| &mut g.steps);
     for step in steps.filter(|s| s.edited || by_hand.contains(&s.id)) {
         step.edited = true;
+        // What somebody wrote may not be cut as the statement before could be.
+        step.batches = None;
         for sql in &step.sql {
             match edited(sql, &policy) {
                 Ok(loss) => losses.extend(loss.map(|loss| (step.id, loss))),

@@ -1,18 +1,20 @@
 //! The groups of a plan on the live database: a line for each step, retries while somebody holds a lock, and what was done
 //! and what not when it stops.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime};
 use unicode_width::UnicodeWidthStr;
 
 use super::failure::Failure;
 use super::terminal;
 use super::workspace::Workspace;
+use crate::apply::batches::Filled;
 use crate::apply::ledger::{Ended, Record};
 use crate::apply::run::{COMMIT, LEDGER, OVERTAKEN, Settings, StepFailed, is_lost, run_group};
 use crate::exit_code::{ERROR, IN_PART, REFUSED};
 use crate::pg::{self, Blocker, Session, blockers};
 use crate::plan::text::step_line;
-use crate::plan::{Group, Plan, PlanStep};
+use crate::plan::{Group, Plan, PlanStep, thousands};
 
 /// How often it is said that a run is at work.
 const RENEWING: Duration = Duration::from_secs(10);
@@ -22,6 +24,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 const DONE: usize = 16;
 /// How long recording may take after the connection was lost.
 const RECORDING: Duration = Duration::from_secs(15);
+/// How often a log is told how many rows have their values.
+const TELLING: Duration = Duration::from_secs(10);
 /// How long asking who blocks may take.
 const ASKING: Duration = Duration::from_secs(2);
 
@@ -36,7 +40,7 @@ pub struct Run<'a> {
     /// The live database.
     pub session: &'a Session,
     /// How statements run.
-    pub settings: Settings,
+    pub settings: Settings<'a>,
     /// How long locks are tried for altogether, for each group.
     pub wait: Duration,
     /// Where progress goes.
@@ -133,8 +137,11 @@ impl Run<'_> {
             since = Instant::now();
             begin();
         };
+        let told = Cell::new(Instant::now());
+        let tell = |step: &PlanStep, filled: Filled| self.filled(step, filled, &told);
         let outcome = {
-            let run = run_group(&self.session.client, group, self.settings, self.record, done);
+            let settings = Settings { tell: Some(&tell), ..self.settings };
+            let run = run_group(&self.session.client, group, settings, self.record, done);
             tokio::pin!(run);
             loop {
                 tokio::select! {
@@ -149,9 +156,23 @@ impl Run<'_> {
             }
         };
         if outcome.is_ok() {
+            self.workspace.filled.set(None);
             lines.iter().for_each(|line| progress.line(line));
         }
         outcome
+    }
+
+    /// How many rows have their values: on a terminal all the time, in a log now and then.
+    fn filled(&self, step: &PlanStep, filled: Filled, told: &Cell<Instant>) {
+        self.workspace.filled.set(Some((step.id, filled.rows)));
+        let of = filled.of.map_or(String::new(), |of| format!(" of about {}", thousands(of)));
+        let so_far = format!("{} rows{of} have their values", thousands(filled.rows));
+        let progress = &self.workspace.progress;
+        progress.now(&format!("step {}: {so_far}", step.id));
+        if !progress.moves() && told.get().elapsed() >= TELLING {
+            told.set(Instant::now());
+            progress.line(&format!("step {}: {so_far}", step.id));
+        }
     }
 
     /// How often it is looked at who blocks: at least once before a statement gives way.
@@ -212,6 +233,13 @@ impl Run<'_> {
                 failed.step
             );
             exit = IN_PART;
+        }
+        if self.workspace.filled.get().is_some() {
+            exit = IN_PART;
+            state = match applied {
+                0 => "No step is applied to its end.".to_owned(),
+                n => format!("Steps up to {n} of {all} are applied and stay."),
+            };
         }
         if gives_way(failed) {
             let what = format!("step {} ({}) does not get its lock: it waits for {}", failed.step, failed.object, watch.whom());

@@ -22,6 +22,8 @@ pub struct Workspace {
     pub color: bool,
     /// The last step that is committed in the live database; 0 while there is none.
     pub applied: Rc<Cell<u32>>,
+    /// The step whose rows are being given their values, and how many have theirs.
+    pub filled: Rc<Cell<Option<(u32, u64)>>>,
     /// What has been read of any database.
     pub seen: Seen,
     shadow: Option<Shadow>,
@@ -41,6 +43,7 @@ impl Workspace {
             progress: Progress::new(arguments.verbose, arguments.quiet),
             color: arguments.color(),
             applied: Rc::default(),
+            filled: Rc::default(),
             seen: Seen::default(),
             shadow: None,
         })

@@ -6,6 +6,7 @@ mod declared;
 mod expected;
 mod gone;
 mod observe;
+mod rehearse;
 mod rename;
 mod run;
 mod settle;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, Error};
 
 use super::gone;
+use super::rehearse::rehearse;
 use crate::apply::run::server_message;
 use crate::plan::sql::SETTINGS;
 use crate::plan::{Group, PlanStep, Touched};
@@ -21,6 +22,8 @@ pub struct Observations {
     pub steps: BTreeMap<u32, Touched>,
     /// What steps that were edited by hand take away with its rows or values, by the number of the step.
     pub losses: BTreeMap<u32, BTreeSet<Loss>>,
+    /// What was seen of steps that give rows their values, on rows that were made up, as sentences.
+    pub on_rows: Vec<String>,
     /// Why the steps after the last of these were not seen.
     pub missing: Option<String>,
 }
@@ -77,6 +80,9 @@ async fn all(copy: &Scratch, groups: &[Group], seen: &mut Observations) -> Resul
     let flushes = copy.administrator.version.0 >= 150_000;
     for (group, step) in groups.iter().flat_map(|g| g.steps.iter().map(move |s| (g, s))) {
         let here = |e| (format!("step {} ({})", step.id, step.object), e);
+        if let Some(batches) = &step.batches {
+            seen.on_rows.extend(rehearse(copy, step, batches).await.map_err(here)?);
+        }
         let scans = &mut counts[usize::from(step.edited)];
         let columns = if step.edited { Some(gone::columns(client).await.map_err(here)?) } else { None };
         let found = if group.transactional || step.edited && !waits(step) {

@@ -1,0 +1,225 @@
+//! Rows are given their values in batches, each a transaction of its own: after whatever breaks it off, what is filled stays, and
+//! the next run goes on with the rest, since filled rows are no longer looked for.
+
+use std::time::{Duration, Instant};
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
+
+use super::ledger::{Ran, Record};
+use super::run::{Settings, StepFailed, failed, preamble, unrecorded};
+use crate::plan::PlanStep;
+use crate::sql::literal;
+use crate::statement::Batches;
+
+/// How far a step is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// Rows that have got their values.
+    pub rows: u64,
+    /// Rows of the table, where the server has an estimate.
+    pub of: Option<u64>,
+}
+
+/// How many times all rows are gone through at most where nothing but their places orders them: a row that somebody else changes
+/// meanwhile takes another place.
+const ROUNDS: usize = 3;
+
+/// Rows on a page when the server has no idea.
+const ROWS_ON_A_PAGE: f64 = 100.0;
+
+/// The share of the time of a batch that follows it as a pause when nobody says how long.
+const PAUSE: f64 = 0.25;
+
+/// The pause before a batch is tried again, and the longest one.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
+
+/// A table with rows of its own, and how they lie.
+struct Member {
+    /// As a SQL name.
+    name: String,
+    pages: i64,
+    rows: Option<f64>,
+}
+
+/// The tables that hold the rows: the table itself, its partitions or heirs.
+const MEMBERS: &str = "WITH RECURSIVE tree AS (SELECT $1::text::regclass::oid AS t UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = t) \
+     SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), pg_relation_size(c.oid) / current_setting('block_size')::bigint, \
+     CASE WHEN c.reltuples > 0 THEN c.reltuples::float8 END FROM tree JOIN pg_class c ON c.oid = t JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind = 'r' ORDER BY 1";
+
+/// The work on one step.
+struct Work<'a> {
+    client: &'a Client,
+    step: &'a PlanStep,
+    batches: &'a Batches,
+    sql: &'a str,
+    settings: Settings<'a>,
+    record: Option<&'a Record>,
+    filled: Filled,
+}
+
+/// Runs the statement of a step in batches. Each fails when somebody else has taken the lease of the run that is recorded.
+///
+/// # Errors
+/// The server's words, with what is done and stays.
+pub async fn run_batches<'a>(
+    client: &Client,
+    step: &'a PlanStep,
+    batches: &Batches,
+    settings: Settings<'_>,
+    record: Option<&Record>,
+) -> Result<Ran<'a>, StepFailed> {
+    let began = Instant::now();
+    let sql = step.sql.first().map_or("", String::as_str);
+    let members = members(client, batches).await.map_err(|e| failed(step, sql, &e))?;
+    let estimates: Vec<f64> = members.iter().filter_map(|m| m.rows).collect();
+    let of = Some(estimates.iter().sum::<f64>() as u64).filter(|rows| *rows > 0);
+    let mut work = Work { client, step, batches, sql, settings, record, filled: Filled { rows: 0, of } };
+    let outcome = if batches.key.is_empty() { work.by_place(&members).await } else { work.by_key().await };
+    let rows = work.filled.rows;
+    match outcome {
+        Ok(()) => Ok(Ran { step, began, ended: Instant::now(), rows: Some(rows) }),
+        Err(mut failure) => {
+            if rows > 0 {
+                failure.message += &format!("\n{rows} rows have their values and keep them.");
+            }
+            Err(failure)
+        }
+    }
+}
+
+async fn members(client: &Client, batches: &Batches) -> Result<Vec<Member>, Error> {
+    let rows = client.query(MEMBERS, &[&batches.table]).await?;
+    Ok(rows.iter().map(|r| Member { name: r.get(0), pages: r.get(1), rows: r.get(2) }).collect())
+}
+
+impl Work<'_> {
+    fn left(&self) -> String {
+        format!("{} IS NULL", self.batches.column)
+    }
+
+    /// In the order of the primary key: each batch ends at the key of its last row.
+    async fn by_key(&mut self) -> Result<(), StepFailed> {
+        let key = self.batches.key.join(", ");
+        let texts: Vec<String> = self.batches.key.iter().map(|k| format!("{k}::text")).collect();
+        let down: Vec<String> = self.batches.key.iter().map(|k| format!("{k} DESC")).collect();
+        let mut after = String::new();
+        loop {
+            let bound = format!(
+                "SELECT {} FROM (SELECT {key} FROM {} WHERE {}{after} ORDER BY {key} LIMIT {}) AS batch ORDER BY {} LIMIT 1",
+                texts.join(", "),
+                self.batches.table,
+                self.left(),
+                self.batches.size,
+                down.join(", ")
+            );
+            // The index is read on from where the last batch ended; without statistics the server would rather sort all rows each time.
+            let walks = ["enable_seqscan", "enable_bitmapscan", "enable_sort"];
+            let set = |value: &str| walks.map(|w| format!("SET LOCAL {w} = {value}; ")).concat();
+            let range = |values: &str, sign: &str| format!(" AND ({key}) {sign} ({values})");
+            let begun = Instant::now();
+            let batch = format!("{}{bound}", set("off"));
+            let statement = |last: &str| format!("{}{}{after}{}", set("DEFAULT"), self.sql, range(last, "<="));
+            let Some((last, rows)) = self.batch(&batch, statement).await? else { return Ok(()) };
+            after = range(&last, ">");
+            self.done(rows, begun.elapsed()).await;
+        }
+    }
+
+    /// Page after page of each table.
+    async fn by_place(&mut self, members: &[Member]) -> Result<(), StepFailed> {
+        let update = format!("UPDATE {} ", self.batches.table);
+        let Some(rest) = self.sql.strip_prefix(&update).map(str::to_owned) else { return self.whole().await };
+        for _ in 0..ROUNDS {
+            let before = self.filled.rows;
+            for member in members {
+                self.member(member, &rest).await?;
+            }
+            if self.filled.rows == before {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn member(&mut self, member: &Member, rest: &str) -> Result<(), StepFailed> {
+        let on_a_page = member.rows.map_or(ROWS_ON_A_PAGE, |rows| rows / member.pages.max(1) as f64).max(1.0);
+        let step = ((f64::from(self.batches.size) / on_a_page) as i64).max(1);
+        let mut page = 0;
+        while page < member.pages {
+            let next = (page + step).min(member.pages);
+            let sql = format!("UPDATE ONLY {} {rest} AND ctid >= '({page},0)' AND ctid < '({next},0)'", member.name);
+            let begun = Instant::now();
+            let found = self.batch("SELECT 1", |_| sql.clone()).await?;
+            self.done(found.map_or(0, |(_, rows)| rows), begun.elapsed()).await;
+            page = next;
+        }
+        Ok(())
+    }
+
+    /// A statement that was written by hand and cannot be cut.
+    async fn whole(&mut self) -> Result<(), StepFailed> {
+        let sql = self.sql.to_owned();
+        let begun = Instant::now();
+        let found = self.batch("SELECT 1", |_| sql.clone()).await?;
+        self.done(found.map_or(0, |(_, rows)| rows), begun.elapsed()).await;
+        Ok(())
+    }
+
+    /// One transaction: what ends the batch, as literals, and how many rows it has changed; none when there are no more. It is tried
+    /// again while somebody else holds its rows.
+    async fn batch(&self, bound: &str, statement: impl Fn(&str) -> String) -> Result<Option<(String, u64)>, StepFailed> {
+        let (begun, mut pause) = (Instant::now(), RETRY.0);
+        loop {
+            let failure = match self.attempt(bound, &statement).await {
+                Ok(done) => return Ok(done),
+                Err(failure) => failure,
+            };
+            self.client.batch_execute("ROLLBACK").await.ok();
+            let gives_way = matches!(failure.code.as_str(), "55P03" | "40P01");
+            if !gives_way || begun.elapsed() + pause > self.settings.wait {
+                return Err(failure);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY.1);
+        }
+    }
+
+    async fn attempt(&self, bound: &str, statement: impl Fn(&str) -> String) -> Result<Option<(String, u64)>, StepFailed> {
+        let refused = |e: Error| failed(self.step, self.sql, &e);
+        // Rows that a policy hides would be left without a value: the server says so instead.
+        let begin = format!("BEGIN; {}; SET LOCAL row_security = off", preamble(self.settings));
+        self.client.batch_execute(&begin).await.map_err(refused)?;
+        if let Some(record) = self.record {
+            record.enter(self.client).await.map_err(|e| unrecorded(self.step, &e))?;
+        }
+        let found = self.client.simple_query(bound).await.map_err(refused)?;
+        let last = found.iter().find_map(|m| match m {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let Some(last) = last else {
+            self.client.batch_execute("COMMIT").await.map_err(refused)?;
+            return Ok(None);
+        };
+        let values: Vec<String> = (0..last.len()).map(|i| last.get(i).map_or("NULL".to_owned(), literal)).collect();
+        let values = values.join(", ");
+        let done = self.client.simple_query(&format!("{}; COMMIT", statement(&values))).await.map_err(refused)?;
+        let rows = done.iter().map(|m| match m {
+            SimpleQueryMessage::CommandComplete(rows) => *rows,
+            _ => 0,
+        });
+        Ok(Some((values, rows.max().unwrap_or_default())))
+    }
+
+    /// Tells how far it is, and lets others have a turn.
+    async fn done(&mut self, rows: u64, took: Duration) {
+        if rows == 0 {
+            return;
+        }
+        self.filled.rows += rows;
+        if let Some(tell) = self.settings.tell {
+            tell(self.step, self.filled);
+        }
+        tokio::time::sleep(self.settings.pause.unwrap_or(took.mul_f64(PAUSE))).await;
+    }
+}

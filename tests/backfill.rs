@@ -1,0 +1,207 @@
+//! Rows that get their values from a directive or a volatile default, as people meet them: batches, breaking off and going on,
+//! expressions that do not work, and what is said of directives that do nothing.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+mod support;
+
+use rustix::process::Signal;
+use support::command::finish;
+use support::desk::{Desk, desk, signal, until};
+
+const BEFORE: &str = "CREATE TABLE users (id bigint PRIMARY KEY, name text)";
+const AFTER: &str = "CREATE TABLE users (
+    id bigint PRIMARY KEY,
+    -- plumb: backfill 'user ' || id
+    name text NOT NULL,
+    token uuid DEFAULT gen_random_uuid(),
+    -- plumb: backfill upper(name)
+    code text NOT NULL
+);
+";
+
+async fn rows(d: &Desk<'_>, count: u32) {
+    d.sql(&format!("INSERT INTO users SELECT n, CASE WHEN n % 3 > 0 THEN 'Ada ' || n END FROM generate_series(1, {count}) n"))
+        .await;
+}
+
+/// Rows that are not as the directives want them.
+const WRONG: &str = "SELECT count(*) FROM users WHERE name IS DISTINCT FROM CASE WHEN id % 3 > 0 THEN 'Ada ' || id ELSE 'user ' || id END \
+     OR token IS NULL OR code IS DISTINCT FROM upper(name)";
+
+/// Constraints that a plan only makes for a while.
+const LEFT: &str = "SELECT count(*) FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace";
+
+/// Rows of each transaction that updates users.
+const LOG: &str = "CREATE TABLE log (x xid8, n integer);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO public.log SELECT pg_current_xact_id(), count(*) FROM new; RETURN NULL;
+END $$;
+CREATE TRIGGER note AFTER UPDATE ON users REFERENCING NEW TABLE AS new FOR EACH STATEMENT EXECUTE FUNCTION note();
+";
+
+#[test]
+fn rows_get_their_values_in_batches() {
+    desk("batches", async |d| {
+        d.sql(BEFORE).await;
+        rows(d, 2500).await;
+        d.sql(LOG).await;
+        d.place.write("schema/all.sql", AFTER);
+        d.place.write("schema/log.sql", LOG);
+        d.place.write("plumb.toml", "backfill_batch = 400\nbackfill_pause = \"1ms\"\n");
+        let plan = d.exits(2, "plan --db $DB --out plan.json --verbose").stdout;
+        assert!(plan.contains("400 rows at a time in the order of id"), "{plan}");
+        assert!(plan.contains("trigger note fires"), "{plan}");
+        d.exits(0, "apply plan.json --db $DB");
+        assert_eq!(d.number(WRONG).await, 0);
+        assert_eq!(d.number(LEFT).await, 0);
+        assert_eq!(d.number("SELECT count(*) FROM (SELECT x FROM log GROUP BY x HAVING sum(n) > 400) AS big").await, 0);
+        assert_eq!(d.number("SELECT sum(n) FROM log").await, 2500 / 3 + 2500 + 2500);
+        d.exits(0, "plan --db $DB");
+    });
+}
+
+/// Values of new columns, be they there or not.
+const FILLED: &str = "SELECT count(to_jsonb(u) ->> 'token') + count(to_jsonb(u) ->> 'code') FROM users u";
+const OTHERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+#[test]
+fn after_a_kill_what_is_filled_stays_and_the_rest_is_filled() {
+    desk("killed", async |d| {
+        d.sql("CREATE SCHEMA aside; CREATE TABLE aside.kept (id bigint, token text)").await;
+        d.place.write("plumb.toml", "backfill_batch = 100\nbackfill_pause = \"20ms\"\n");
+        for key in [" PRIMARY KEY", ""] {
+            d.sql("DROP TABLE IF EXISTS users; TRUNCATE aside.kept").await;
+            d.sql(&BEFORE.replace(" PRIMARY KEY", key)).await;
+            rows(d, 3000).await;
+            d.sql("ANALYZE users").await;
+            d.place.write("schema/all.sql", &AFTER.replace(" PRIMARY KEY", key));
+            // With the same plan, or with a new one of what is left.
+            let resumes = !key.is_empty();
+            let mut line = "apply --db $DB --yes";
+            for some in [500, 4000] {
+                let apply = d.start(line);
+                until("some rows are filled", async || d.number(FILLED).await >= some).await;
+                signal(apply.id(), Signal::KILL);
+                finish(apply);
+                until("its session ends", async || d.number(OTHERS).await == 0).await;
+                assert!(d.number(FILLED).await < 6000, "all was done too soon");
+                let kept = "INSERT INTO aside.kept SELECT id, to_jsonb(u) ->> 'token' FROM users u WHERE to_jsonb(u) ->> 'token' IS NOT NULL";
+                d.sql(kept).await;
+                d.exits(2, "plan --db $DB --out -");
+                if resumes {
+                    line = "apply --resume --db $DB --yes";
+                } else {
+                    d.exits(0, "apply --abandon --db $DB --yes");
+                }
+            }
+            let last = d.exits(0, line);
+            assert!(last.stdout.contains("equals what was planned"), "{}", last.stdout);
+            assert_eq!(d.number(WRONG).await, 0, "{key}");
+            assert_eq!(d.number(LEFT).await, 0, "{key}");
+            assert!(d.number("SELECT count(*) FROM aside.kept").await > 0);
+            assert_eq!(
+                d.number("SELECT count(*) FROM aside.kept k JOIN users u USING (id) WHERE u.token::text <> k.token").await,
+                0
+            );
+            d.exits(0, "plan --db $DB");
+        }
+    });
+}
+
+#[test]
+fn interrupted_and_held_up() {
+    desk("held", async |d| {
+        d.sql(BEFORE).await;
+        rows(d, 1000).await;
+        d.place.write("schema/all.sql", AFTER);
+        d.place.write("plumb.toml", "backfill_batch = 100\nbackfill_pause = \"20ms\"\n");
+        let apply = d.start("apply --db $DB --yes");
+        until("some rows are filled", async || d.number(FILLED).await >= 200).await;
+        signal(apply.id(), Signal::INT);
+        let apply = finish(apply);
+        assert_eq!(apply.exit, 4, "{apply:?}");
+        assert!(apply.stderr.contains("have their values and keep them; `plumb apply --resume` goes on"), "{}", apply.stderr);
+        // A row that somebody holds is waited for, and the batch tried again.
+        d.sql("BEGIN; UPDATE users SET id = id WHERE id = 900").await;
+        let apply = d.start("apply --resume --db $DB --yes --lock-timeout 200ms");
+        until("it waits for a row", async || d.number("SELECT count(*) FROM pg_locks WHERE NOT granted").await > 0).await;
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        d.sql("COMMIT").await;
+        let apply = finish(apply);
+        assert_eq!(apply.exit, 0, "{apply:?}");
+        assert_eq!(d.number(WRONG).await, 0);
+        d.exits(0, "plan --db $DB");
+    });
+}
+
+#[test]
+fn an_expression_that_does_not_work_is_an_error_at_its_line() {
+    desk("wrong", async |d| {
+        d.sql("CREATE TABLE t (id int PRIMARY KEY, a text, b text); INSERT INTO t VALUES (1, 'x', 'y')").await;
+        let with = |above: &str, column: &str| {
+            format!("CREATE TABLE t (\n    id int PRIMARY KEY,\n    a text,\n    {above}\n    {column}\n);\n")
+        };
+        for (above, column, words) in [
+            ("-- plumb: using b + 1", "b int", "operator does not exist"),
+            ("-- plumb: using nowhere(b)", "b int", "function nowhere(text) does not exist"),
+            ("-- plumb: using nothing", "b int", "column \"nothing\" does not exist"),
+            ("-- plumb: backfill md5(zzz)", "b text NOT NULL", "column \"zzz\" does not exist"),
+            ("-- plumb: backfill 1, 2", "b text NOT NULL", "is not one expression"),
+            ("-- plumb: using b) , DROP COLUMN a --", "b int", "closes what it does not open"),
+            ("-- plumb: using b; DROP TABLE t", "b int", "more than one expression"),
+        ] {
+            d.place.write("schema/t.sql", &with(above, column));
+            let plan = d.exits(1, "plan --db $DB --out -");
+            assert!(plan.stderr.contains(words), "{above}: {}", plan.stderr);
+            assert!(plan.stderr.contains("t.sql:4:8"), "{above}: {}", plan.stderr);
+        }
+        d.place.write("schema/t.sql", "-- plumb: using 1\nCREATE TABLE t (id int PRIMARY KEY, a text, b text);\n");
+        assert!(d.exits(1, "check").stderr.contains("using is about a column"));
+        // What the rows do not allow is found before anything is done.
+        d.place.write("schema/t.sql", &with("-- plumb: using b::integer", "b int"));
+        d.exits(2, "plan --db $DB --out plan.json");
+        let apply = d.exits(3, "apply plan.json --db $DB --allow all");
+        assert!(apply.stderr.contains("apply::rows"), "{}", apply.stderr);
+        d.place.write("schema/t.sql", &with("-- plumb: using length(b)", "b int"));
+        d.exits(0, "apply --db $DB --yes --allow loses-values --allow rewrites");
+        assert_eq!(d.number("SELECT b::bigint FROM t").await, 1);
+    });
+}
+
+#[test]
+fn what_does_nothing_is_noted() {
+    desk("idle", async |d| {
+        d.sql("CREATE TABLE t (id int PRIMARY KEY, a int, b text)").await;
+        d.place.write(
+            "schema/t.sql",
+            "CREATE TABLE t (\n    id int PRIMARY KEY,\n    -- plumb: using a + 1\n    a int,\n    -- plumb: backfill 'x'\n    b text\n);\n",
+        );
+        let plan = d.exits(0, "plan --db $DB");
+        for words in [
+            "schema/t.sql:3: nothing is done with -- plumb: using, since the type of column public.t.a does not change",
+            "schema/t.sql:5: nothing is done with -- plumb: backfill, since no row of public.t needs a value from it",
+        ] {
+            assert!(plan.stderr.contains(words), "{}", plan.stderr);
+        }
+    });
+}
+
+#[test]
+fn rows_that_are_hidden_are_not_passed_over() {
+    desk("hidden", async |d| {
+        d.sql("CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t SELECT n FROM generate_series(1, 10) n").await;
+        let policies = "ALTER TABLE t ENABLE ROW LEVEL SECURITY;\nALTER TABLE t FORCE ROW LEVEL SECURITY;\nCREATE POLICY low ON t USING (id < 5);\n";
+        d.sql(policies).await;
+        d.place.write(
+            "schema/t.sql",
+            &format!(
+                "CREATE TABLE t (\n    id int PRIMARY KEY,\n    -- plumb: backfill 'x'\n    a text NOT NULL\n);\n{policies}"
+            ),
+        );
+        let plan = d.exits(2, "plan --db $DB --out -");
+        assert!(plan.stdout.contains("row security of public.t is forced on its owner"), "{}", plan.stdout);
+        // A superuser sees all of them.
+        d.exits(0, "apply --db $DB --yes");
+        assert_eq!(d.number("SELECT count(*) FROM t WHERE a = 'x'").await, 10);
+    });
+}
