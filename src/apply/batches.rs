@@ -77,7 +77,8 @@ pub async fn run_batches<'a>(
     let outcome = if batches.key.is_empty() { work.by_place(&members).await } else { work.by_key().await };
     let rows = work.filled.rows;
     match outcome {
-        Ok(()) => Ok(Ran { step, began, ended: Instant::now(), rows: Some(rows) }),
+        // The ledger has counted its rows, with those of runs before this one.
+        Ok(()) => Ok(Ran { step, began, ended: Instant::now(), rows: None }),
         Err(mut failure) => {
             if rows > 0 {
                 failure.message += &format!("\n{rows} rows have their values and keep them.");
@@ -101,7 +102,8 @@ impl Work<'_> {
     async fn by_key(&mut self) -> Result<(), StepFailed> {
         let key = self.batches.key.join(", ");
         let texts: Vec<String> = self.batches.key.iter().map(|k| format!("{k}::text")).collect();
-        let down: Vec<String> = self.batches.key.iter().map(|k| format!("{k} DESC")).collect();
+        // With the table, since the name alone is that of the text.
+        let down: Vec<String> = self.batches.key.iter().map(|k| format!("batch.{k} DESC")).collect();
         let mut after = String::new();
         loop {
             let bound = format!(
@@ -203,12 +205,15 @@ impl Work<'_> {
         };
         let values: Vec<String> = (0..last.len()).map(|i| last.get(i).map_or("NULL".to_owned(), literal)).collect();
         let values = values.join(", ");
-        let done = self.client.simple_query(&format!("{}; COMMIT", statement(&values))).await.map_err(refused)?;
+        let done = self.client.simple_query(&statement(&values)).await.map_err(refused)?;
         let rows = done.iter().map(|m| match m {
             SimpleQueryMessage::CommandComplete(rows) => *rows,
             _ => 0,
         });
-        Ok(Some((values, rows.max().unwrap_or_default())))
+        let rows = rows.max().unwrap_or_default();
+        let filled = self.record.map_or(String::new(), |record| record.filled(self.step, rows));
+        self.client.batch_execute(&format!("{filled}COMMIT")).await.map_err(refused)?;
+        Ok(Some((values, rows)))
     }
 
     /// Tells how far it is, and lets others have a turn.

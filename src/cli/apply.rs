@@ -224,6 +224,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     let record = recorded(plan, &now, resumed.as_ref(), session, options).await?;
     if let (Some(resumed), Some(record)) = (&resumed, &record) {
         workspace.applied.set(resumed.last_done);
+        workspace.filled.set(resumed.filled);
         resumed.settle(session, record, workspace).await?;
     }
     let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT);

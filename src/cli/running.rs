@@ -259,8 +259,11 @@ impl Run<'_> {
             ),
             _ if exit == ERROR => "mend the cause and run the same plan again".to_owned(),
             _ if self.record.is_some() => format!(
-                "mend the cause and run the same plan again: it goes on after step {}. Or close it as it stands with `plumb apply --abandon`, and make a new plan of what is left",
-                self.workspace.applied.get()
+                "mend the cause and run the same plan again: it goes on {}. Or close it as it stands with `plumb apply --abandon`, and make a new plan of what is left",
+                match self.workspace.filled.get() {
+                    Some((step, _)) => format!("with the rows that step {step} has not come to"),
+                    None => format!("after step {}", self.workspace.applied.get()),
+                }
             ),
             _ => "mend the cause and make a new plan with `plumb plan`: it holds what is left".to_owned(),
         };

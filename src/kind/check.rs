@@ -5,8 +5,8 @@ use serde::Deserialize;
 use super::constraint::{COMMON, add, in_two, query, remove};
 use super::relation::{made_anew, parted};
 use super::{
-    Absorbed, BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Renaming, Space, expression, field, fill, on_table, reads_as,
-    row_checks,
+    Absorbed, BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Renaming, Space, expression, field, fill, on_table,
+    reads_as, row_checks,
 };
 use crate::catalog::{Dependency, Id, Object};
 use crate::sql::ident;

@@ -7,7 +7,8 @@ use super::relation::{
 };
 use super::twin::age;
 use super::{
-    BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Renaming, Space, analyze, expression, field, reads_as, row_checks,
+    BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Renaming, Space, analyze, expression, field, reads_as,
+    row_checks,
 };
 use crate::catalog::Object;
 use crate::sql::{ident, qualified};
