@@ -54,7 +54,7 @@ pub fn refused(wanted: &Side, failed: &StepFailed) -> Option<Failure> {
     let more: Vec<&str> = lines.collect();
     let help = format!(
         "{}this was tried on a copy of the live schema: {}. Functions and types in it are written with their schemas",
-        more.iter().map(|line| format!("{line}\n")).collect::<String>(),
+        more.iter().map(|line| format!("{}\n", line.trim_start_matches("Hint: "))).collect::<String>(),
         failed.sql
     );
     let label = format!("the server does not take this for {id}");
