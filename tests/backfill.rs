@@ -5,7 +5,7 @@
 mod support;
 
 use rustix::process::Signal;
-use support::command::finish;
+use support::command::{finish, url_as};
 use support::desk::{Desk, desk, signal, until};
 
 const BEFORE: &str = "CREATE TABLE users (id bigint PRIMARY KEY, name text)";
@@ -239,8 +239,77 @@ fn rows_that_are_hidden_are_not_passed_over() {
         );
         let plan = d.exits(2, "plan --db $DB --out -");
         assert!(plan.stdout.contains("row security of public.t is forced on its owner"), "{}", plan.stdout);
-        // A superuser sees all of them.
-        d.exits(0, "apply --db $DB --yes");
+        // The owner does not: neither in batches nor in one transaction are rows left without a value.
+        let role = format!("owner_of_{}", d.database);
+        d.sql(&format!("CREATE ROLE {role} LOGIN; ALTER TABLE t OWNER TO {role}")).await;
+        d.sql(&format!("ALTER DATABASE {} OWNER TO {role}", d.database)).await;
+        let db = url_as(&d.database, &role);
+        for form in ["always", "never"] {
+            d.exits(2, &format!("plan --db {db} --out plan.json --online {form}"));
+            let apply = d.exits(3, &format!("apply plan.json --db {db}"));
+            assert!(apply.stderr.contains("policies may hide rows of public.t"), "{}", apply.stderr);
+            let script = d.exits(2, &format!("plan --db {db} --out - --format sql --online {form}")).stdout;
+            assert_eq!(script.matches("SET LOCAL row_security = off;").count(), script.matches("\nUPDATE ").count(), "{script}");
+        }
+        assert_eq!(d.number("SELECT count(a) FROM t").await, 0);
+        // Who is beyond policies sees all of them.
+        d.sql(&format!("ALTER ROLE {role} BYPASSRLS")).await;
+        d.exits(0, &format!("apply plan.json --db {db}"));
         assert_eq!(d.number("SELECT count(*) FROM t WHERE a = 'x'").await, 10);
+        d.sql(&format!("REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    });
+}
+
+/// Names that end what they stand in, keys that texts and operators do not tell whole, families of tables, and what is computed.
+#[test]
+fn rows_of_tables_of_every_shape() {
+    desk("shapes", async |d| {
+        d.place.write("plumb.toml", "backfill_batch = 7\nbackfill_pause = \"0s\"\n");
+        let told = "    -- plumb: backfill 'v' || n\n    v text";
+        let tables = [
+            ("\"T\"\";--\" (\"K \"\" 1\" text, \"select\" int, n int, PRIMARY KEY (\"select\", \"K \"\" 1\")", ")"),
+            ("batch (batch int PRIMARY KEY, n int", ")"),
+            ("floats (id double precision PRIMARY KEY, n int", ")"),
+            ("moods (id mood PRIMARY KEY, n int", ")"),
+            ("places (n int", ")"),
+            ("computed (id int PRIMARY KEY, n int, c int GENERATED ALWAYS AS (n * 2) STORED", ")"),
+            ("parted (id int, n int, PRIMARY KEY (id, n)", ") PARTITION BY RANGE (n)"),
+            ("unkeyed (id int, n int", ") PARTITION BY RANGE (n)"),
+            ("parent (id int PRIMARY KEY, n int", ")"),
+        ];
+        let families = "CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (MINVALUE) TO (50);\n\
+             CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM (50) TO (MAXVALUE);\n\
+             CREATE TABLE unkeyed_low PARTITION OF unkeyed FOR VALUES FROM (MINVALUE) TO (50);\n\
+             CREATE TABLE unkeyed_high PARTITION OF unkeyed FOR VALUES FROM (50) TO (MAXVALUE);\n\
+             CREATE TABLE child () INHERITS (parent);\n";
+        let mood = "CREATE TYPE mood AS ENUM ('a', 'B', 'c');\n";
+        let all = |more: &str| -> String {
+            let made = |(head, tail): &(&str, &str)| format!("CREATE TABLE {head}{more}{tail};\n");
+            format!("{mood}{}{families}", tables.iter().map(made).collect::<String>())
+        };
+        d.sql(&all("")).await;
+        d.sql(
+            "INSERT INTO \"T\"\";--\" SELECT chr(39) || chr(92) || n, n % 3, n FROM generate_series(1, 100) n;
+             INSERT INTO batch SELECT -n, n FROM generate_series(1, 100) n;
+             INSERT INTO floats SELECT n / 3.0::float8, n FROM generate_series(1, 100) n;
+             INSERT INTO moods SELECT m, ord FROM unnest(enum_range(NULL::mood)) WITH ORDINALITY x(m, ord);
+             INSERT INTO places SELECT n FROM generate_series(1, 100) n;
+             INSERT INTO computed SELECT n, n FROM generate_series(1, 100) n;
+             INSERT INTO parted SELECT n, n FROM generate_series(1, 100) n;
+             INSERT INTO unkeyed SELECT n, n FROM generate_series(1, 100) n;
+             INSERT INTO parent SELECT n, n FROM generate_series(1, 100) n;
+             INSERT INTO child SELECT n, n FROM generate_series(1, 100) n;",
+        )
+        .await;
+        // The role's own settings do not change what a batch means.
+        d.sql(&format!("ALTER DATABASE {} SET extra_float_digits = -10", d.database)).await;
+        d.sql(&format!("ALTER DATABASE {} SET search_path = nowhere", d.database)).await;
+        d.place.write("schema/all.sql", &all(&format!(",\n{told}")));
+        d.exits(0, "apply --db $DB --yes");
+        for table in ["\"T\"\";--\"", "batch", "floats", "moods", "places", "computed", "parted", "unkeyed", "parent"] {
+            let wrong = format!("SELECT count(*) FROM public.{table} WHERE v IS DISTINCT FROM 'v' || n");
+            assert_eq!(d.number(&wrong).await, 0, "{table}");
+        }
+        d.exits(0, "plan --db $DB");
     });
 }

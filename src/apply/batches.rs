@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::ledger::{Ran, Record};
-use super::run::{Settings, StepFailed, failed, preamble, unrecorded};
+use super::run::{ALL_ROWS, Settings, StepFailed, failed, preamble, unrecorded};
 use crate::plan::PlanStep;
 use crate::sql::literal;
 use crate::statement::Batches;
@@ -36,15 +36,27 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 struct Member {
     /// As a SQL name.
     name: String,
-    pages: i64,
+    /// None where the rows are on another server, which has no places for them.
+    pages: Option<i64>,
     rows: Option<f64>,
 }
 
 /// The tables that hold the rows: the table itself, its partitions or heirs.
 const MEMBERS: &str = "WITH RECURSIVE tree AS (SELECT $1::text::regclass::oid AS t UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = t) \
-     SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), pg_relation_size(c.oid) / current_setting('block_size')::bigint, \
+     SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), \
+     CASE c.relkind WHEN 'r' THEN pg_relation_size(c.oid) / current_setting('block_size')::bigint END, \
      CASE WHEN c.reltuples > 0 THEN c.reltuples::float8 END FROM tree JOIN pg_class c ON c.oid = t JOIN pg_namespace n ON n.oid = c.relnamespace \
-     WHERE c.relkind = 'r' ORDER BY 1";
+     WHERE c.relkind IN ('r', 'f') ORDER BY 1";
+
+/// Those of the tables whose policies apply to this session, so that rows may be hidden from it.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn hidden(client: &Client, tables: &[&str]) -> Result<Vec<String>, Error> {
+    let query = "SELECT r FROM pg_catalog.unnest($1::pg_catalog.text[]) AS r WHERE pg_catalog.to_regclass(r) IS NOT NULL \
+         AND pg_catalog.row_security_active(pg_catalog.to_regclass(r)::pg_catalog.oid)";
+    Ok(client.query(query, &[&tables]).await?.iter().map(|row| row.get(0)).collect())
+}
 
 /// The work on one step.
 struct Work<'a> {
@@ -70,11 +82,11 @@ pub async fn run_batches<'a>(
 ) -> Result<Ran<'a>, StepFailed> {
     let began = Instant::now();
     let sql = step.sql.first().map_or("", String::as_str);
-    let members = members(client, batches).await.map_err(|e| failed(step, sql, &e))?;
-    let estimates: Vec<f64> = members.iter().filter_map(|m| m.rows).collect();
+    let found = members(client, batches).await.map_err(|e| failed(step, sql, &e))?;
+    let estimates: Vec<f64> = found.iter().filter_map(|m| m.rows).collect();
     let of = Some(estimates.iter().sum::<f64>() as u64).filter(|rows| *rows > 0);
     let mut work = Work { client, step, batches, sql, settings, record, filled: Filled { rows: 0, of } };
-    let outcome = if batches.key.is_empty() { work.by_place(&members).await } else { work.by_key().await };
+    let outcome = if batches.key.is_empty() { work.by_place(found).await } else { work.by_key().await };
     let rows = work.filled.rows;
     match outcome {
         // The ledger has counted its rows, with those of runs before this one.
@@ -89,7 +101,10 @@ pub async fn run_batches<'a>(
 }
 
 async fn members(client: &Client, batches: &Batches) -> Result<Vec<Member>, Error> {
-    let rows = client.query(MEMBERS, &[&batches.table]).await?;
+    client.batch_execute("BEGIN; SET LOCAL search_path = pg_catalog").await?;
+    let rows = client.query(MEMBERS, &[&batches.table]).await;
+    client.batch_execute("ROLLBACK").await?;
+    let rows = rows?;
     Ok(rows.iter().map(|r| Member { name: r.get(0), pages: r.get(1), rows: r.get(2) }).collect())
 }
 
@@ -128,31 +143,33 @@ impl Work<'_> {
     }
 
     /// Page after page of each table.
-    async fn by_place(&mut self, members: &[Member]) -> Result<(), StepFailed> {
+    async fn by_place(&mut self, mut found: Vec<Member>) -> Result<(), StepFailed> {
         let update = format!("UPDATE {} ", self.batches.table);
         let Some(rest) = self.sql.strip_prefix(&update).map(str::to_owned) else { return self.whole().await };
         for _ in 0..ROUNDS {
             let before = self.filled.rows;
-            for member in members {
+            for member in &found {
                 self.member(member, &rest).await?;
             }
             if self.filled.rows == before {
                 break;
             }
+            // The tables have grown by what was written.
+            found = members(self.client, self.batches).await.map_err(|e| failed(self.step, self.sql, &e))?;
         }
         Ok(())
     }
 
     async fn member(&mut self, member: &Member, rest: &str) -> Result<(), StepFailed> {
-        let on_a_page = member.rows.map_or(ROWS_ON_A_PAGE, |rows| rows / member.pages.max(1) as f64).max(1.0);
+        let Some(pages) = member.pages else {
+            return self.one(&format!("UPDATE ONLY {} {rest}", member.name)).await;
+        };
+        let on_a_page = member.rows.map_or(ROWS_ON_A_PAGE, |rows| rows / pages.max(1) as f64).max(1.0);
         let step = ((f64::from(self.batches.size) / on_a_page) as i64).max(1);
         let mut page = 0;
-        while page < member.pages {
-            let next = (page + step).min(member.pages);
-            let sql = format!("UPDATE ONLY {} {rest} AND ctid >= '({page},0)' AND ctid < '({next},0)'", member.name);
-            let begun = Instant::now();
-            let found = self.batch("SELECT 1", |_| sql.clone()).await?;
-            self.done(found.map_or(0, |(_, rows)| rows), begun.elapsed()).await;
+        while page < pages {
+            let next = (page + step).min(pages);
+            self.one(&format!("UPDATE ONLY {} {rest} AND ctid >= '({page},0)' AND ctid < '({next},0)'", member.name)).await?;
             page = next;
         }
         Ok(())
@@ -161,8 +178,13 @@ impl Work<'_> {
     /// A statement that was written by hand and cannot be cut.
     async fn whole(&mut self) -> Result<(), StepFailed> {
         let sql = self.sql.to_owned();
+        self.one(&sql).await
+    }
+
+    /// A batch that is known beforehand.
+    async fn one(&mut self, sql: &str) -> Result<(), StepFailed> {
         let begun = Instant::now();
-        let found = self.batch("SELECT 1", |_| sql.clone()).await?;
+        let found = self.batch("SELECT 1", |_| sql.to_owned()).await?;
         self.done(found.map_or(0, |(_, rows)| rows), begun.elapsed()).await;
         Ok(())
     }
@@ -189,7 +211,7 @@ impl Work<'_> {
     async fn attempt(&self, bound: &str, statement: impl Fn(&str) -> String) -> Result<Option<(String, u64)>, StepFailed> {
         let refused = |e: Error| failed(self.step, self.sql, &e);
         // Rows that a policy hides would be left without a value: the server says so instead.
-        let begin = format!("BEGIN; {}; SET LOCAL row_security = off", preamble(self.settings));
+        let begin = format!("BEGIN; {}{ALL_ROWS}", preamble(self.settings));
         self.client.batch_execute(&begin).await.map_err(refused)?;
         if let Some(record) = self.record {
             record.enter(self.client).await.map_err(|e| unrecorded(self.step, &e))?;

@@ -79,13 +79,21 @@ fn update(context: &Context, column: &Object, value: &str) -> Statement {
 }
 
 /// The columns of the primary key that stands before and after: rows are taken in its order. One of a table that others inherit
-/// from does not order theirs.
+/// from does not order theirs, and where a key ends has to be said as text: types of extensions compare by operators that are not
+/// found without their schemas, and not every text of a float is the whole of it.
 fn key(context: &Context, table: &Id) -> Vec<String> {
     let heirs = || context.live.used_by(table).iter().any(|(id, _)| id.class() == "table");
     let same = |k: &&Object| context.desired.get(&k.id).is_some_and(|wanted| wanted.definition == k.definition);
     let primary = context.live.children(table).find(|c| c.id.class() == "primary key").filter(same);
     let primary = primary.filter(|k| !k.flag("without_overlaps") && (is_partitioned(context.live, table) || !heirs()));
-    primary.map(|k| k.texts("columns").iter().map(|c| ident(c)).collect()).unwrap_or_default()
+    let said = |column: &str| {
+        let data_type = context.live.get(&table.part("column", column)).map(|c| c.text("type")).unwrap_or_default();
+        !data_type.is_empty()
+            && !data_type.contains('.')
+            && !["real", "double precision"].iter().any(|f| data_type.starts_with(f))
+    };
+    let columns = primary.map(|k| k.texts("columns")).filter(|columns| columns.iter().all(|c| said(c)));
+    columns.unwrap_or_default().iter().map(|c| ident(c)).collect()
 }
 
 /// What else happens to rows that are updated, and which of them may be hidden.
