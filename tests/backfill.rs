@@ -260,6 +260,29 @@ fn rows_that_are_hidden_are_not_passed_over() {
     });
 }
 
+/// A table that is made anew takes along all of its rows, or stays.
+#[test]
+fn no_rows_are_lost_that_are_hidden_from_the_owner() {
+    desk("carried", async |d| {
+        let role = format!("carrier_of_{}", d.database);
+        d.sql(&format!("CREATE ROLE {role} LOGIN; ALTER DATABASE {} OWNER TO {role}", d.database)).await;
+        let policies = "ALTER TABLE t ENABLE ROW LEVEL SECURITY;\nALTER TABLE t FORCE ROW LEVEL SECURITY;\nCREATE POLICY low ON t USING (id < 5);\n";
+        d.sql("CREATE TABLE t (id int NOT NULL); INSERT INTO t SELECT n FROM generate_series(1, 10) n").await;
+        d.sql(&format!("{policies}ALTER TABLE t OWNER TO {role}")).await;
+        let anew = "CREATE TABLE t (id int NOT NULL) PARTITION BY RANGE (id);\nCREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (100);\n";
+        d.place.write("schema/t.sql", &format!("{anew}{policies}"));
+        let db = url_as(&d.database, &role);
+        d.exits(2, &format!("plan --db {db} --out plan.json"));
+        let apply = d.exits(1, &format!("apply plan.json --db {db} --allow all"));
+        assert!(apply.stderr.contains("query would be affected by row-level security policy"), "{}", apply.stderr);
+        assert_eq!(d.number("SELECT count(*) FROM t").await, 10);
+        d.sql(&format!("ALTER ROLE {role} BYPASSRLS")).await;
+        d.exits(0, &format!("apply plan.json --db {db} --allow all"));
+        assert_eq!(d.number("SELECT count(*) FROM t1").await, 10);
+        d.sql(&format!("REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    });
+}
+
 /// Names that end what they stand in, keys that texts and operators do not tell whole, families of tables, and what is computed.
 #[test]
 fn rows_of_tables_of_every_shape() {

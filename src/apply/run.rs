@@ -7,7 +7,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use super::batches::{Filled, run_batches};
 use super::ledger::{LedgerError, Ran, Record};
 use crate::plan::sql::SETTINGS;
-use crate::plan::{Group, PlanStep, fills};
+use crate::plan::{Group, PlanStep, reaches_all_rows};
 
 /// A step that the server refused.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -50,6 +50,9 @@ pub fn is_lost(code: &str) -> bool {
     code.is_empty() || code.starts_with("57P") || code.starts_with("08")
 }
 
+/// What is told how far a step is.
+pub type Telling<'a> = dyn Fn(&PlanStep, Filled) + 'a;
+
 /// How statements run.
 #[derive(Clone, Copy, Default)]
 pub struct Settings<'a> {
@@ -59,10 +62,10 @@ pub struct Settings<'a> {
     pub wait: Duration,
     /// The pause after a batch of rows; a share of the time that it took when nobody says how long.
     pub pause: Option<Duration>,
-    /// Whether rows that a policy hides stop what gives rows their values, instead of being left without. On a copy there are none.
+    /// Whether rows that a policy hides stop what has to reach all of them, instead of being left out. On a copy there are none.
     pub all_rows: bool,
     /// Is told how far a step with batches is.
-    pub tell: Option<&'a dyn Fn(&PlanStep, Filled)>,
+    pub tell: Option<&'a Telling<'a>>,
 }
 
 /// What makes the server refuse a statement from whose view a policy hides rows.
@@ -122,7 +125,7 @@ pub async fn run_group(
         done(first);
         return Ok(());
     }
-    let all_rows = settings.all_rows && group.steps.iter().any(fills);
+    let all_rows = settings.all_rows && group.steps.iter().any(reaches_all_rows);
     let begin = format!("BEGIN; {}{}", preamble(settings), if all_rows { ALL_ROWS } else { "" });
     client.batch_execute(&begin).await.map_err(|e| failed(first, "BEGIN", &e))?;
     let ran = match inside(client, group, record, &mut done).await {

@@ -85,7 +85,7 @@ pub use partition::lost_with;
 pub use query::{HEIRS, LOOK, Query, SYSTEM_OID};
 pub use relation::waits_as_text;
 pub use rename::{LABEL, Renaming, bearer, has, is_renamed, moved, moves, parts_with_names, rename, turn};
-pub use rows::Kept;
+pub use rows::{ASIDE, Kept};
 pub use schema::fresh;
 pub use sequence_owner::{of_table as sequences_of_table, owning_column};
 pub use space::{Space, names};

@@ -8,6 +8,7 @@ use super::document::{Plan, PlanStep, Proof};
 use super::page::Mark;
 use crate::catalog::Id;
 use crate::hazard::Hazard;
+use crate::kind::ASIDE;
 use crate::sql::ident;
 use crate::statement::LockMode;
 
@@ -287,6 +288,12 @@ pub fn difference(step: &PlanStep) -> Difference {
 /// Whether rows that stand get values, which no comparison of definitions shows.
 pub fn fills(step: &PlanStep) -> bool {
     step.sql.iter().any(|sql| sql.starts_with("UPDATE "))
+}
+
+/// Whether rows that a policy hides would be left out of what has to reach all of them: values for them, or a copy of them for a table
+/// that is made anew.
+pub fn reaches_all_rows(step: &PlanStep) -> bool {
+    fills(step) || step.sql.iter().any(|sql| sql.starts_with("CREATE TABLE ") && sql.contains(ASIDE))
 }
 
 /// Whether changed lines are nothing but the statements of the step, which then say it shorter.
