@@ -42,6 +42,8 @@ const CHANGES: &[Change] = &[
     change("foreign key", NONE, ["", ", CONSTRAINT big_owner FOREIGN KEY (owner) REFERENCES owners", ""]),
     change("check", NONE, ["", ", CONSTRAINT big_total CHECK (total >= 0)", ""]),
     change("NOT NULL", NONE, [" NOT NULL", "", ""]),
+    change("volatile default", NONE, [", token uuid NOT NULL DEFAULT gen_random_uuid()", "", ""]),
+    change("backfill", NONE, [",\n    -- plumb: backfill upper(code)\n    label text NOT NULL", "", ""]),
     change(
         "partition attached",
         ["", "", "CREATE TABLE whole (id bigint, owner int, code text, total int) PARTITION BY RANGE (id);"],

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
@@ -65,6 +66,11 @@ pub struct Config {
     pub row_check_timeout: Option<Duration>,
     /// The file of accepted drift; without it nothing is accepted.
     pub accepted: Option<String>,
+    /// How many rows are given their values in one transaction.
+    pub backfill_batch: Option<NonZeroU32>,
+    /// The pause after such a transaction: `100ms`; a quarter of the time that it took when nobody says how long.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub backfill_pause: Option<Duration>,
     /// What may be touched.
     #[serde(default)]
     pub scope: Scope,
@@ -163,6 +169,8 @@ impl Default for Config {
             online: Online::default(),
             row_check_timeout: None,
             accepted: None,
+            backfill_batch: None,
+            backfill_pause: None,
             scope: Scope::default(),
             screen: Screen::default(),
             lint: lint::Settings::default(),

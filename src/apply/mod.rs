@@ -1,5 +1,6 @@
 //! Running a plan against a database.
 
+pub mod batches;
 mod harmless;
 pub mod ledger;
 pub mod resume;

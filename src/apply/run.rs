@@ -5,12 +5,13 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use super::batches::{Filled, run_batches};
 use super::ledger::{LedgerError, Ran, Record};
 use crate::plan::sql::SETTINGS;
-use crate::plan::{Group, PlanStep};
+use crate::plan::{Group, PlanStep, reaches_all_rows};
 
 /// A step that the server refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("step {step} ({object}) failed: {message}")]
 pub struct StepFailed {
     /// The step's number.
@@ -55,27 +56,41 @@ pub fn is_lost(code: &str) -> bool {
     code.is_empty() || code.starts_with("57P") || code.starts_with("08")
 }
 
+/// What is told how far a step is, and says whether the next batch is wanted.
+pub type Telling<'a> = dyn Fn(&PlanStep, Filled) -> ControlFlow<()> + 'a;
+
 /// How statements run.
-#[derive(Clone, Copy)]
-pub struct Settings {
+#[derive(Clone, Copy, Default)]
+pub struct Settings<'a> {
     /// How long a statement may wait for a lock; none for a private copy.
     pub lock_timeout: Option<Duration>,
+    /// How long a batch of rows is tried again while somebody else holds them.
+    pub wait: Duration,
+    /// The pause after a batch of rows; a share of the time that it took when nobody says how long.
+    pub pause: Option<Duration>,
+    /// Whether rows that a policy hides stop what has to reach all of them, instead of being left out. On a copy there are none.
+    pub all_rows: bool,
+    /// Is told how far a step with batches is.
+    pub tell: Option<&'a Telling<'a>>,
 }
 
+/// What makes the server refuse a statement from whose view a policy hides rows.
+pub(super) const ALL_ROWS: &str = "; SET LOCAL row_security = off";
+
 /// The settings of every transaction of a plan: names in plans are qualified, bodies are checked by the proof.
-fn preamble(settings: Settings) -> String {
+pub(super) fn preamble(settings: Settings) -> String {
     let timeout = settings.lock_timeout.map_or(0, |t| t.as_millis());
     let all: String = SETTINGS.iter().map(|(name, value)| format!("SET LOCAL {name} = {value}; ")).collect();
     format!("{all}SET LOCAL lock_timeout = {timeout}")
 }
 
-fn failed(step: &PlanStep, sql: &str, error: &tokio_postgres::Error) -> StepFailed {
+pub(super) fn failed(step: &PlanStep, sql: &str, error: &tokio_postgres::Error) -> StepFailed {
     let (message, code) = server_message(error);
     StepFailed { step: step.id, object: step.object.to_string(), sql: sql.to_owned(), message, code, unfinished: false }
 }
 
 /// What could not be recorded; the step is where it happened.
-fn unrecorded(step: &PlanStep, error: &LedgerError) -> StepFailed {
+pub(super) fn unrecorded(step: &PlanStep, error: &LedgerError) -> StepFailed {
     let code = match error {
         LedgerError::Server(e) => server_message(e).1,
         _ => OVERTAKEN.to_owned(),
@@ -90,8 +105,8 @@ fn unrecorded(step: &PlanStep, error: &LedgerError) -> StepFailed {
     }
 }
 
-fn stopped(step: &PlanStep) -> StepFailed {
-    let message = "it was broken off after this step".to_owned();
+pub(super) fn stopped(step: &PlanStep) -> StepFailed {
+    let message = "it was broken off".to_owned();
     StepFailed {
         step: step.id,
         object: step.object.to_string(),
@@ -102,15 +117,16 @@ fn stopped(step: &PlanStep) -> StepFailed {
     }
 }
 
-/// Runs one group; `done` is called after each step, and says whether the next one is to run. A transactional group leaves nothing behind when it fails. What it does is
-/// recorded with it: in its own transaction, or before and after what runs outside of one.
+/// Runs one group; `done` is called after each step, and says whether the next one is to run. A transactional group leaves nothing
+/// behind when it fails. What it does is recorded with it: in its own transaction, or before and after what runs outside of one or in
+/// batches.
 ///
 /// # Errors
 /// The step that failed and the server's words.
 pub async fn run_group(
     client: &Client,
     group: &Group,
-    settings: Settings,
+    settings: Settings<'_>,
     record: Option<&Record>,
     mut done: impl FnMut(&PlanStep) -> ControlFlow<()>,
 ) -> Result<(), StepFailed> {
@@ -124,7 +140,20 @@ pub async fn run_group(
         client.batch_execute(&format!("{reset}RESET lock_timeout")).await.ok();
         return outcome;
     }
-    let begin = format!("BEGIN; {}", preamble(settings));
+    if let Some(batches) = &first.batches {
+        if let Some(record) = record {
+            record.started(client, first).await.map_err(|e| unrecorded(first, &e))?;
+        }
+        let ran = run_batches(client, first, batches, settings, record).await?;
+        if let Some(record) = record {
+            record.finished(client, group, &[ran]).await.map_err(|e| unrecorded(first, &e))?;
+        }
+        // It is the only step of its group.
+        let _ = done(first);
+        return Ok(());
+    }
+    let all_rows = settings.all_rows && group.steps.iter().any(reaches_all_rows);
+    let begin = format!("BEGIN; {}{}", preamble(settings), if all_rows { ALL_ROWS } else { "" });
     client.batch_execute(&begin).await.map_err(|e| failed(first, "BEGIN", &e))?;
     let ran = match inside(client, group, record, &mut done).await {
         Ok(ran) => ran,
@@ -228,7 +257,7 @@ pub async fn invalid_indexes(client: &Client, step: &PlanStep) -> Result<BTreeSe
 /// # Errors
 /// The step that failed and the server's words.
 pub async fn run_group_fast(client: &Client, group: &Group) -> Result<(), StepFailed> {
-    let settings = Settings { lock_timeout: None };
+    let settings = Settings::default();
     if group.transactional {
         let all: Vec<&str> = group.steps.iter().flat_map(|s| s.sql.iter().map(String::as_str)).collect();
         let batch = format!("BEGIN; {};\n{};\nCOMMIT", preamble(settings), all.join(";\n"));
@@ -237,5 +266,8 @@ pub async fn run_group_fast(client: &Client, group: &Group) -> Result<(), StepFa
         }
         client.batch_execute("ROLLBACK").await.ok();
     }
-    run_group(client, group, settings, None, |_| ControlFlow::Continue(())).await
+    // Rows that are not there would make no batch, and nobody would look at the statement.
+    let whole = |step: &PlanStep| PlanStep { batches: None, ..step.clone() };
+    let group = Group { steps: group.steps.iter().map(whole).collect(), ..group.clone() };
+    run_group(client, &group, settings, None, |_| ControlFlow::Continue(())).await
 }

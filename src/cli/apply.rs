@@ -1,5 +1,6 @@
 //! `plumb apply`: run a plan under a lock, and see that it ended where it said.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,6 +15,7 @@ use super::side::Side;
 use super::stale::{not_there, stale, unchanged};
 use super::workspace::Workspace;
 use super::{Outcome, side};
+use crate::apply::batches::hidden;
 use crate::apply::ledger::{Deployment, Ended, LedgerError, Presence, Record, document, prepare, presence};
 use crate::apply::row_checks::ask;
 use crate::apply::run::Settings;
@@ -23,7 +25,7 @@ use crate::introspect::{Seen, introspect_beside, read_sizes};
 use crate::pg::{Session, lock};
 use crate::plan::sql::LOCK_TIMEOUT;
 use crate::plan::text::time;
-use crate::plan::{Answered, Group, Plan, PlanStep, Proof};
+use crate::plan::{Answered, Group, Plan, PlanStep, Proof, fills};
 use crate::source::date::day;
 use crate::sql::ident;
 
@@ -217,6 +219,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
         None => format!("Applying {} to {}. Lock taken, live schema equals what was planned.\n", plan.short_id(), live.name),
     })?;
     let groups = resumed.as_ref().map_or(&plan.groups[..], |r| r.left);
+    visible(groups, session).await?;
     rows(plan, groups, session, options, workspace).await?;
     if !options.yes && !asked()? {
         return Ok(REFUSED);
@@ -224,10 +227,12 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     let record = recorded(plan, &now, resumed.as_ref(), session, options).await?;
     if let (Some(resumed), Some(record)) = (&resumed, &record) {
         workspace.applied.set(resumed.last_done);
+        workspace.filled.set(resumed.filled);
         resumed.settle(session, record, workspace).await?;
     }
     let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT);
-    let settings = Settings { lock_timeout: Some(lock_timeout) };
+    let pause = workspace.config.backfill_pause;
+    let settings = Settings { lock_timeout: Some(lock_timeout), wait: options.wait, pause, all_rows: true, tell: None };
     let begun = Instant::now();
     let ends_idle = options.terminate_blockers.is_some();
     Run { plan, groups, record: record.as_ref(), session, settings, wait: options.wait, ends_idle, workspace }.all().await?;
@@ -283,6 +288,28 @@ async fn recorded(
     let before = resumed.is_none().then(|| pack(now));
     let resumed = resumed.map(|r| r.deployment);
     Ok(Some(Record::begin(&session.client, plan, before.as_ref(), resumed, &who()).await?))
+}
+
+/// No policy hides rows that are to get their values, unless the plan changes that itself.
+async fn visible(groups: &[Group], session: &Session) -> Result<(), Failure> {
+    let steps = || groups.iter().flat_map(|g| &g.steps);
+    let changed: Vec<String> = steps()
+        .filter(|s| s.fields.iter().any(|f| f == "force_row_security" || f == "row_security"))
+        .map(|s| s.object.sql())
+        .collect();
+    let filled: BTreeSet<String> = steps().filter(|s| fills(s)).map(|s| s.object.table_sql()).collect();
+    let asked: Vec<&str> = filled.iter().filter(|t| !changed.contains(t)).map(String::as_str).collect();
+    let hidden = hidden(&session.client, &asked).await.map_err(|e| Failure::from_server("apply::row_security", &e))?;
+    if hidden.is_empty() {
+        return Ok(());
+    }
+    let tables = hidden.join(", ");
+    Err(Failure::new(
+        "apply::row_security",
+        format!("policies may hide rows of {tables} from {}, which would be left without a value", session.user),
+    )
+    .help("apply the plan as a role with BYPASSRLS, or switch FORCE ROW LEVEL SECURITY off meanwhile; nothing was applied")
+    .exit(REFUSED))
 }
 
 /// The rows are such that no step fails on them, as far as they can be asked before the first one.

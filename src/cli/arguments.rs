@@ -81,8 +81,7 @@ pub enum Command {
 /// The live database.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Database {
-    /// The live database: a URL, a keyword string, or a snapshot file [default: the environment of the configuration,
-    /// then DATABASE_URL, then PG*].
+    /// The live database: a URL, a keyword string, or a snapshot file [default: the environment's, then DATABASE_URL, then PG*].
     #[arg(long, value_name = "URL|SNAPSHOT")]
     pub db: Option<String>,
     /// The environment of the configuration.
@@ -130,8 +129,7 @@ pub struct ApplyOptions {
     /// Do not ask.
     #[arg(long)]
     pub yes: bool,
-    /// How long a statement waits for a lock before it gives way and tries again [default: the configuration's lock_timeout,
-    /// then 2s].
+    /// How long a statement waits for a lock before it gives way and tries again [default: the configuration's, then 2s].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub lock_timeout: Option<Duration>,
     /// Without a plan: whether tables that hold rows are changed in a longer way that lets others work [default: the configuration's, then auto].

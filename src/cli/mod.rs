@@ -30,6 +30,7 @@ mod snapshot;
 mod stale;
 mod stop;
 mod terminal;
+mod told;
 mod watch;
 mod workspace;
 
@@ -67,12 +68,12 @@ pub fn run() -> u8 {
             Ok(workspace) => workspace,
             Err(failure) => return failure.show(arguments.color()),
         };
-        let applied = workspace.applied.clone();
+        let (applied, filled) = (workspace.applied.clone(), workspace.filled.clone());
         let outcome = match until_signal(&arguments, &mut workspace).await {
             Ok(outcome) => outcome,
             Err(signal) => {
                 workspace.progress.clear();
-                let (state, code) = stopped(&arguments.command, applied.get());
+                let (state, code) = stopped(&arguments.command, applied.get(), filled.get());
                 eprintln!("plumb: {}; {state}.", signal.word());
                 Ok(code)
             }
@@ -92,7 +93,13 @@ pub fn run() -> u8 {
 }
 
 /// What was done when somebody breaks a command off, and its exit code.
-fn stopped(command: &Command, applied: u32) -> (String, u8) {
+fn stopped(command: &Command, applied: u32, filled: Option<(u32, u64)>) -> (String, u8) {
+    if let Some((step, rows)) = filled {
+        let before = if applied == 0 { String::new() } else { format!("steps up to {applied} are applied and stay, and ") };
+        let on = matches!(command, Command::Apply(options) if !options.no_ledger);
+        let next = if on { "; `plumb apply --resume` goes on" } else { "" };
+        return (format!("{before}{rows} rows of step {step} have their values and keep them{next}"), IN_PART);
+    }
     match (command, applied) {
         (Command::Apply(_), 0) => ("nothing was applied".to_owned(), INTERRUPTED),
         (_, 0) => ("stopped".to_owned(), INTERRUPTED),

@@ -1,5 +1,7 @@
 //! `plumb plan`.
 
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -9,8 +11,10 @@ use super::arguments::{Output, PlanFormat, PlanOptions, Wanted};
 use super::failure::Failure;
 use super::reverse::backward;
 use super::side::{self, Side};
+use super::told;
 use super::workspace::Workspace;
 use crate::apply::row_checks::{Limits, ask};
+use crate::apply::run::StepFailed;
 use crate::catalog::{Catalog, Id};
 use crate::change::Changes;
 use crate::exit_code::{DIFFERENCES, DONE};
@@ -20,7 +24,7 @@ use crate::plan::{self, ANSWERS, Made, Phase, Plan, Proof, Renamed, Sides, Sourc
 use crate::prove::prove;
 use crate::report::{junit, sarif};
 use crate::source::date::day;
-use crate::statement::Online;
+use crate::statement::{BATCH, Online};
 
 /// Both sides, a plan between them, and its proof.
 pub struct Planned {
@@ -36,6 +40,8 @@ pub struct Planned {
     pub plan: Plan,
     /// The copy on which it was proven, as it was left.
     pub after: Option<Catalog>,
+    /// Columns whose rows it gives values: table and column as SQL names.
+    pub filled: BTreeSet<(String, String)>,
 }
 
 /// How a plan is to be made.
@@ -59,6 +65,9 @@ pub async fn planned(
     making: Making<'_>,
 ) -> Result<Planned, Failure> {
     let mut planned = forward(workspace, database, wanted, making).await?;
+    for note in told::notes(&planned) {
+        workspace.progress.line(&format!("note: {note}"));
+    }
     row_checks(workspace, &planned.live, &mut planned.plan).await?;
     estimates(&planned.live, &mut planned.plan).await?;
     Ok(measured(workspace, planned))
@@ -84,8 +93,9 @@ pub async fn forward(
     if let Some(session) = &live.session {
         beside(&mut ahead, read_sizes(session, &mut live.catalog)).await?;
     }
+    let batch = workspace.config.backfill_batch.map_or(BATCH, NonZeroU32::get);
     let between = beside(&mut ahead, side::between(workspace, (&live, &desired), wanted, making.renames)).await?;
-    let mut sides = Sides { online: making.online, ..between };
+    let mut sides = Sides { online: making.online, batch, ..between };
     workspace.progress.stage("comparing and ordering");
     let source = |id: &Id| desired.source(id);
     let last = making.phase.unwrap_or(Phase::Contract);
@@ -94,9 +104,13 @@ pub async fn forward(
     }
     let made = make_up_to(&mut sides, last, &source, workspace_warnings(&live, &desired))?;
     let ahead = ahead.filter(|ahead| ahead.serves(&sides));
-    let (plan, after) = proven(workspace, &live, wanted, &sides, &made, &source, (making.proven, ahead)).await?;
+    let proven = proven(workspace, &live, wanted, &sides, &made, &source, (making.proven, ahead)).await?;
+    let Proven { plan, after, failed } = proven;
+    if let Some(failure) = failed.and_then(|failed| told::refused(&desired, &failed)) {
+        return Err(failure);
+    }
     let plan = located(plan, &desired).ignoring(&|id| desired.known(id), &day(SystemTime::now()));
-    Ok(Planned { live, wanted: desired, sides, changes: made.changes, plan, after })
+    Ok(Planned { live, wanted: desired, sides, filled: filled(&made), changes: made.changes, plan, after })
 }
 
 /// A plan begins with its renames, and no code that runs survives these.
@@ -105,6 +119,22 @@ fn not_in_phase(renamed: &Renamed, last: Phase) -> Failure {
     let message = format!("what is renamed is renamed first, and belongs to the phase contract\n{}", names.join("\n"));
     Failure::new("rename::phase", message)
         .help(format!("plan and apply the renames by themselves, or take them out of the files until after {}", last.name()))
+}
+
+/// The columns whose rows a plan gives values.
+pub fn filled(made: &Made) -> BTreeSet<(String, String)> {
+    let batches = made.steps.iter().flat_map(|s| &s.statements).filter_map(|s| s.batches.as_ref());
+    batches.map(|b| (b.table.clone(), b.column.clone())).collect()
+}
+
+/// A plan with what its proof has found.
+pub struct Proven {
+    /// The plan.
+    pub plan: Plan,
+    /// The copy as the plan left it, when it ended where it should.
+    pub after: Option<Catalog>,
+    /// The step that the copy refused.
+    pub failed: Option<StepFailed>,
 }
 
 /// The plan with its proof, and how the copy was left; as it is when it is not to be proven.
@@ -116,12 +146,13 @@ pub async fn proven(
     made: &Made,
     source: &dyn Fn(&Id) -> Option<Source>,
     (wish, ahead): (bool, Option<Ahead>),
-) -> Result<(Plan, Option<Catalog>), Failure> {
+) -> Result<Proven, Failure> {
+    let unseen = |plan: Plan| Proven { plan, after: None, failed: None };
     if made.plan.is_empty() {
         let proof = Proof::Equal { server: sides.whole.server, copy: "nothing to do".to_owned() };
-        return Ok((Plan { proof, ..made.plan.clone() }.seal(), None));
+        return Ok(unseen(Plan { proof, ..made.plan.clone() }.seal()));
     }
-    if wish { proof(workspace, live, wanted, sides, made, source, ahead).await } else { Ok((made.plan.clone(), None)) }
+    if wish { proof(workspace, live, wanted, sides, made, source, ahead).await } else { Ok(unseen(made.plan.clone())) }
 }
 
 /// Asks the live database how much the plan's steps have to work on.
@@ -204,7 +235,7 @@ async fn proof(
     made: &Made,
     source: &dyn Fn(&Id) -> Option<Source>,
     ahead: Option<Ahead>,
-) -> Result<(Plan, Option<Catalog>), Failure> {
+) -> Result<Proven, Failure> {
     workspace.progress.stage("proving the plan on a copy");
     let started = std::time::Instant::now();
     let outcome = match ahead {
@@ -221,6 +252,7 @@ async fn proof(
     let mut plan = plan::observed(sides, made, source, &outcome.observations.steps);
     let unseen = outcome.observations.missing.filter(|_| matches!(outcome.proof, Proof::Equal { .. }));
     plan.warnings.extend(unseen.map(|why| format!("not all steps could be watched one by one on a copy: {why}")));
+    plan.warnings.extend(outcome.observations.on_rows);
     plan.proof = outcome.proof;
     if let Some((to, objects)) = outcome.to {
         (plan.to, plan.to_objects) = (to, plan::changed(&plan.from.objects, &objects));
@@ -231,7 +263,7 @@ async fn proof(
     let told = |w: &String| named.iter().filter_map(|n| n.split('(').next()).any(|n| w.starts_with(&format!("{n}(")));
     plan.warnings.extend(outcome.warnings.into_iter().filter(|w| !told(w)));
     plan.observed.insert("proof_seconds".to_owned(), started.elapsed().as_secs_f64().into());
-    Ok((plan.seal(), outcome.after))
+    Ok(Proven { plan: plan.seal(), after: outcome.after, failed: outcome.failed })
 }
 
 /// The command.

@@ -58,6 +58,11 @@ impl Progress {
         }
     }
 
+    /// Whether there is a bar.
+    pub fn moves(&self) -> bool {
+        self.bar.is_some()
+    }
+
     /// What the bar says from now on; nothing where there is no bar.
     pub fn now(&self, what: &str) {
         if let Some(bar) = &self.bar {

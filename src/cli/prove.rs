@@ -81,6 +81,10 @@ fn screened(plan: &mut Plan, by_hand: &[u32], workspace: &Workspace) -> Result<V
     let (mut losses, mut refused) = (Vec::new(), Vec::new());
     for step in plan.groups.iter_mut().flat_map(|g| &mut g.steps) {
         step.edited |= by_hand.contains(&step.id);
+        if step.edited {
+            // What somebody wrote may not be cut as the statement before could be.
+            step.batches = None;
+        }
         for sql in &step.sql {
             let looked = if step.edited { edited(sql, &policy) } else { edited::stored(sql, &policy).map(|()| None) };
             match looked {

@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, fingerprints};
 use crate::exit_code::REFUSED;
 use crate::kind;
 use crate::pg::Session;
-use crate::plan::{Group, Plan, PlanStep};
+use crate::plan::{Group, Plan, PlanStep, count};
 use crate::prove::{Expected, expected};
 use crate::shadow::Properties;
 use std::time::Instant;
@@ -22,6 +22,8 @@ pub struct Resumed<'a> {
     pub left: &'a [Group],
     /// The last step that was done before; 0 when there is none.
     pub last_done: u32,
+    /// The step that has given some rows their values, and how many, when there is one.
+    pub filled: Option<(u32, u64)>,
     /// A group that was found done, which the ledger does not know yet.
     pub found_done: Option<&'a Group>,
     /// Indexes that were not built to their end, as SQL names.
@@ -49,8 +51,9 @@ pub async fn resumed<'a>(
     workspace: &mut Workspace,
 ) -> Result<Resumed<'a>, Failure> {
     let cut = cut(plan, deployment);
-    let at_rest =
-        |left, found_done, broken| Resumed { deployment: deployment.id, left, last_done: cut.last_done(), found_done, broken };
+    let filled = Some((deployment.next(), deployment.filled)).filter(|(_, rows)| *rows > 0);
+    let (deployment_id, last_done) = (deployment.id, cut.last_done());
+    let at_rest = |left, found_done, broken| Resumed { deployment: deployment_id, left, last_done, filled, found_done, broken };
     let doubt = cut.left.first().filter(|_| cut.in_doubt);
     let Some(found) = states(plan, deployment, &cut, looking, workspace).await? else {
         return Ok(at_rest(cut.left, None, broken(doubt, looking.session).await?));
@@ -171,6 +174,11 @@ impl Resumed<'_> {
         let all = plan.steps().count();
         let done = plan.steps().take_while(|s| s.id <= self.last_done).count() + self.found_done.map_or(0, |g| g.steps.len());
         let id = plan.short_id();
-        format!("Going on with {id} on {name}: {done} of {all} steps are done, and the live schema is as they left it.\n")
+        let filled = self.filled.map_or(String::new(), |(step, rows)| {
+            let rows = count(usize::try_from(rows).unwrap_or(usize::MAX), "row");
+            let have = if rows.starts_with("1 ") { "has its value" } else { "have their values" };
+            format!(", {rows} of step {step} {have}")
+        });
+        format!("Going on with {id} on {name}: {done} of {all} steps are done{filled}, and the live schema is as they left it.\n")
     }
 }

@@ -2,7 +2,7 @@
 
 use super::arguments::{Database, Wanted};
 use super::failure::Failure;
-use super::plan::{Making, Planned, estimates, forward, located, measured, other_owner, proven};
+use super::plan::{Making, Planned, Proven, estimates, filled, forward, located, measured, other_owner, proven};
 use super::renames::called_back;
 use super::side::{Side, settled};
 use super::workspace::Workspace;
@@ -30,7 +30,8 @@ pub async fn backward(
     workspace.progress.stage("planning the way back");
     let made = make(&back, &|_| None, other_owner(live).into_iter().collect())?;
     let wish = making.proven && doubt.is_none();
-    let (proven, after) = proven(workspace, live, wanted, &back, &made, &|_| None, (wish, None)).await?;
+    let proven = proven(workspace, live, wanted, &back, &made, &|_| None, (wish, None)).await?;
+    let Proven { plan: proven, after, .. } = proven;
     let proof = match (doubt, proven.proof.clone()) {
         _ if made.plan.is_empty() => proven.proof.clone(),
         (Some(reason), _) => Proof::Unproven { reason },
@@ -44,7 +45,7 @@ pub async fn backward(
     not_asked(&mut plan);
     estimates(&forward.live, &mut plan).await?;
     let Planned { live, wanted, .. } = forward;
-    Ok(measured(workspace, Planned { live, wanted, sides: back, changes: made.changes, plan, after }))
+    Ok(measured(workspace, Planned { live, wanted, sides: back, filled: filled(&made), changes: made.changes, plan, after }))
 }
 
 /// The sides of the way back from `whole`: what has another name gets its old one first.
@@ -57,12 +58,12 @@ async fn turned(
 ) -> Result<Sides, Failure> {
     let Some(renamed) = &sides.renamed else {
         let (scope, desired) = (sides.scope.clone(), sides.live.clone());
-        return Ok(Sides { live: scope.of(&whole), desired, scope, online: sides.online, whole, renamed: None });
+        return Ok(Sides { live: scope.of(&whole), desired, scope, whole, renamed: None, ..*sides });
     };
     let moves: Vec<(Id, Id)> = renamed.moves().cloned().collect();
     let called = called_back(workspace, live, &whole, &moves, wanted).await?;
     let (scope, desired) = (sides.scope.clone(), renamed.live.clone());
-    let back = Sides { live: scope.of(&whole), desired, scope, online: sides.online, whole: whole.clone(), renamed: None };
+    let back = Sides { live: scope.of(&whole), desired, scope, whole: whole.clone(), renamed: None, ..*sides };
     Ok(match called {
         Some(called) => called.turn(back, &whole),
         None => back,

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::arguments::{RollbackOptions, Wanted};
 use super::failure::Failure;
 use super::ledger::{standing, stands_in_the_way};
-use super::plan::{Planned, estimates, measured, other_owner, proven, row_checks, told};
+use super::plan::{Planned, Proven, estimates, filled, measured, other_owner, proven, row_checks, told};
 use super::renames::called_back;
 use super::side::{self, Side, settled};
 use super::workspace::Workspace;
@@ -23,14 +23,22 @@ pub async fn run(options: &RollbackOptions, workspace: &mut Workspace) -> Outcom
     workspace.progress.stage("comparing and ordering");
     let warnings = other_owner(&live).into_iter().chain(last.changed_since(&sides)).collect();
     let made = make(&sides, &|_| None, warnings)?;
-    let (plan, after) = proven(workspace, &live, &wanted, &sides, &made, &|_| None, (!options.no_prove, None)).await?;
+    let proven = proven(workspace, &live, &wanted, &sides, &made, &|_| None, (!options.no_prove, None)).await?;
+    let Proven { plan, after, .. } = proven;
     let takes_back = Some(last.applied.plan.clone()).filter(|_| !plan.is_empty());
     let mut plan = Plan { takes_back, ..plan }.seal();
     row_checks(workspace, &live, &mut plan).await?;
     estimates(&live, &mut plan).await?;
     let name = format!("the schema before plan {}, {}", short(&last.applied.plan), last.applied.ended);
-    let planned =
-        Planned { wanted: Side { name, ..before(&live, last.before) }, sides, changes: made.changes, plan, after, live };
+    let planned = Planned {
+        wanted: Side { name, ..before(&live, last.before) },
+        sides,
+        filled: filled(&made),
+        changes: made.changes,
+        plan,
+        after,
+        live,
+    };
     told(workspace, measured(workspace, planned), &options.output, options.database.env.clone())
 }
 

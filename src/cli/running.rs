@@ -11,12 +11,13 @@ use super::stop::Wish;
 use super::terminal;
 use super::watch::Watch;
 use super::workspace::Workspace;
+use crate::apply::batches::Filled;
 use crate::apply::ledger::{Ended, Record};
 use crate::apply::run::{COMMIT, LEDGER, OVERTAKEN, STOPPED, Settings, StepFailed, is_lost, run_group};
 use crate::exit_code::{ERROR, IN_PART, INTERRUPTED, REFUSED};
 use crate::pg::{self, Session};
 use crate::plan::text::step_line;
-use crate::plan::{Group, Plan, PlanStep};
+use crate::plan::{Group, Plan, PlanStep, thousands};
 
 /// The pause before the second try, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(16));
@@ -24,6 +25,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from
 const DONE: usize = 16;
 /// How long recording may take after the connection was lost.
 const RECORDING: Duration = Duration::from_secs(15);
+/// How often a log is told how many rows have their values.
+const TELLING: Duration = Duration::from_secs(10);
 /// How long asking who blocks may take.
 const ASKING: Duration = Duration::from_secs(2);
 /// By how much all waits of a group together may be longer than one: others wait behind what it has locked already.
@@ -46,7 +49,7 @@ pub struct Run<'a> {
     /// The live database.
     pub session: &'a Session,
     /// How statements run.
-    pub settings: Settings,
+    pub settings: Settings<'a>,
     /// How long locks are tried for altogether, for each group.
     pub wait: Duration,
     /// Sessions that are idle in a transaction and in the way are ended.
@@ -114,6 +117,10 @@ impl Run<'_> {
         self.workspace.stop.wish() != Wish::GoOn
     }
 
+    fn go_on(&self) -> ControlFlow<()> {
+        if self.to_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
     /// One try. Lines are printed when the group is committed: before that nothing is done.
     async fn attempt(&self, group: &Group, watch: &mut Watch) -> Result<(), StepFailed> {
         let progress = &self.workspace.progress;
@@ -127,12 +134,15 @@ impl Run<'_> {
             since = Instant::now();
             running.set(group.steps.iter().find(|s| s.id > step.id));
             begin(running.get());
-            if self.to_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            self.go_on()
         };
+        let told = Cell::new(Instant::now());
+        let tell = |step: &PlanStep, filled: Filled| self.filled(step, filled, &told);
         watch.anew();
         let (mut too_long, mut cancelled) = (false, None);
         let mut outcome = {
-            let run = run_group(&self.session.client, group, self.settings, self.record, done);
+            let settings = Settings { tell: Some(&tell), ..self.settings };
+            let run = run_group(&self.session.client, group, settings, self.record, done);
             tokio::pin!(run);
             loop {
                 tokio::select! {
@@ -151,7 +161,10 @@ impl Run<'_> {
             }
         };
         match &mut outcome {
-            Ok(()) => lines.iter().for_each(|line| progress.line(line)),
+            Ok(()) => {
+                self.workspace.filled.set(None);
+                lines.iter().for_each(|line| progress.line(line));
+            }
             Err(failed) if too_long && failed.code == CANCELLED => NO_LOCK.clone_into(&mut failed.code),
             Err(failed) if failed.code == STOPPED && !group.transactional => {
                 lines.iter().for_each(|line| progress.line(line));
@@ -191,12 +204,30 @@ impl Run<'_> {
         });
     }
 
-    /// How long all waits of a try together may be. What runs outside a transaction keeps nobody else waiting while it waits.
+    /// How long all waits of a try together may be. What runs outside a transaction keeps nobody else waiting while it waits, and each
+    /// batch of rows is a transaction that gives way by itself.
     fn limit(&self, group: &Group) -> Duration {
+        if group.steps.iter().any(|step| step.batches.is_some()) {
+            return Duration::MAX;
+        }
         match self.settings.lock_timeout.filter(|t| group.transactional && !t.is_zero()) {
             Some(timeout) => timeout + GRACE,
             None => self.wait,
         }
+    }
+
+    /// How many rows have their values: on a terminal all the time, in a log now and then.
+    fn filled(&self, step: &PlanStep, filled: Filled, told: &Cell<Instant>) -> ControlFlow<()> {
+        self.workspace.filled.set(Some((step.id, filled.rows)));
+        let of = filled.of.map_or(String::new(), |of| format!(" of about {}", thousands(of)));
+        let so_far = format!("{} rows{of} have their values", thousands(filled.rows));
+        let progress = &self.workspace.progress;
+        progress.now(&format!("step {}: {so_far}", step.id));
+        if !progress.moves() && told.get().elapsed() >= TELLING {
+            told.set(Instant::now());
+            progress.line(&format!("step {}: {so_far}", step.id));
+        }
+        self.go_on()
     }
 
     /// How often it is looked at who blocks: at least once before a statement gives way.
@@ -251,6 +282,10 @@ impl Run<'_> {
     fn broken_off(&self, failed: &StepFailed, state: String, exit: u8) -> Failure {
         let (applied, all, word) = (self.workspace.applied.get(), self.plan.steps().count(), self.workspace.stop.word());
         let (what, state) = match (failed.code.as_str(), applied) {
+            _ if self.workspace.filled.get().is_some() => (
+                format!("{word} between two batches of step {} ({})", failed.step, failed.object),
+                format!("{}\n{state}", failed.message),
+            ),
             (STOPPED, 0) => (word.to_owned(), "Nothing was applied.".to_owned()),
             (STOPPED, 1) => {
                 (word.to_owned(), format!("Step 1 of {all} is applied and stays, and nothing of what comes after it."))
@@ -260,7 +295,8 @@ impl Run<'_> {
             }
             _ => (format!("{word} during step {} ({}): {}", failed.step, failed.object, failed.message), state),
         };
-        let exit = if applied == 0 && (failed.code == STOPPED || exit == ERROR) { INTERRUPTED } else { IN_PART };
+        let filled = self.workspace.filled.get().is_some();
+        let exit = if applied == 0 && !filled && (failed.code == STOPPED || exit == ERROR) { INTERRUPTED } else { IN_PART };
         let help = match (exit, self.record) {
             (INTERRUPTED, _) => "the same plan can be applied later".to_owned(),
             (_, Some(_)) => "`plumb apply --resume` goes on; `plumb apply --abandon` closes it as it stands".to_owned(),
@@ -292,6 +328,13 @@ impl Run<'_> {
                 format!("{before}; step {} ran outside a transaction, so what it did before it failed stays too.", failed.step);
             exit = IN_PART;
         }
+        if self.workspace.filled.get().is_some() {
+            exit = IN_PART;
+            state = match applied {
+                0 => "No step is applied to its end.".to_owned(),
+                n => format!("Steps up to {n} of {all} are applied and stay."),
+            };
+        }
         if self.interrupted(failed) {
             return self.broken_off(failed, state, exit);
         }
@@ -314,8 +357,11 @@ impl Run<'_> {
             ),
             _ if exit == ERROR => "mend the cause and run the same plan again".to_owned(),
             _ if self.record.is_some() => format!(
-                "mend the cause and run the same plan again: it goes on after step {}. Or close it as it stands with `plumb apply --abandon`, and make a new plan of what is left",
-                self.workspace.applied.get()
+                "mend the cause and run the same plan again: it goes on {}. Or close it as it stands with `plumb apply --abandon`, and make a new plan of what is left",
+                match self.workspace.filled.get() {
+                    Some((step, _)) => format!("with the rows that step {step} has not come to"),
+                    None => format!("after step {}", self.workspace.applied.get()),
+                }
             ),
             _ => "mend the cause and make a new plan with `plumb plan`: it holds what is left".to_owned(),
         };

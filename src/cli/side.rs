@@ -183,7 +183,8 @@ async fn files(
         workspace.progress.line(&format!("note: {notice}"));
     }
     workspace.progress.stage("reading the wanted catalog");
-    let catalog = ahead::beside(&mut ahead, introspect_beside(&scratch.session, &workspace.seen)).await?;
+    let mut catalog = ahead::beside(&mut ahead, introspect_beside(&scratch.session, &workspace.seen)).await?;
+    source::told::tell(&mut catalog, &loaded.directives);
     let line_ends = files.0.iter().map(|f| f.text.match_indices('\n').map(|(i, _)| i).collect()).collect();
     Ok(Side {
         catalog,

@@ -26,6 +26,8 @@ pub struct Workspace {
     pub applied: Rc<Cell<u32>>,
     /// Who wants a run to stop.
     pub stop: Stop,
+    /// The step whose rows are being given their values, and how many have theirs.
+    pub filled: Rc<Cell<Option<(u32, u64)>>>,
     /// What has been read of any database.
     pub seen: Seen,
     shadow: Option<Shadow>,
@@ -46,6 +48,7 @@ impl Workspace {
             color: arguments.color(),
             applied: Rc::default(),
             stop: Stop::default(),
+            filled: Rc::default(),
             seen: Seen::default(),
             shadow: None,
         })

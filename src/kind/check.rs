@@ -5,8 +5,8 @@ use serde::Deserialize;
 use super::constraint::{COMMON, add, in_two, query, remove};
 use super::relation::{made_anew, parted};
 use super::{
-    Absorbed, BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Renaming, Space, expression, field, on_table, reads_as,
-    row_checks,
+    Absorbed, BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Renaming, Space, expression, field, fill, on_table,
+    reads_as, row_checks,
 };
 use crate::catalog::{Dependency, Id, Object};
 use crate::sql::ident;
@@ -96,6 +96,11 @@ fn create_online(context: &Context, object: &Object) -> Vec<Statement> {
     in_two(object, |unchecked| create(context, unchecked), |whole| validate(whole).into_iter().map(held).collect())
 }
 
+fn gone(context: &Context, object: &Object) -> Vec<Statement> {
+    let own = |s: Statement| if object.flag("no_inherit") { s } else { s.heirs() };
+    remove(context, object).into_iter().map(own).collect()
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "check",
@@ -121,15 +126,18 @@ pub static KIND: Kind = Kind {
         field("inherited", Cost::AlterOrReplace(|old, _| old.flag("inherited") || old.detail.contains_key("partition"))),
     ],
     create,
-    online: Online { create: |context, o, _| create_online(context, o), ..NOT_ONLINE },
+    online: Online {
+        create: |context, o, _| create_online(context, o),
+        drop: |context, o| {
+            fill::unfinished(context, o).into_iter().flat_map(|s| [vec![s.own()], gone(context, o)].concat()).collect()
+        },
+        ..NOT_ONLINE
+    },
     alter: |context, _, new, changed| {
         let validated = || validate(new).into_iter().map(|s| s.needs(rows(context, new))).collect();
         if changed.iter().any(|c| c == "not_valid") { validated() } else { Vec::new() }
     },
-    drop: |context, o| {
-        let own = |s: Statement| if o.flag("no_inherit") { s } else { s.heirs() };
-        remove(context, o).into_iter().map(own).collect()
-    },
+    drop: |context, o| fill::unfinished(context, o).into_iter().chain(gone(context, o)).collect(),
     element: Some(|context, o| (!o.flag("not_valid") && !by_inheritance(context, o)).then(|| element(o))),
     absorbed: Absorbed::Inside,
     spaces: &[Space::Constraint],

@@ -2,17 +2,16 @@
 
 use serde::Deserialize;
 
-use super::domain::{is_constrained, refuses_null};
+use super::domain::refuses_null;
 use super::effects::gone;
 use super::generated::{self, uses_more};
 use super::identity::{self, Identity};
-use super::like;
 use super::not_null::{self, NotNull};
 use super::relation::{is_partitioned, parted};
 use super::retype::retype;
-use super::row_checks;
 use super::type_change::widens;
 use super::{Absorbed, BASE, Context, Cost, Kind, NOT_ONLINE, Online, Query, Renaming, expression, field, reads_as};
+use super::{analyze, fill, like, row_checks};
 use crate::catalog::{Dependency, Object};
 use crate::sql::{ident, qualified};
 use crate::statement::{Effect, LockMode, Loss, Statement};
@@ -28,9 +27,9 @@ pub(super) struct Column {
     #[allow(dead_code, reason = "read by not_null")]
     not_null_constraint: Option<NotNull>,
     pub(super) identity: Option<Identity>,
-    generated: Option<String>,
+    pub(super) generated: Option<String>,
     #[serde(default)]
-    generated_virtual: bool,
+    pub(super) generated_virtual: bool,
     storage: Option<String>,
     pub(super) compression: Option<String>,
     statistics: Option<i64>,
@@ -38,7 +37,7 @@ pub(super) struct Column {
     options: Vec<String>,
     /// It comes from the parent of a partition or of an inheriting table, and only from there.
     #[serde(default)]
-    inherited: bool,
+    pub(super) inherited: bool,
 }
 
 impl Column {
@@ -80,8 +79,7 @@ pub(super) fn words_with(context: &Context, object: &Object, value: &str) -> Str
 
 /// ` DEFAULT ...`, where the default is made together with the column.
 fn default_words(context: &Context, object: &Object) -> String {
-    let default = context.desired.get(&object.id.as_class("default")).filter(|d| context.absorbed.contains(&d.id));
-    default.map_or(String::new(), |d| format!(" DEFAULT {}", d.text("expression")))
+    fill::default_of(context, object).map_or(String::new(), |d| format!(" DEFAULT {}", d.text("expression")))
 }
 
 /// A column of a typed table: the type gives its name and type, and nothing is said where nothing is added.
@@ -91,7 +89,7 @@ fn of_type(context: &Context, object: &Object) -> String {
 }
 
 /// What a column has beyond what its definition can say in CREATE TABLE.
-fn extras(object: &Object) -> Vec<Statement> {
+pub(super) fn extras(object: &Object) -> Vec<Statement> {
     let c: Column = object.read();
     let mut actions = Vec::new();
     actions.extend(c.storage.as_ref().map(|s| format!("SET STORAGE {}", storage_word(s))));
@@ -117,6 +115,9 @@ fn under(object: &Object, action: &str, mode: LockMode) -> Statement {
 }
 
 fn create(context: &Context, object: &Object) -> Vec<Statement> {
+    if let Some(filled) = fill::add(context, object) {
+        return filled;
+    }
     let c: Column = object.read();
     let table = object.id.table_sql();
     let mut statements = Vec::new();
@@ -131,7 +132,7 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
         let bare = (c.not_null || refuses_null(context, object)) && !given;
         let empty = object.parent.as_ref().filter(|_| bare).and_then(|table| row_checks::is_empty(context, &object.id, table));
         let add = add.needs(empty);
-        statements.push(match rewritten_by(context, object, &c) {
+        statements.push(match fill::rewrites(context, object) {
             true => add.rewrite(table),
             false if bare => add.scan(table),
             false => add,
@@ -139,21 +140,6 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
     }
     statements.extend(extras(object));
     statements
-}
-
-/// Whether a new column's value has to be worked out for every row that stands.
-fn rewritten_by(context: &Context, object: &Object, column: &Column) -> bool {
-    let stored = column.generated.is_some() && !column.generated_virtual;
-    column.identity.is_some() || stored || is_volatile(&default_words(context, object)) || is_constrained(context, object)
-}
-
-/// Functions of PostgreSQL that give another value each time and that people use in defaults.
-const VOLATILE: &[&str] =
-    &["nextval", "gen_random_uuid", "uuidv4", "uuidv7", "uuid_generate_v", "random", "clock_timestamp", "timeofday"];
-
-/// Whether an expression seems to give another value each time. Only the server knows, and what was seen on a copy counts more.
-fn is_volatile(expression: &str) -> bool {
-    VOLATILE.iter().any(|f| expression.contains(f) && expression.contains('('))
 }
 
 /// A column that changes its type or collation, by itself or with its parent table's, forgets how its values are stored. What
@@ -169,7 +155,7 @@ pub(super) fn after_retype(old: &Object, new: &Object) -> Vec<Statement> {
 
 /// Whether the parent's NOT NULL is this column's too: making that one makes this one, under its name. Not before the table has come
 /// to its parent.
-fn comes_from_parent(context: &Context, column: &Object) -> bool {
+pub(super) fn comes_from_parent(context: &Context, column: &Object) -> bool {
     if parted(context, column) {
         return false;
     }
@@ -184,11 +170,7 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
         "generated" if before.inherited && after.inherited && !parted(context, new) => Vec::new(),
         "type" | "collation" if before.inherited && after.inherited && !parted(context, new) => after_retype(old, new),
         "type" | "collation" => retype(context, old, new).into_iter().chain(after_retype(old, new)).collect(),
-        "not_null" if after.not_null => {
-            let check = new.parent.as_ref().and_then(|table| row_checks::has_value(context, &new.id, table));
-            let added = not_null::add(new, comes_from_parent(context, new));
-            vec![if added.scans.is_empty() { added } else { added.needs(check) }]
-        }
+        "not_null" if after.not_null => fill::set_not_null(context, new),
         "not_null" => vec![not_null::remove(context, new)],
         "not_null_constraint" if before.not_null && after.not_null => not_null::alter(context, old, new),
         "identity" => identity::alter(old, new),
@@ -244,15 +226,20 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
         .collect()
 }
 
-/// NOT NULL alone has an online form; what else is changed with it locks the table anyway.
-fn alter_online(context: &Context, new: &Object, changed: &[String]) -> Vec<Statement> {
+/// NOT NULL alone has an online form, since what else is changed with it locks the table anyway. With the type the statistics go.
+fn alter_online(context: &Context, old: &Object, new: &Object, changed: &[String]) -> Vec<Statement> {
+    let has = |f: &str| changed.iter().any(|c| c == f);
+    if has("type") || has("collation") {
+        let silent = old.flag("inherited") && new.flag("inherited") && !parted(context, new);
+        let retyped = if silent { Vec::new() } else { alter(context, old, new, changed) };
+        let analyzed = (!retyped.is_empty()).then(|| analyze::column(context, old));
+        return retyped.into_iter().chain(analyzed).collect();
+    }
     let alone = changed.iter().all(|f| f == "not_null" || f == "not_null_constraint");
-    let no_more = new.definition.get("not_null_constraint").and_then(|c| c.get("not_valid")).is_some();
-    if !alone || !new.flag("not_null") || !changed.iter().any(|f| f == "not_null") || no_more || comes_from_parent(context, new) {
+    if !alone || !new.flag("not_null") || !has("not_null") || not_null::is_not_valid(new) || comes_from_parent(context, new) {
         return Vec::new();
     }
-    let needs = new.parent.as_ref().and_then(|table| row_checks::has_value(context, &new.id, table));
-    not_null::add_online(context, new, needs)
+    fill::set_not_null_online(context, new)
 }
 
 /// Columns of child tables go along, but for those that are wanted as the child's own.
@@ -374,7 +361,7 @@ pub static KIND: Kind = Kind {
     create,
     alter,
     drop,
-    online: Online { alter: |context, _, new, changed| alter_online(context, new, changed), ..NOT_ONLINE },
+    online: Online { create: |context, o, _| fill::add_online(context, o), alter: alter_online, ..NOT_ONLINE },
     element: Some(|context, o| {
         let table = context.desired.get(o.parent.as_ref()?)?;
         if like::source(context, &table.id).is_some() {

@@ -7,7 +7,8 @@ use super::relation::{
 };
 use super::twin::age;
 use super::{
-    BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Renaming, Space, expression, field, reads_as, row_checks,
+    BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Renaming, Space, analyze, expression, field, reads_as,
+    row_checks,
 };
 use crate::catalog::{Catalog, Object};
 use crate::sql::{ident, qualified};
@@ -43,6 +44,13 @@ struct Index {
     clustered: bool,
     #[serde(default)]
     inherited: bool,
+}
+
+impl Index {
+    /// Whether it may have expressions, of which the server has no statistics until it is told to look.
+    fn computes(&self) -> bool {
+        self.body.matches('(').count() > 1 + self.body.matches(" INCLUDE (").count()
+    }
 }
 
 /// What a unique index asks of the rows; its keys are expressions as `pg_get_indexdef` gives them.
@@ -86,6 +94,7 @@ fn create_online(context: &Context, object: &Object, name: &str) -> Vec<Statemen
     }
     statements.extend(marks(object, i.clustered, i.replica_identity));
     statements.extend(statistics(object, &i.statistics));
+    statements.extend(i.computes().then(|| analyze::table(&i.table)));
     statements
 }
 

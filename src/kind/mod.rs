@@ -1,8 +1,7 @@
 //! What plumb knows of each kind of object: one file per kind, one list of them all.
 //!
-//! A kind is data: a query that reads it, a table that says what a change of each field costs, and functions that
-//! write its statements. Nothing outside this folder knows any kind. A new kind is one file here, one `mod` line and
-//! one line in [`KINDS`].
+//! A kind is data: a query that reads it, a table that says what a change of each field costs, and functions that write its
+//! statements. Nothing outside this folder knows any kind. A new kind is one file here, one `mod` line and one in [`KINDS`].
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -11,10 +10,12 @@ use std::collections::BTreeSet;
 use crate::catalog::{Catalog, Id, Object};
 use crate::statement::{Effect, Statement};
 
+mod analyze;
 mod carried;
 mod constraint;
 mod cost;
 mod effects;
+mod fill;
 mod generated;
 mod held;
 mod identity;
@@ -85,7 +86,7 @@ pub use partition::lost_with;
 pub use query::{HEIRS, LOOK, Query, SYSTEM_OID};
 pub use relation::waits_as_text;
 pub use rename::{LABEL, Renaming, bearer, has, is_renamed, moved, moves, parts_with_names, rename, turn};
-pub use rows::Kept;
+pub use rows::{ASIDE, Kept};
 pub use schema::fresh;
 pub use sequence_owner::{of_table as sequences_of_table, owning_column};
 pub use space::{Space, names};
@@ -242,7 +243,7 @@ pub struct Kind {
     /// A query for dependencies that `pg_depend` does not hold: members that a child table has from its parent. Two
     /// addresses by catalog, OID and number: the child's and the parent's.
     pub inherited: Option<&'static str>,
-    /// Whether what it is part of makes and drops it, so that it has no statements of its own.
+    /// Whether what it is part of makes and drops it: it has no statements of its own.
     pub made_with_whole: bool,
     /// Whether it has an owner of its own; otherwise its query gives that of what it is part of, for the sake of its rights.
     pub has_owner: bool,

@@ -34,6 +34,11 @@ fn of(object: &Object) -> NotNull {
     found.and_then(|n| serde_json::from_value(n.clone()).ok()).unwrap_or_default()
 }
 
+/// Whether it is wanted NOT VALID: it holds for new rows, and nobody has looked at those that stand.
+pub fn is_not_valid(object: &Object) -> bool {
+    of(object).not_valid
+}
+
 fn name(object: &Object) -> String {
     let names = object.id.name();
     let chosen = || format!("{}_{}_not_null", names[names.len() - 2], object.id.base());

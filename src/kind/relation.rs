@@ -136,7 +136,8 @@ pub fn retype_users(context: &Context, id: &Id, to_text: bool) -> Vec<Statement>
         let through = text_like(new_type);
         // Without a word about it the column has the type's collation from then on.
         let collate = column.read::<Column>().collate();
-        let sql = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {new_type}{collate} USING {name}::{through}::{new_type}");
+        let value = context.using(&column.id).map_or_else(|| format!("{name}::{through}::{new_type}"), str::to_owned);
+        let sql = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {new_type}{collate} USING {value}");
         let retyped = Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).heirs();
         statements.push(if same_text(context, id) { retyped.scan(table) } else { retyped.rewrite(table) });
     }

@@ -14,7 +14,8 @@ pub fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     let (table, name) = (new.id.table_sql(), ident(new.id.base()));
     let base = |t: &str| t.split('(').next().unwrap_or(t).to_owned();
     let same_base = base(&before.data_type) == base(&after.data_type);
-    let using = context.using(&new.id).unwrap_or_else(|| {
+    let told = context.using(&new.id);
+    let using = told.map(|expression| format!(" USING {expression}")).unwrap_or_else(|| {
         if same_base {
             return String::new();
         }
@@ -39,10 +40,13 @@ pub fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     if !widens(&before.data_type, &after.data_type) && narrows(&before.data_type, &after.data_type) {
         statement = statement.loses(Loss::Values(new.id.sql()));
     }
-    if let Some(parent) = new.parent.as_ref().filter(|_| context.using(&new.id).is_none()) {
-        statement = statement.needs(row_checks::fits(context, old, parent, &after.data_type));
+    if let Some(parent) = &new.parent {
+        statement = statement.needs(match told {
+            Some(expression) => row_checks::converts(context, new, parent, expression),
+            None => row_checks::fits(context, old, parent, &after.data_type),
+        });
     }
-    if rewrites(&before.data_type, &after.data_type) {
+    if rewrites(&before.data_type, &after.data_type) || told.is_some_and(|e| e != name) {
         statement = statement.rewrite(table);
     } else if rests_on(context, &old.id) {
         statement = statement.scan(table);
@@ -74,10 +78,9 @@ fn keys_on(context: &Context, column: &Id) -> Vec<(String, bool)> {
     ends.map(|(from, to)| if from == own { (to, false) } else { (from, true) }).collect()
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
     /// The USING expression that a directive gives for a column's type change.
-    fn using(&self, column: &Id) -> Option<String> {
-        let text = self.desired.get(column)?.detail.get("using")?.as_str()?;
-        Some(format!(" USING {text}"))
+    pub(super) fn using(&self, column: &Id) -> Option<&'a str> {
+        self.desired.get(column)?.detail.get("using")?.as_str()
     }
 }

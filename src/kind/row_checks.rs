@@ -94,6 +94,45 @@ pub fn refers(context: &Context, table: &Id, from: &[String], referenced: &str, 
     context.live.contains(table).then(|| rows(context, table, condition, &offending))
 }
 
+/// Rows for which an expression of a directive has to give a value; none when it reads columns that are still to come.
+pub fn gives(context: &Context, column: &Object, table: &Id, value: &str) -> Option<RowCheck> {
+    let name = ident(column.id.base());
+    let stands = context.live.contains(&column.id);
+    let offending = if stands { format!("{name} IS NULL AND ({value}) IS NULL") } else { format!("({value}) IS NULL") };
+    let condition = format!("{value} gives a value for every row of {} without one in {name}", table.sql());
+    reads(context, column, table).then(|| over(context, table, condition, &offending))
+}
+
+/// Values that a directive's expression has to turn into ones of another type: the query fails as the statement would.
+pub fn converts(context: &Context, column: &Object, table: &Id, value: &str) -> Option<RowCheck> {
+    let new = column.text("type");
+    // A cast that is asked for by name would cut what an assignment refuses.
+    let offending = match new.strip_prefix("character varying(").and_then(|n| n.strip_suffix(')')) {
+        Some(length) => format!("length(({value})::text) > {length}"),
+        None => format!("(({value})::{new}) IS NULL AND (({value})::{new}) IS NOT NULL"),
+    };
+    let offending = match column.flag("not_null") {
+        true => format!("(({value})::{new}) IS NULL OR {offending}"),
+        false => offending,
+    };
+    let condition = format!("{value} gives a value of {new} for every row of {}", table.sql());
+    reads(context, column, table).then(|| over(context, table, condition, &offending))
+}
+
+/// Whether no name in a directive's expression is that of a column which is still to come, or to be filled.
+fn reads(context: &Context, column: &Object, table: &Id) -> bool {
+    let is_filled = |o: &Object| o.id != column.id && o.detail.contains_key("backfill");
+    let to_come =
+        |id: &Id| context.desired.get(id).is_some_and(|o| is_filled(o) || !context.live.contains(id) && o.id != column.id);
+    let names = column.texts("reads");
+    !names.iter().any(|name| to_come(&table.part("column", name)))
+}
+
+/// Rows by the bare names of their columns, with an expression of the wanted schema.
+fn over(context: &Context, table: &Id, condition: String, offending: &str) -> RowCheck {
+    RowCheck::new(condition, &key(context, table, &ident(table.base())), &table.sql(), offending).evaluating()
+}
+
 /// Values that have to fit into another type. Where only trying tells, the query fails as the statement would.
 pub fn fits(context: &Context, column: &Object, table: &Id, new: &str) -> Option<RowCheck> {
     let (name, old) = (format!("t.{}", ident(column.id.base())), column.text("type"));

@@ -6,6 +6,9 @@ use crate::catalog::{Id, Object};
 use crate::sql::{ident, qualified};
 use crate::statement::{LockMode, Loss, Statement};
 
+/// What the table is called in which rows are put aside, after the name of theirs.
+pub const ASIDE: &str = "__plumb_rows";
+
 /// The statements that carry rows over.
 #[derive(Clone, Debug)]
 pub struct Kept {
@@ -25,7 +28,7 @@ pub fn keep(context: &Context, table: &Id, from: &[Id]) -> Option<Kept> {
         return None;
     }
     columns.sort_by_key(|c| c.detail.get("position").and_then(serde_json::Value::as_i64));
-    let aside = name_beside(table.base(), "__plumb_rows");
+    let aside = name_beside(table.base(), ASIDE);
     let holder = qualified(&[table.first(), &aside]);
     let names: Vec<String> = columns.iter().map(|c| ident(c.id.base())).collect();
     let lost = context.live.children(table).filter(stored).filter(|c| !columns.iter().any(|k| k.id == c.id));

@@ -8,10 +8,12 @@ fn every_file_of_this_folder_is_listed() {
     let helpers = [
         "mod",
         "tests",
+        "analyze",
         "carried",
         "constraint",
         "cost",
         "effects",
+        "fill",
         "generated",
         "held",
         "like",

@@ -10,6 +10,7 @@ use super::rows;
 use super::twins::{referenced, twins};
 use crate::catalog::{Dependency, Id, Object};
 use crate::kind::{self, Space};
+use crate::sql::qualified;
 
 /// Fills `graph.edges`.
 pub fn edges(graph: &mut Graph) {
@@ -23,6 +24,7 @@ pub fn edges(graph: &mut Graph) {
     defaults_last(graph, &mut list);
     persistence(graph, &mut list);
     alone(graph, &mut list);
+    told(graph, &mut list);
     rows::edges(graph, &mut list);
     family(graph, &mut list);
     owned(graph, &mut list);
@@ -73,6 +75,26 @@ fn build(graph: &Graph, list: &mut Vec<Edge>) {
 fn attached_later(graph: &Graph, id: &Id) -> bool {
     let table = graph.desired.get(id).and_then(|o| o.parent.as_ref());
     table.is_some_and(|t| graph.node(Op::Create, &t.as_class("partition")).is_some())
+}
+
+/// Rows are given values by the expression of a directive: what it names stands before, and columns that it reads go after.
+fn told(graph: &Graph, list: &mut Vec<Edge>) {
+    for node in graph.nodes.iter().filter(|n| MAKE.contains(&n.op) && n.id.class() == "column") {
+        let Some(object) = graph.desired.get(&node.id).filter(|o| o.detail.contains_key("reads")) else { continue };
+        let Some(table) = &object.parent else { continue };
+        let sentence = |named: &Id| format!("{} gets its values by way of {named}", node.id);
+        for read in object.texts("reads").iter().map(|name| table.part("column", name)).filter(|read| *read != node.id) {
+            push(list, graph.node(Op::Create, &read), Some(node.clone()), true, || sentence(&read));
+            let filled = graph.changes.alters(&read, "not_null").then(|| graph.node(Op::Alter, &read)).flatten();
+            push(list, filled, Some(node.clone()), true, || sentence(&read));
+            push(list, Some(node.clone()), graph.node(Op::Drop, &read), true, || sentence(&read));
+        }
+        let named = object.texts("calls");
+        let called = |n: &&Node| n.op == Op::Create && n.id.of().is_none() && named.contains(&qualified(n.id.name()));
+        for made in graph.nodes.iter().filter(called) {
+            push(list, Some(made.clone()), Some(node.clone()), true, || sentence(&made.id));
+        }
+    }
 }
 
 /// What uses something goes, or lets go of it, before it goes: the live catalog's dependencies.

@@ -12,14 +12,15 @@ use crate::kind::{self, Context, Space};
 use crate::sql::free_name;
 use crate::statement::{Statement, Transaction};
 
-/// The online form of a node: the statements, ending with `rest`, which are not its own. None where the direct form is all there is.
-pub fn form(graph: &Graph, node: &Node, rest: &[Statement], hot: &dyn Fn(&Id) -> bool) -> Vec<Statement> {
+/// The online form of a node and of the `members` that it has taken in: the statements, ending with `rest`, which are not its own.
+/// None where the direct form is all there is.
+pub fn form(graph: &Graph, node: &Node, members: &[Node], rest: &[Statement], hot: &dyn Fn(&Id) -> bool) -> Vec<Statement> {
     let object = if node.op == Op::Drop { graph.live.get(&node.id) } else { graph.desired.get(&node.id) };
     let table = object.and_then(|o| o.parent.as_ref());
     let stands = |t: &&Id| graph.live.contains(t) && graph.desired.contains(t) && graph.node(Op::Create, t).is_none();
     let (Some(object), Some(_)) = (object, table.filter(stands).filter(|t| hot(t))) else { return Vec::new() };
-    let nothing = BTreeSet::new();
-    let context = Context { live: graph.live, desired: graph.desired, absorbed: &nothing };
+    let absorbed = members.iter().filter(|m| m.op == Op::Create && *m != node).map(|m| m.id.clone()).collect();
+    let context = Context { live: graph.live, desired: graph.desired, absorbed: &absorbed };
     let online = kind::of(&node.id).online;
     let mut statements = match node.op {
         Op::Create => (online.create)(&context, object, &name(graph, node, online.beside)),
@@ -32,7 +33,8 @@ pub fn form(graph: &Graph, node: &Node, rest: &[Statement], hot: &dyn Fn(&Id) ->
         Op::Save | Op::Restore | Op::Rename => Vec::new(),
     };
     if !statements.is_empty() {
-        statements.extend(rest.iter().cloned());
+        let late = statements.iter().position(|s| s.late).unwrap_or(statements.len());
+        statements.splice(late..late, rest.iter().cloned());
     }
     statements
 }
@@ -79,7 +81,9 @@ fn cut(steps: &[Step], forms: &[Vec<Statement>], chosen: &BTreeSet<usize>) -> Ve
             let apart = chosen.contains(&place) && statement.transaction >= Transaction::Own;
             match parts.last_mut().filter(|p| n > 0 && !apart && !p.apart) {
                 Some(part) => part.statements.push(statement.clone()),
-                None => parts.push(Part { step: place, apart, statements: vec![statement.clone()] }),
+                None => {
+                    parts.push(Part { step: place, apart, late: apart && statement.late, statements: vec![statement.clone()] })
+                }
             }
         }
     }

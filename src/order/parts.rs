@@ -15,6 +15,8 @@ pub struct Part {
     pub step: usize,
     /// Whether it runs outside of all transactions, or in one of its own.
     pub apart: bool,
+    /// Whether it only helps, so that nothing waits for it.
+    pub late: bool,
     /// What it does.
     pub statements: Vec<Statement>,
 }
@@ -53,7 +55,7 @@ impl Parts {
             self.before[later].insert(later - 1, format!("it is the next part of what is done to {}", step.node.id));
         }
         for (earlier, sentence) in &step.after {
-            let (replaced, last) = (&steps[*earlier].node, self.of(*earlier).end - 1);
+            let (replaced, last) = (&steps[*earlier].node, self.done(*earlier));
             let beside =
                 own.len() > 1 && replaced.op == Op::Drop && replaced.id == step.node.id && kind::of(&replaced.id).online.beside;
             if beside {
@@ -71,10 +73,20 @@ impl Parts {
         self.places[step].clone()
     }
 
+    /// The last part of a step that others wait for.
+    fn done(&self, step: usize) -> usize {
+        let own = self.of(step);
+        own.clone().rev().find(|part| !self.list[*part].late).unwrap_or(own.start)
+    }
+
     /// The part with which the object of a step stands: what is built before is not it yet, what is read after changes nothing of it.
     pub fn stands(&self, step: usize, steps: &[Step]) -> usize {
         let own = self.of(step);
-        let built = own.clone().rev().find(|p| self.list[*p].apart).filter(|_| kind::of(&steps[step].node.id).online.before);
+        let built = own
+            .clone()
+            .rev()
+            .find(|p| self.list[*p].apart && !self.list[*p].late)
+            .filter(|_| kind::of(&steps[step].node.id).online.before);
         built.map_or(own.start, |built| (built + 1).min(own.end - 1))
     }
 

@@ -47,7 +47,7 @@ pub fn order(live: &Catalog, desired: &Catalog, changes: &Changes, hot: &dyn Fn(
     let place = |node: &Node| if late.contains(node) { LAST } else { place(node, early.contains(&node.id)) };
     let sorted = sort(&mut graph, |node| (place(node), kind::rank(node.id.class())))?;
     let mut forms = Vec::new();
-    let steps = write(&graph, sorted, |node, rest| forms.push(form(&graph, node, rest, hot)));
+    let steps = write(&graph, sorted, |node, members, rest| forms.push(form(&graph, node, members, rest, hot)));
     Ok(spread(steps, forms, live))
 }
 
@@ -107,7 +107,7 @@ fn alter(context: &Context, changes: &Changes, id: &Id) -> Vec<Statement> {
     }
 }
 
-fn write(graph: &Graph, sorted: Sorted, mut written: impl FnMut(&Node, &[Statement])) -> Vec<Step> {
+fn write(graph: &Graph, sorted: Sorted, mut written: impl FnMut(&Node, &[Node], &[Statement])) -> Vec<Step> {
     let mut groups = graph.groups();
     let mut places: BTreeMap<Node, usize> = BTreeMap::new();
     let mut steps: Vec<Step> = Vec::new();
@@ -126,7 +126,7 @@ fn write(graph: &Graph, sorted: Sorted, mut written: impl FnMut(&Node, &[Stateme
             silent.insert(node, after);
             continue;
         }
-        written(&node, &statements[own..]);
+        written(&node, &members, &statements[own..]);
         places.insert(node.clone(), steps.len());
         let change = graph.changes.list.get(&node.id);
         steps.push(Step {

@@ -16,7 +16,7 @@ use crate::change::{Action, Changes, Scope};
 use crate::hazard;
 use crate::kind::{self, Space};
 use crate::order::{Op, Step};
-use crate::statement::{LockMode, Transaction};
+use crate::statement::{Batches, LockMode, Statement, Transaction};
 
 /// What a plan is made from.
 pub struct Context<'a> {
@@ -38,6 +38,8 @@ pub struct Context<'a> {
     pub seen: &'a BTreeMap<u32, Touched>,
     /// What a reviewer should know.
     pub warnings: Vec<String>,
+    /// How many rows are given their values in one transaction.
+    pub batch: u32,
 }
 
 impl<'a> Context<'a> {
@@ -75,12 +77,23 @@ pub fn build(context: &Context, steps: &[Step]) -> Plan {
         unmanaged: unmanaged_in_scope(context),
         outside_scope: outside,
         proposals,
-        warnings: context.warnings.clone(),
+        warnings: warnings(context, steps),
         proof: Proof::Unproven { reason: "it was not tried (--no-prove)".to_owned() },
         observed: Map::new(),
         seals: BTreeMap::new(),
     }
     .seal()
+}
+
+/// What is known of the sides, and what statements say besides.
+fn warnings(context: &Context, steps: &[Step]) -> Vec<String> {
+    let mut warnings = context.warnings.clone();
+    for warning in steps.iter().flat_map(|s| &s.statements).flat_map(|s| &s.warnings) {
+        if !warnings.contains(warning) {
+            warnings.push(warning.clone());
+        }
+    }
+    warnings
 }
 
 fn unmanaged_in_scope(context: &Context) -> Vec<UnmanagedDifference> {
@@ -252,6 +265,7 @@ fn write_step(
         rewrites: work.rewrites.iter().cloned().collect(),
         scans: work.scans.iter().cloned().collect(),
         validates: work.validates.iter().cloned().collect(),
+        batches: batches(context, step),
         checks: step.statements.iter().flat_map(|s| s.needs.iter().cloned()).collect(),
         observed: context.seen.contains_key(&(place as u32 + 1)),
         edited: false,
@@ -264,6 +278,12 @@ fn write_step(
         before: definition(context.live, context, step),
         definition: definition(context.desired, context, step),
     }
+}
+
+/// How a statement that is a transaction of its own is cut; together with others it is not.
+fn batches(context: &Context, step: &Step) -> Option<Batches> {
+    let [Statement { transaction: Transaction::Own, batches, .. }] = step.statements.as_slice() else { return None };
+    batches.clone().map(|b| Batches { size: context.batch, ..b })
 }
 
 /// The definition of an altered object on one side, as the SQL that would create it.
@@ -288,16 +308,35 @@ fn sql_of(side: &Catalog, context: &Context, id: &Id) -> Option<String> {
 fn phase(context: &Context, step: &Step) -> Phase {
     let tightens = step.fields.iter().any(|f| f == "not_null" || f == "type");
     let rebuilt = context.changes.list.get(&step.node.id).is_some_and(|c| c.action == Action::Replace);
-    let by_itself = step.part.is_some() && step.statements.iter().any(|s| s.transaction == Transaction::Own);
+    let by_itself = step.part.is_some() && step.statements.iter().any(|s| s.transaction == Transaction::Own && !s.late);
+    let values = step.statements.iter().any(|s| s.batches.is_some());
     match step.node.op {
         // What runs now names the old one and fails from then on: there is no earlier phase that it survives.
         Op::Rename => Phase::Contract,
-        _ if rebuilt || by_itself => Phase::Migrate,
+        _ if rebuilt => Phase::Migrate,
+        // In whatever form a new column comes: what it asks of the rows is its own affair, unless their values have to be worked out.
+        _ if is_new_column(context, &step.node.id) => {
+            if is_told(context, &step.node.id) {
+                Phase::Migrate
+            } else {
+                Phase::Expand
+            }
+        }
+        _ if by_itself || values => Phase::Migrate,
         Op::Drop => Phase::Contract,
         Op::Create if restrains(context, &step.node.id) => Phase::Migrate,
         Op::Alter if tightens => Phase::Migrate,
         Op::Create | Op::Alter | Op::Save | Op::Restore => Phase::Expand,
     }
+}
+
+fn is_new_column(context: &Context, id: &Id) -> bool {
+    id.class() == "column" && context.desired.contains(id) && !context.live.contains(id)
+}
+
+/// Whether a directive gives values to the rows that stand.
+fn is_told(context: &Context, id: &Id) -> bool {
+    context.desired.get(id).is_some_and(|o| o.detail.contains_key("backfill"))
 }
 
 /// Whether it is something new that rows of a table, or values of a domain, have to fulfil from then on.

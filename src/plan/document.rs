@@ -9,7 +9,7 @@ use crate::catalog::{Id, Magnitude, Unmanaged, digest};
 use crate::change::Scope;
 use crate::hazard::Hazard;
 pub use crate::report::Source;
-use crate::statement::{LockMode, RowCheck};
+use crate::statement::{Batches, LockMode, RowCheck};
 
 /// The version of the document's form; 0 until it is declared stable.
 pub const FORMAT: u32 = 0;
@@ -158,6 +158,9 @@ pub struct PlanStep {
     /// Constraints that all rows are held to, as `name of table`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub validates: Vec<String>,
+    /// How its statement, which gives rows their values, is cut by `apply`: each batch is a transaction of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batches: Option<Batches>,
     /// What the rows that stand have to be like for it to succeed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<RowCheck>,
@@ -202,6 +205,7 @@ impl PlanStep {
             rewrites: Vec::new(),
             scans: Vec::new(),
             validates: Vec::new(),
+            batches: None,
             checks: Vec::new(),
             observed: false,
             edited: false,

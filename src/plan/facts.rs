@@ -8,6 +8,7 @@ use super::document::{Plan, PlanStep, Proof};
 use super::page::Mark;
 use crate::catalog::Id;
 use crate::hazard::Hazard;
+use crate::kind::ASIDE;
 use crate::sql::ident;
 use crate::statement::LockMode;
 
@@ -270,7 +271,7 @@ pub fn blocking(plan: &Plan) -> Vec<Blocking> {
 
 /// What differs in the object of a step: by its definitions, or, where these say nothing, by its statement and the one back.
 pub fn difference(step: &PlanStep) -> Difference {
-    if step.part.is_some_and(|(part, _)| part > 1) {
+    if step.part.is_some_and(|(part, _)| part > 1) || fills(step) {
         return Difference::None;
     }
     if let (Some(old), Some(new)) = (&step.before, &step.definition)
@@ -282,6 +283,17 @@ pub fn difference(step: &PlanStep) -> Difference {
         ("alter", [new], Some([old])) if alike(old, new) => compare(old, new),
         _ => Difference::None,
     }
+}
+
+/// Whether rows that stand get values, which no comparison of definitions shows.
+pub fn fills(step: &PlanStep) -> bool {
+    step.sql.iter().any(|sql| sql.starts_with("UPDATE "))
+}
+
+/// Whether rows that a policy hides would be left out of what has to reach all of them: values for them, or a copy of them for a table
+/// that is made anew.
+pub fn reaches_all_rows(step: &PlanStep) -> bool {
+    fills(step) || step.sql.iter().any(|sql| sql.starts_with("CREATE TABLE ") && sql.contains(ASIDE))
 }
 
 /// Whether changed lines are nothing but the statements of the step, which then say it shorter.

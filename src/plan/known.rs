@@ -4,6 +4,7 @@ use super::document::PlanStep;
 use super::estimates::Estimates;
 use super::facts;
 use super::page::Mark;
+use crate::statement::Batches;
 
 /// Something that can be known of a step.
 pub struct Known {
@@ -31,6 +32,7 @@ pub static KNOWN: &[Known] = &[
                 .collect()
         },
     },
+    Known { label: "batches", of: |step| step.batches.iter().map(batches).collect() },
     Known { label: "writes", of: |step| step.rewrites.iter().map(|r| format!("all of {r} anew")).collect() },
     Known { label: "reads", of: |step| step.scans.iter().map(|r| reading(step, r)).collect() },
     Known { label: "checks", of: |step| step.validates.iter().map(|c| format!("all rows against {c}")).collect() },
@@ -55,6 +57,13 @@ pub fn mark(step: &PlanStep) -> Mark {
         "drop" => Mark::Minus,
         _ => Mark::Tilde,
     }
+}
+
+/// `1,000 rows at a time in the order of id, each time committed`.
+pub fn batches(batches: &Batches) -> String {
+    let rows = facts::count(batches.size as usize, "row");
+    let order = if batches.key.is_empty() { "in which they lie".to_owned() } else { format!("of {}", batches.key.join(", ")) };
+    format!("{rows} at a time in the order {order}, committed each time by `plumb apply`")
 }
 
 /// Hazards that not everybody has to read.

@@ -11,7 +11,7 @@ use crate::catalog::{Catalog, Id, Magnitude};
 use crate::change::{Blocked, Changes, Scope, compare, replace};
 use crate::kind;
 use crate::order::{Cycle, Step, order};
-use crate::statement::Online;
+use crate::statement::{BATCH, Online};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,8 @@ pub struct Sides {
     pub online: Online,
     /// What gets another name before anything else.
     pub renamed: Option<Renamed>,
+    /// How many rows are given their values in one transaction.
+    pub batch: u32,
 }
 
 impl Sides {
@@ -56,7 +58,7 @@ impl Sides {
         let mut desired = scope.of(desired);
         desired.server = whole.server;
         desired.put(kind::finished(&desired));
-        Sides { live: scope.of(&whole), desired, whole, scope, online: Online::Never, renamed: None }
+        Sides { live: scope.of(&whole), desired, whole, scope, online: Online::Never, renamed: None, batch: BATCH }
     }
 
     /// The live database, whole, as it is before the plan.
@@ -172,6 +174,6 @@ fn context<'a>(
     seen: &'a BTreeMap<u32, Touched>,
     warnings: Vec<String>,
 ) -> Context<'a> {
-    let Sides { whole, live, desired, scope, renamed, .. } = sides;
-    Context { whole, live, desired, renamed: renamed.as_ref(), scope, changes, source, seen, warnings }
+    let Sides { whole, live, desired, scope, renamed, batch, .. } = sides;
+    Context { whole, live, desired, renamed: renamed.as_ref(), scope, changes, source, seen, warnings, batch: *batch }
 }

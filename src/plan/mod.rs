@@ -55,7 +55,7 @@ pub use document::{
     changed, short,
 };
 pub use estimates::{estimated, worked_on};
-pub use facts::{count, thousands};
+pub use facts::{count, fills, reaches_all_rows, thousands};
 pub use ignore::Known;
 pub use make::{Made, MakeError, Sides, make, make_bare, make_up_to, observed};
 pub use options::Options;

@@ -64,6 +64,7 @@ fn render_group(plan: &Plan, group: &Group, lock_timeout: Duration) -> String {
         script += &comment(&format!("{place}: one transaction"));
         script += "BEGIN;\n";
         script += &settings("SET LOCAL", lock_timeout);
+        script.extend(group.steps.iter().any(facts::reaches_all_rows).then_some("SET LOCAL row_security = off;\n"));
     } else {
         script += &comment(&format!("{place}: outside a transaction; a statement waits for others as long as it takes"));
         script += &settings("SET", Duration::ZERO);

@@ -100,7 +100,10 @@ impl Standing {
                     self.partitions.remove(&name);
                     self.heirs.remove(&name);
                 }
-                (Op::Create | Op::Alter, "partition") => self.join(desired, &node.id),
+                // In parts, the last one attaches it.
+                (Op::Create | Op::Alter, "partition") if step.part.is_none_or(|(part, of)| part == of) => {
+                    self.join(desired, &node.id);
+                }
                 (Op::Create | Op::Alter, class) => {
                     // What the plan makes is nobody's yet, whatever had the name before.
                     if node.op == Op::Create && kind::of(&node.id).spaces.contains(&kind::Space::Relation) {

@@ -7,7 +7,7 @@ use super::compared::Difference;
 use super::document::{Plan, PlanStep};
 use super::estimates::Estimates;
 use super::facts;
-use super::known::{known, mark, source, work};
+use super::known::{self, known, mark, source, work};
 use super::notes;
 use super::page::{Mark, Page};
 use crate::catalog::Id;
@@ -139,6 +139,9 @@ fn one(
     } else {
         changed(page, step, other, at, options);
     }
+    for batches in step.batches.iter().filter(|_| !options.verbose) {
+        page.note(at, &known::batches(batches));
+    }
     work(step, said.1).iter().for_each(|line| page.note(at, line));
     hazards(page, step, columns, options);
     for answered in said.0.iter().filter(|a| a.step == step.id) {
@@ -179,6 +182,7 @@ fn changed(page: &mut Page, step: &PlanStep, dropped: Option<&PlanStep>, at: usi
 /// Whether the name of a step says too little without its statements: changes without a comparison, and who may do what.
 fn shows_statements(step: &PlanStep) -> bool {
     ["alter", "rename"].contains(&step.change.as_str())
+        || facts::fills(step)
         || (step.change == "create" && facts::RIGHTS.contains(&step.object.class()))
 }
 

@@ -8,6 +8,7 @@ mod expected;
 mod gone;
 mod limit;
 mod observe;
+mod rehearse;
 mod rename;
 mod run;
 mod settle;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 use tokio_postgres::{Client, Error};
 
+use super::rehearse::rehearse;
 use super::{administrator, gone, limit};
 use crate::apply::run::server_message;
 use crate::pg;
@@ -22,6 +23,8 @@ pub struct Observations {
     pub steps: BTreeMap<u32, Touched>,
     /// What steps that were edited by hand take away with its rows or values, by the number of the step.
     pub losses: BTreeMap<u32, BTreeSet<Loss>>,
+    /// What was seen of steps that give rows their values, on rows that were made up, as sentences.
+    pub on_rows: Vec<String>,
     /// Why the steps after the last of these were not seen.
     pub missing: Option<String>,
 }
@@ -83,7 +86,8 @@ async fn all(copy: &Scratch, groups: &[Group], seen: &mut Observations) -> Resul
         let looked = one(copy, group, step, &mut relations, &mut scans);
         let found = limit::within(&[&copy.session, &copy.administrator], limit, looked).await;
         let found = found.ok_or_else(|| (at(), format!("it does not come to an end within {} s", limit.as_secs())))?;
-        let (touched, losses) = found.map_err(|e| (at(), e.to_string()))?;
+        let (touched, losses, on_rows) = found.map_err(|e| (at(), e.to_string()))?;
+        seen.on_rows.extend(on_rows);
         seen.steps.insert(step.id, touched);
         seen.losses.extend(losses.map(|losses| (step.id, losses)));
     }
@@ -108,14 +112,18 @@ fn waits(step: &PlanStep) -> bool {
     step.sql.iter().any(|sql| concurrently(sql))
 }
 
-/// A step, and what it takes away where it was edited by hand.
+/// A step, what it takes away where it was edited by hand, and what is told of its work on rows.
 async fn one(
     copy: &Scratch,
     group: &Group,
     step: &PlanStep,
     relations: &mut Relations,
     scans: &mut HashMap<u32, i64>,
-) -> Result<(Touched, Option<BTreeSet<Loss>>), Unseen> {
+) -> Result<(Touched, Option<BTreeSet<Loss>>, Option<String>), Unseen> {
+    let on_rows = match &step.batches {
+        Some(batches) => rehearse(copy, step, batches).await?,
+        None => None,
+    };
     // what a step says of itself must not come from names that it has made: the administrator looks, where it is to be relied on
     let administrator = &copy.administrator.client;
     let before = if step.edited { Some(gone::columns(administrator).await?) } else { None };
@@ -133,7 +141,7 @@ async fn one(
         Some(before) => Some(gone::gone(&before, &gone::columns(administrator).await?)),
         None => None,
     };
-    Ok((touched, losses))
+    Ok((touched, losses, on_rows))
 }
 
 /// What stands is called otherwise from now on.

@@ -25,6 +25,8 @@ pub struct Outcome {
     pub after: Option<Catalog>,
     /// What each step was seen to do.
     pub observations: Observations,
+    /// The step that the copy refused.
+    pub failed: Option<StepFailed>,
     /// Routines whose bodies worked before the plan and do not after it, in sentences.
     pub warnings: Vec<String>,
 }
@@ -39,6 +41,7 @@ pub fn unproven(reason: String) -> Outcome {
         to: None,
         after: None,
         observations: Observations::default(),
+        failed: None,
         warnings: Vec::new(),
     }
 }
@@ -148,7 +151,7 @@ async fn run(copied: &Copied, sides: &Sides, made: &Made) -> Result<Outcome, Int
     let Copied { scratch, seen, before, .. } = copied;
     for group in &made.plan.groups {
         if let Err(failed) = run_as(scratch, group).await {
-            return Ok(unproven(refused(&failed)));
+            return Ok(Outcome { failed: Some(failed.clone()), ..unproven(refused(&failed)) });
         }
     }
     let whole = introspect_beside(&scratch.session, seen).await?;
@@ -162,7 +165,7 @@ async fn run(copied: &Copied, sides: &Sides, made: &Made) -> Result<Outcome, Int
     let proof = Proof::Equal { server: scratch.session.version.0, copy: COPY.to_owned() };
     let warnings = newly_wrong(before, scratch).await;
     let to = Some((fingerprint(&to), fingerprints(&to)));
-    Ok(Outcome { proof, to, after: Some(whole), observations: Observations::default(), warnings })
+    Ok(Outcome { proof, to, after: Some(whole), observations: Observations::default(), failed: None, warnings })
 }
 
 /// What is wrong with the bodies of routines.

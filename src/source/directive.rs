@@ -4,9 +4,10 @@
 //! `lint`, hazards by `hazard`. A directive that nobody could act on is an error at its place and never a comment without effect.
 
 use super::date;
+use super::expression;
 use super::files::{Files, Place};
 use super::lexer::{self, Kind};
-use super::name::Name;
+use super::name::{Class, Name};
 use super::problem::Problem;
 use super::read::Statement;
 use std::ops::Range;
@@ -22,6 +23,8 @@ pub struct Directive {
     pub below: Place,
     /// What that defines; the object itself first, then what is inside of it.
     pub names: Vec<Name>,
+    /// The search path in force there.
+    pub path: Vec<String>,
 }
 
 /// What a directive says.
@@ -96,13 +99,18 @@ struct Word {
 const WORDS: &[Word] = &[
     Word { word: "ignore", form: "ignore RULE: REASON, or ignore HAZARD until 2027-01-31: REASON", read: ignore },
     Word { word: "renamed from", form: "renamed from OLD_NAME", read: |rest| text(rest, "the old name").map(Order::RenamedFrom) },
-    Word { word: "using", form: "using EXPRESSION", read: |rest| text(rest, "the expression").map(Order::Using) },
-    Word { word: "backfill", form: "backfill EXPRESSION", read: |rest| text(rest, "the expression").map(Order::Backfill) },
+    Word { word: "using", form: "using EXPRESSION", read: |rest| value(rest).map(Order::Using) },
+    Word { word: "backfill", form: "backfill EXPRESSION", read: |rest| value(rest).map(Order::Backfill) },
     Word { word: "data", form: "data, or data exact", read: data },
 ];
 
 fn text(rest: &str, what: &str) -> Result<String, String> {
     if rest.is_empty() { Err(format!("{what} is missing")) } else { Ok(rest.to_owned()) }
+}
+
+fn value(rest: &str) -> Result<String, String> {
+    let text = text(rest, "the expression")?;
+    expression::check(&text).map(|()| text)
 }
 
 fn data(rest: &str) -> Result<Order, String> {
@@ -130,7 +138,7 @@ fn ignore(rest: &str) -> Result<Order, String> {
 }
 
 /// Words that are read and bound, and that nothing is done with yet: whoever writes one is told so.
-const LATER: &[&str] = &["using", "backfill", "data"];
+const LATER: &[&str] = &["data"];
 
 /// Notes on directives that nothing is done with.
 pub fn notes(files: &Files, statements: &[Statement]) -> Vec<String> {
@@ -197,7 +205,25 @@ fn directive(text: &str, file: usize, span: &Range<usize>, statements: &mut [Sta
         let message = "what stands below the directive makes nothing that has a name";
         return Err(misplaced(place, message, "about what?"));
     }
-    statement.directives.push(Directive { place, order, below: Place::new(file, below), names });
+    let path = statement.settings.path.clone();
+    let directive = Directive { place, order, below: Place::new(file, below), names, path };
+    of_a_column(&directive, &statement.directives)?;
+    statement.directives.push(directive);
+    Ok(())
+}
+
+/// Expressions are about one column, and about each there is one.
+fn of_a_column(directive: &Directive, others: &[Directive]) -> Result<(), Box<Problem>> {
+    if !matches!(directive.order, Order::Using(_) | Order::Backfill(_)) {
+        return Ok(());
+    }
+    let (place, word) = (directive.place.clone(), directive.word());
+    if directive.names.first().is_none_or(|n| n.class != Class::Column) {
+        return Err(misplaced(place, &format!("{word} is about a column"), "what stands below it is none"));
+    }
+    if others.iter().any(|o| o.word() == word && o.names.first() == directive.names.first()) {
+        return Err(misplaced(place, &format!("two expressions for one column: {word} is said twice"), "which of them?"));
+    }
     Ok(())
 }
 

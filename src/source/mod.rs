@@ -11,6 +11,7 @@ pub mod bodies;
 pub mod date;
 pub mod directive;
 pub mod edited;
+mod expression;
 pub mod files;
 pub mod hints;
 pub mod lexer;
@@ -32,6 +33,7 @@ pub mod screen;
 pub mod send;
 pub mod split;
 mod tablespace;
+pub mod told;
 pub mod unknown;
 pub mod walk;
 

@@ -1,10 +1,12 @@
 //! One SQL statement and what is declared of it: locks, rewrites, losses, and how it stands to transactions. Pure.
 
+mod batches;
 mod effect;
 mod lock_mode;
 mod online;
 mod row_check;
 
+pub use batches::{BATCH, Batches};
 pub use effect::{Effect, Loss, Reach, Transaction};
 pub use lock_mode::LockMode;
 pub use online::Online;
@@ -31,6 +33,12 @@ pub struct Statement {
     pub losses: Vec<Loss>,
     /// What takes it back by itself, where it is one of several that make one change.
     pub back: Option<String>,
+    /// How it is cut into batches, when it gives rows their values.
+    pub batches: Option<Batches>,
+    /// Whether what rests on the change does not wait for it: it only helps (`ANALYZE`).
+    pub late: bool,
+    /// What a reviewer should know besides, as sentences.
+    pub warnings: Vec<String>,
 }
 
 impl Statement {
@@ -46,6 +54,9 @@ impl Statement {
             needs: Vec::new(),
             losses: Vec::new(),
             back: None,
+            batches: None,
+            late: false,
+            warnings: Vec::new(),
         }
     }
 
@@ -121,6 +132,18 @@ impl Statement {
     /// What takes it back.
     pub fn back(mut self, sql: impl Into<String>) -> Statement {
         self.back = Some(sql.into());
+        self
+    }
+
+    /// It gives rows their values.
+    pub fn batches(mut self, batches: Batches) -> Statement {
+        self.batches = Some(batches);
+        self
+    }
+
+    /// Nothing waits for it.
+    pub fn late(mut self) -> Statement {
+        self.late = true;
         self
     }
 

@@ -7,6 +7,7 @@ use plumb::catalog::{Catalog, Id};
 use plumb::introspect::{UNKNOWN, introspect};
 use plumb::plan::{self, Made, MakeError, Phase, Sides};
 use plumb::prove::{candidates, settle};
+use plumb::source::{self, Files, Policy};
 use std::fmt::Write as _;
 
 /// A state: the database that holds it, plumb's picture of it, and pg_dump's.
@@ -66,7 +67,11 @@ impl Side {
     /// A state from scripts. The outer error is a script that does not load, the inner one plumb's.
     pub async fn load(bench: &Bench, scripts: &[&str]) -> Result<Result<Side, Failure>, load::Refused> {
         let database = load::fresh(bench, scripts).await?;
-        Ok(Side::of(database).await)
+        let mut side = Side::of(database).await;
+        if let Ok(side) = &mut side {
+            scripts.iter().filter(|sql| sql.contains("-- plumb: ")).for_each(|sql| told(&mut side.catalog, sql));
+        }
+        Ok(side)
     }
 
     pub async fn of(database: String) -> Result<Side, Failure> {
@@ -74,6 +79,13 @@ impl Side {
         let dump = dump::raw(&database).map_err(|e| Failure::new("pg_dump", e))?;
         Ok(Side { database, catalog, dump })
     }
+}
+
+/// Tells a catalog what the directives of its script say.
+fn told(catalog: &mut Catalog, sql: &str) {
+    let statements = source::read(&Files::text("after.sql", sql), &Policy::default()).unwrap_or_else(|p| panic!("{p}"));
+    let directives: Vec<_> = statements.into_iter().flat_map(|s| s.directives).collect();
+    source::told::tell(catalog, &directives);
 }
 
 /// The sides of a plan, with expressions that differ only in how the server writes them made equal. They are settled in the

@@ -100,7 +100,7 @@ async fn take_over(client: &Client) -> Result<(), LedgerError> {
         .batch_execute(
             "UPDATE plumb.run SET outcome = 'lost' WHERE outcome IS NULL; \
              UPDATE plumb.deployment d SET state = 'void', ended = clock_timestamp() WHERE state = 'open' AND NOT EXISTS ( \
-             SELECT FROM plumb.step s WHERE s.deployment = d.id AND s.state <> 'failed')",
+             SELECT FROM plumb.step s WHERE s.deployment = d.id AND (s.state <> 'failed' OR s.rows > 0))",
         )
         .await?;
     Ok(())
@@ -219,7 +219,7 @@ impl Record {
              VALUES ({}, {}, {}, {}, '{state}', {started}, {ended}, {rows}, {message}) ON CONFLICT (deployment, number) \
              DO UPDATE SET run = excluded.run, state = excluded.state, \
              started = coalesce(excluded.started, step.started), ended = excluded.ended, \
-             rows = excluded.rows, message = excluded.message; ",
+             rows = coalesce(excluded.rows, step.rows), message = excluded.message; ",
             self.deployment,
             step.id,
             self.run,
@@ -239,6 +239,14 @@ impl Record {
             Ok(client.batch_execute(&started).await?)
         })
         .await
+    }
+
+    /// What the transaction of a batch ends with: so many more rows of a step that has started have their values.
+    pub fn filled(&self, step: &PlanStep, rows: u64) -> String {
+        format!(
+            "UPDATE plumb.step SET rows = coalesce(rows, 0) + {rows} WHERE deployment = {} AND number = {}; ",
+            self.deployment, step.id
+        )
     }
 
     /// Records in a transaction of its own that steps are done: those that ran outside of one, or were found done.
@@ -278,7 +286,7 @@ impl Record {
         Ok(numbers.into_iter().filter_map(|n| u32::try_from(n).ok()).collect())
     }
 
-    /// Ends the run and gives the lease back. A deployment of which nothing was applied is void; one that is done gets the schema
+    /// Ends the run and gives the lease back. A deployment of which nothing was applied, not even a batch of rows, is void; one that is done gets the schema
     /// that it has led to.
     ///
     /// # Errors
@@ -299,7 +307,7 @@ impl Record {
                 client.execute("UPDATE plumb.deployment SET after = $2 WHERE id = $1", &[&self.deployment, &after.id]).await?;
             }
             let void = "UPDATE plumb.deployment d SET state = 'void', ended = clock_timestamp() WHERE id = $1 AND state = 'open' \
-                 AND NOT EXISTS (SELECT FROM plumb.step s WHERE s.deployment = d.id AND s.state <> 'failed')";
+                 AND NOT EXISTS (SELECT FROM plumb.step s WHERE s.deployment = d.id AND (s.state <> 'failed' OR s.rows > 0))";
             client.execute(void, &[&self.deployment]).await?;
             prune(client).await?;
             client.batch_execute("UPDATE plumb.lease SET run = NULL, pid = NULL, backend_start = NULL").await?;

@@ -21,6 +21,8 @@ pub struct Deployment {
     pub done: BTreeSet<u32>,
     /// Those that began outside a transaction, and of which it is not known how they ended.
     pub in_doubt: BTreeSet<u32>,
+    /// Rows that have got their values from a step which is not done.
+    pub filled: u64,
     /// The schema that it began with, when that is kept.
     pub before: Option<String>,
 }
@@ -39,7 +41,8 @@ impl Deployment {
 pub async fn unfinished(client: &Client) -> Result<Option<Deployment>, LedgerError> {
     let query = "SELECT d.id, d.plan, d.steps, d.before, \
          ARRAY(SELECT s.number FROM plumb.step s WHERE s.deployment = d.id AND s.state = 'done'), \
-         ARRAY(SELECT s.number FROM plumb.step s WHERE s.deployment = d.id AND s.state = 'started') \
+         ARRAY(SELECT s.number FROM plumb.step s WHERE s.deployment = d.id AND s.state = 'started'), \
+         (SELECT coalesce(sum(s.rows), 0)::bigint FROM plumb.step s WHERE s.deployment = d.id AND s.state <> 'done') \
          FROM plumb.deployment d WHERE d.state = 'open'";
     let Some(row) = client.query_opt(query, &[]).await? else { return Ok(None) };
     let numbers = |at: usize| -> Result<BTreeSet<u32>, LedgerError> {
@@ -47,9 +50,11 @@ pub async fn unfinished(client: &Client) -> Result<Option<Deployment>, LedgerErr
     };
     let steps = u32::try_from(row.try_get::<_, i32>(2)?).unwrap_or_default();
     let (done, in_doubt) = (numbers(4)?, numbers(5)?);
-    let deployment = Deployment { id: row.try_get(0)?, plan: row.try_get(1)?, steps, done, in_doubt, before: row.try_get(3)? };
-    let begun = !deployment.done.is_empty() || !deployment.in_doubt.is_empty();
-    Ok(begun.then_some(deployment))
+    let filled = u64::try_from(row.try_get::<_, i64>(6)?).unwrap_or_default();
+    // A step that failed after some of its batches has done something, too.
+    let begun = !done.is_empty() || !in_doubt.is_empty() || filled > 0;
+    let (id, plan, before) = (row.try_get(0)?, row.try_get(1)?, row.try_get(3)?);
+    Ok(begun.then_some(Deployment { id, plan, steps, done, in_doubt, filled, before }))
 }
 
 /// Whether a run was heard of within the last minute and has not ended: what a standby can know.
@@ -177,7 +182,7 @@ pub async fn entries(client: &Client, most: i64) -> Result<Vec<Entry>, LedgerErr
         "SELECT r.id, d.id, d.plan, d.state, r.outcome, r.message, \
          (SELECT count(*) FROM plumb.step s WHERE s.run = r.id AND s.state = 'done'), \
          (SELECT count(*) FROM plumb.step s WHERE s.deployment = d.id AND s.state = 'done'), d.steps, \
-         (SELECT sum(s.rows)::bigint FROM plumb.step s WHERE s.run = r.id AND s.state = 'done'), {}, {}, \
+         (SELECT sum(s.rows)::bigint FROM plumb.step s WHERE s.run = r.id), {}, {}, \
          extract(epoch FROM r.ended - r.started)::float8, r.role, r.login, r.os_user, r.host, r.ci, r.plumb \
          FROM plumb.run r JOIN plumb.deployment d ON d.id = r.deployment ORDER BY r.id DESC LIMIT $1",
         utc("r.started"),
