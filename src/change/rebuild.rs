@@ -25,12 +25,7 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
                 Verdict::Stays => {}
                 Verdict::Blocked => changes.blocked.push(Blocked { change: id.clone(), by: dependent.to_string() }),
                 Verdict::Remade => remade(changes, desired, whole, &id, &dependent, &mut todo),
-                Verdict::Carried => {
-                    for user in unseen(whole, &id, &dependent) {
-                        let verdict = under_retype(changes, desired, &user, Dependency::Normal, true);
-                        apply(changes, desired, whole, &id, user, verdict, &mut todo);
-                    }
-                }
+                Verdict::Carried => unseen_rebuilt(changes, desired, whole, (&id, &dependent), &mut todo),
                 Verdict::Retyped => {
                     if !retyped_only.iter().any(|(c, _)| *c == dependent) {
                         retyped_only.push((dependent.clone(), id.clone()));
@@ -40,6 +35,9 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
                             let forgets = whole.get(&user).is_some_and(kind::forgets);
                             let direct = apart || forgets || kind::waits_as_text(&id);
                             let verdict = under_retype(changes, desired, &user, dependency, direct);
+                            if verdict == Verdict::Stays && kind::of(&user).carried != kind::Carried::Never {
+                                unseen_rebuilt(changes, desired, whole, (&dependent, &user), &mut todo);
+                            }
                             apply(changes, desired, whole, &dependent, user, verdict, &mut todo);
                         }
                     }
@@ -90,6 +88,14 @@ fn unseen(whole: &Catalog, column: &Id, key: &Id) -> Vec<Id> {
     let users = whole.used_by(key).iter().filter(|(_, d)| *d == Dependency::Normal).map(|(user, _)| user);
     let carried = |user: &Id| kind::of(user).carried == kind::Carried::Always;
     users.filter(|user| !sees(user) && !part(user) && !carried(user)).cloned().collect()
+}
+
+/// Makes anew what rests on a key or an index over a column with another type, and not on the column.
+fn unseen_rebuilt(changes: &mut Changes, desired: &Catalog, whole: &Catalog, (column, key): (&Id, &Id), todo: &mut Vec<Id>) {
+    for user in unseen(whole, column, key) {
+        let verdict = under_retype(changes, desired, &user, Dependency::Normal, true);
+        apply(changes, desired, whole, column, user, verdict, todo);
+    }
 }
 
 /// No statement takes an index away from the index of the partitioned table, nor a key from its key: that one is made anew.

@@ -127,15 +127,26 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
     }
     for change in graph.changes.list.values().filter(|c| c.retype) {
         let altered = graph.node(Op::Alter, &change.id);
-        // The columns of a type, the keys and indexes of a column.
+        // The columns of a type, the keys and indexes of a column. What rests on a key of a column of the type is not seen by the server.
+        let on_key = |user: &Id| change.id.class() != "column" && ["primary key", "unique", "index"].contains(&user.class());
         let carried = |id: &Id| change.id.class() == "column" || id.class() == "column";
         for (carried, _) in graph.live.used_by(&change.id).iter().filter(|(id, _)| carried(id)) {
             let sentence = || format!("{carried} changes with {}", change.id);
             for (user, _) in graph.live.used_by(carried) {
                 push(list, gone_or_computed_no_more(graph, user), altered.clone(), false, sentence);
+                let over =
+                    graph.live.used_by(user).iter().filter(|_| on_key(user)).filter_map(|(over, _)| graph.node(Op::Drop, over));
+                over.for_each(|over| push(list, Some(over), altered.clone(), false, sentence));
             }
             for (user, _) in graph.desired.used_by(carried) {
                 push(list, altered.clone(), graph.node(Op::Create, user), false, sentence);
+                let over = graph
+                    .desired
+                    .used_by(user)
+                    .iter()
+                    .filter(|_| on_key(user))
+                    .filter_map(|(over, _)| graph.node(Op::Create, over));
+                over.for_each(|over| push(list, altered.clone(), Some(over), false, sentence));
             }
         }
         if change.remade {
@@ -229,7 +240,23 @@ fn overloads(graph: &Graph, list: &mut Vec<Edge>) {
         for old in dropped.get(node.id.name()).into_iter().flatten() {
             let sentence = || format!("calls of {} could mean {} too", node.id, old.id);
             push(list, Some((*old).clone()), Some(node.clone()), true, sentence);
+            ambiguous(graph, list, old, node);
         }
+    }
+}
+
+/// What calls the old routine now and the new one then, and says so in its definition, is made anew between the two where both take
+/// the same call.
+fn ambiguous(graph: &Graph, list: &mut Vec<Edge>, old: &Node, new: &Node) {
+    let defaults = |o: Option<&Object>| o.and_then(|o| o.definition.get("defaults")?.as_u64()).is_some_and(|n| n > 0);
+    if !defaults(graph.live.get(&old.id)) && !defaults(graph.desired.get(&new.id)) {
+        return;
+    }
+    for (user, _) in graph.desired.used_by(&new.id).iter().filter(|(user, _)| kind::of(user).only_definition) {
+        let calls = graph.live.uses(user).iter().any(|(used, _)| *used == old.id);
+        let sentence = || format!("what {user} calls could be {} too", old.id);
+        push(list, Some(old.clone()), graph.node(Op::Alter, user).filter(|_| calls), false, sentence);
+        push(list, Some(old.clone()), graph.node(Op::Create, user), true, sentence);
     }
 }
 

@@ -60,6 +60,21 @@ pub fn edges(graph: &Graph, list: &mut Vec<Edge>) {
                 push(&restore, node, format!("{} sees the rows of {table} come back otherwise", node.id));
             }
         }
+        values(graph, table, goes, list);
+    }
+}
+
+/// What is put aside has the types and collations of the old columns until it is given back.
+fn values(graph: &Graph, table: &Id, goes: &BTreeSet<Id>, list: &mut Vec<Edge>) {
+    let restore = Node { op: Op::Restore, id: table.clone() };
+    let columns = goes.iter().flat_map(|id| graph.live.children(id)).filter(|o| o.id.class() == "column");
+    for (used, _) in columns.flat_map(|column| graph.live.uses(&column.id)) {
+        let of_its_own = graph.live.get(used).is_some_and(|o| o.parent.is_none() && !goes.contains(used));
+        if let Some(drop) = graph.node(Op::Drop, used).filter(|_| of_its_own) {
+            let sentence = format!("the rows of {table} hold values of {used} until they are given back");
+            // What is made anew under its name goes before the new table comes.
+            list.push(Edge { before: restore.clone(), after: drop, sentence, weak: true });
+        }
     }
 }
 
