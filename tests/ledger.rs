@@ -100,7 +100,10 @@ fn a_killed_apply_goes_on() {
         d.exits(2, "plan --db $DB --out other.json");
         says(&d.exits(3, "apply other.json --db $DB").stderr, &["apply::unfinished"]);
         let apply = d.exits(0, "apply plan.json --db $DB");
-        says(&apply.stdout, &["Going on with", "1 of 2 steps are done", "the live schema equals what was planned"]);
+        says(
+            &apply.stdout,
+            &["Going on with", "1 of 2 steps are done", "Done: 1 step applied", "the live schema equals what was planned"],
+        );
         assert!(!apply.stderr.contains("enum") && apply.stderr.contains("default"), "{}", apply.stderr);
         d.exits(0, "drift --db $DB");
         d.exits(0, "drift --db $DB --applied");

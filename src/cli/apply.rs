@@ -17,6 +17,7 @@ use super::workspace::Workspace;
 use super::{Outcome, side};
 use crate::apply::batches::hidden;
 use crate::apply::ledger::{Deployment, Ended, LedgerError, Presence, Record, document, prepare, presence};
+use crate::apply::preflight::{Rights, forbidden};
 use crate::apply::row_checks::ask;
 use crate::apply::run::Settings;
 use crate::catalog::{Catalog, Magnitude, fingerprint, pack};
@@ -220,6 +221,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     })?;
     let groups = resumed.as_ref().map_or(&plan.groups[..], |r| r.left);
     visible(groups, session).await?;
+    may(groups, &now, session, options).await?;
     rows(plan, groups, session, options, workspace).await?;
     if !options.yes && !asked()? {
         return Ok(REFUSED);
@@ -236,7 +238,8 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     let begun = Instant::now();
     let ends_idle = options.terminate_blockers.is_some();
     Run { plan, groups, record: record.as_ref(), session, settings, wait: options.wait, ends_idle, workspace }.all().await?;
-    verify(plan, session, &workspace.seen, record.as_ref(), begun.elapsed()).await
+    let ran = (groups.iter().map(|g| g.steps.len()).sum(), begun.elapsed());
+    verify(plan, session, &workspace.seen, record.as_ref(), ran).await
 }
 
 /// What the ledger has to say before a plan is applied: the deployment of it that is to be gone on with. Another plan that is unfinished
@@ -312,6 +315,19 @@ async fn visible(groups: &[Group], session: &Session) -> Result<(), Failure> {
     .exit(REFUSED))
 }
 
+/// This role may do every step, as far as that is sure.
+async fn may(groups: &[Group], now: &Catalog, session: &Session, options: &ApplyOptions) -> Result<(), Failure> {
+    let rights = Rights::read(&session.client).await.map_err(|e| Failure::from_server("apply::lock", &e))?;
+    let missing = forbidden(groups, now, &rights);
+    if missing.is_empty() || options.allow.iter().any(|a| a == "rights" || a == "all") {
+        return Ok(());
+    }
+    let message = format!("{} has no right to all steps, and nothing was begun\n{}", ident(&session.user), missing.join("\n"));
+    Err(Failure::new("apply::rights", message)
+        .help("plan and apply as a role that owns these objects, or is a member of their owner; or give it the rights. --allow rights tries all the same")
+        .exit(REFUSED))
+}
+
 /// The rows are such that no step fails on them, as far as they can be asked before the first one.
 async fn rows(
     plan: &Plan,
@@ -346,7 +362,13 @@ pub fn asked() -> Result<bool, Failure> {
 }
 
 /// The live database is where the plan said it would be.
-async fn verify(plan: &Plan, session: &Session, seen: &Seen, record: Option<&Record>, took: Duration) -> Outcome {
+async fn verify(
+    plan: &Plan,
+    session: &Session,
+    seen: &Seen,
+    record: Option<&Record>,
+    (steps, took): (usize, Duration),
+) -> Outcome {
     let after = introspect_beside(session, seen).await?;
     let found = fingerprint(&plan.scope.of(&after));
     let as_planned = found == plan.to;
@@ -355,7 +377,6 @@ async fn verify(plan: &Plan, session: &Session, seen: &Seen, record: Option<&Rec
         record.end(&session.client, &ended, Some(&pack(&after))).await?;
     }
     if as_planned {
-        let steps = plan.steps().count();
         let steps = if steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
         let took = time(took.as_secs_f64());
         failure::print(&format!("Done: {steps} applied in {took}, the live schema equals what was planned.\n"))?;

@@ -179,6 +179,8 @@ impl Resumed<'_> {
             let have = if rows.starts_with("1 ") { "has its value" } else { "have their values" };
             format!(", {rows} of step {step} {have}")
         });
-        format!("Going on with {id} on {name}: {done} of {all} steps are done{filled}, and the live schema is as they left it.\n")
+        format!(
+            "Going on with {id}, database {name}: {done} of {all} steps are done{filled}, and the live schema is as they left it.\n"
+        )
     }
 }

@@ -24,11 +24,14 @@ fn analyze(list: &[String], tables: &[String]) -> Statement {
     tables.iter().fold(statement, |s, table| s.lock(table, LockMode::ShareUpdateExclusive)).partitions()
 }
 
-/// The table of a column and those that have it from there. Partitions are looked at with the partitioned table.
+/// The table of a column and those that have it from there, less those that lose it or go. Partitions are looked at with the
+/// partitioned table.
 fn heirs(context: &Context, column: &Id) -> Vec<String> {
     let (mut todo, mut tables) = (vec![column], Vec::new());
     while let Some(column) = todo.pop() {
-        tables.push(column.table_sql());
+        if context.desired.contains(column) {
+            tables.push(column.table_sql());
+        }
         let partitioned =
             context.live.get(column).and_then(|c| c.parent.as_ref()).is_some_and(|t| is_partitioned(context.live, t));
         let under = context.live.used_by(column).iter().filter(|(_, d)| *d == Dependency::Inherited && !partitioned);
