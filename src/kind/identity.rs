@@ -104,8 +104,8 @@ pub fn alter(old: &Object, new: &Object) -> Vec<Statement> {
                 if before.always == after.always { String::new() } else { format!("SET GENERATED {} ", after.words()) };
             action += after.sequence.changes(&before.sequence, "SET ").replace("SET ", " SET ").trim_start();
             let sequence = name(new).map_or(String::new(), |name| qualified(&name));
-            let of_sequence = before.sequence != after.sequence;
-            let on_both = |s: Statement| if of_sequence { s.lock(sequence.clone(), LockMode::ShareRowExclusive) } else { s };
+            // The sequence is locked even where nothing of it changes.
+            let on_both = |s: Statement| s.lock(sequence.clone(), LockMode::ShareRowExclusive);
             let changed = Some(action.trim()).filter(|a| !a.is_empty()).map(|a| on_both(on_column(new, a)));
             let alter = format!("ALTER SEQUENCE {sequence}");
             let within = after.sequence.within(&before.sequence, &sequence, &alter, " ");

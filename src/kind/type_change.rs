@@ -12,8 +12,10 @@ pub fn rewrites(old: &str, new: &str) -> bool {
     let same_digits = old.starts_with("numeric(")
         && (new == "numeric" || new.starts_with("numeric(") && scale(old) == scale(new) && length(old) <= length(new));
     let times = both(&["timestamp without time zone", "timestamp with time zone"]) || (old, new) == ("cidr", "inet");
+    let bits = |t: &str| t == "bit varying" || t.starts_with("bit varying(");
+    let more_bits = bits(old) && bits(new) && (length(new).is_none() || length(old).is_some_and(|o| Some(o) <= length(new)));
     let arrays = old.ends_with("[]") || new.ends_with("[]");
-    old != new && (arrays || !(widens(old, new) || texts(old) && texts(new) || same_digits || times))
+    old != new && (arrays || !(widens(old, new) || texts(old) && texts(new) || same_digits || more_bits || times))
 }
 
 /// Type changes by which nothing that uses the values notices anything.
@@ -78,6 +80,13 @@ fn scale(data_type: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_bits_are_no_rewrite() {
+        assert!(!rewrites("bit varying(5)", "bit varying(8)") && !rewrites("bit varying(5)", "bit varying"));
+        assert!(rewrites("bit varying(8)", "bit varying(5)") && rewrites("bit varying", "bit varying(5)"));
+        assert!(rewrites("bit(5)", "bit(8)") && rewrites("bit varying(5)[]", "bit varying(8)[]"));
+    }
 
     #[test]
     fn digits_are_counted_on_both_sides_of_the_point() {
