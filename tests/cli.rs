@@ -263,9 +263,11 @@ fn a_role_that_owns_nothing() {
         }
         d.place.write("schema/new.sql", "CREATE TABLE app.fresh (id int);\n");
         d.exits(2, &format!("plan --out plan.json --db {guest}"));
-        let ledger = d.exits(1, &format!("apply plan.json --db {guest}"));
+        let ledger = d.exits(1, &format!("apply plan.json --allow rights --db {guest}"));
         assert!(ledger.stderr.contains("ledger::right") && ledger.stderr.contains("--no-ledger"), "{}", ledger.stderr);
-        let apply = d.exits(1, &format!("apply plan.json --no-ledger --db {guest}"));
+        let rights = d.exits(3, &format!("apply plan.json --no-ledger --db {guest}"));
+        assert!(rights.stderr.contains("apply::rights") && rights.stderr.contains("CREATE on schema app"), "{}", rights.stderr);
+        let apply = d.exits(1, &format!("apply plan.json --no-ledger --allow rights --db {guest}"));
         assert!(apply.stderr.contains("permission denied") && apply.stderr.contains("Nothing was applied"), "{}", apply.stderr);
         let target = d.exits(1, &format!("plan --shadow target --db {guest}"));
         assert!(target.stderr.contains("CREATEDB"), "{}", target.stderr);

@@ -161,6 +161,19 @@ mod tests {
         names.filter(|name| name != prune::MAKING && name != prune::COPYING).collect()
     }
 
+    /// Prunes until so much is left: other tests start programs, and one that is about to begin still has this process's locks.
+    fn pruned(folder: &Path, room: u64, wanted: &[&str]) {
+        let wanted: BTreeSet<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+        for _ in 0..100 {
+            prune(folder, room);
+            if left(folder) == wanted {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(left(folder), wanted);
+    }
+
     #[test]
     fn the_oldest_go_when_there_is_no_room_and_none_when_one_is_taken() {
         // These have no facts, so that only those of today count as not outdated.
@@ -169,11 +182,9 @@ mod tests {
         prune(&folder, 100);
         assert_eq!(left(&folder).len(), 4);
         drop(using);
-        prune(&folder, 100);
-        assert_eq!(left(&folder), ["15-new", "15-other"].map(str::to_owned).into());
+        pruned(&folder, 100, &["15-new", "15-other"]);
         prune::touch(&folder.join("15-new"));
-        prune(&folder, 50);
-        assert_eq!(left(&folder), ["15-new".to_owned()].into());
+        pruned(&folder, 50, &["15-new"]);
         std::fs::write(folder.join("15-new").join(SIZE), "much").unwrap();
         prune(&folder, 50);
         assert_eq!(left(&folder), ["15-new".to_owned()].into(), "what fits alone stays");
