@@ -198,8 +198,7 @@ impl Work<'_> {
                 Err(failure) => failure,
             };
             self.client.batch_execute("ROLLBACK").await.ok();
-            let gives_way = matches!(failure.code.as_str(), "55P03" | "40P01");
-            if !gives_way || begun.elapsed() + pause > self.settings.wait {
+            if !failure.gives_way() || begun.elapsed() + pause > self.settings.wait {
                 return Err(failure);
             }
             tokio::time::sleep(pause).await;

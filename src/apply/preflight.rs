@@ -1,7 +1,7 @@
 //! Before the first step: may this role do all of them? (manual: 5.8 "Privileges"). Only what is sure is said: who does not own what
 //! only its owner may change, and who may not create in a schema. Everything else the server says when its step is run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::{Client, Error};
 
 use crate::catalog::{Catalog, Id};
@@ -60,23 +60,27 @@ pub fn forbidden(groups: &[Group], now: &Catalog, rights: &Rights) -> Vec<String
     let given: BTreeSet<&Id> = steps().filter(|s| s.object.class() == "owner").filter_map(|s| s.object.of()).collect();
     let made: BTreeSet<&str> =
         steps().filter(|s| s.object.class() == "schema" && s.change != "drop").map(|s| s.object.base()).collect();
-    let why = |step: &PlanStep| not_owned(step, now, rights, &given).or_else(|| no_room(step, now, rights, &made));
+    let relations = now.objects().filter(|o| RELATIONS.contains(&o.id.class())).map(|o| (o.id.sql(), &o.id)).collect();
+    let why = |step: &PlanStep| {
+        let owner = owner(step, now, &relations);
+        not_owned(step, owner, rights, &given).or_else(|| no_room(step, now, rights, &made))
+    };
     steps().filter_map(|step| Some(format!("step {} ({}): {}", step.id, step.object, why(step)?))).collect()
 }
 
 /// Somebody else owns what the step changes, or what it is a part of.
-fn not_owned(step: &PlanStep, now: &Catalog, rights: &Rights, given: &BTreeSet<&Id>) -> Option<String> {
+fn not_owned(step: &PlanStep, owner: Option<(Id, &str)>, rights: &Rights, given: &BTreeSet<&Id>) -> Option<String> {
     let object = &step.object;
     if OTHER_RIGHTS.contains(&object.class()) && !(object.class() == "schema" && step.change == "drop") {
         return None;
     }
-    let (owned, owner) = owner(step, now)?;
+    let (owned, owner) = owner?;
     let foreign = !rights.roles.contains(owner) && !given.contains(&owned);
     foreign.then(|| format!("{owned} belongs to {}", ident(owner)))
 }
 
-/// What has to be owned, and who owns it.
-fn owner<'a>(step: &PlanStep, now: &'a Catalog) -> Option<(Id, &'a str)> {
+/// What has to be owned, and who owns it; `relations` are those of the database by their SQL names.
+fn owner<'a>(step: &PlanStep, now: &'a Catalog, relations: &BTreeMap<String, &Id>) -> Option<(Id, &'a str)> {
     let role = |id: &Id| now.get(&Id::satellite("owner", id)).map(|o| o.text("role"));
     let mut id = step.object.of().unwrap_or(&step.object).clone();
     loop {
@@ -94,8 +98,7 @@ fn owner<'a>(step: &PlanStep, now: &'a Catalog) -> Option<(Id, &'a str)> {
         tables.extend(RELATIONS.iter().map(|class| Id::new(class, [schema, table])));
     }
     if id.class() == "index" {
-        let locked = |t: &Id| step.locks.iter().any(|l| l.relation == t.sql());
-        tables.extend(now.objects().filter(|o| RELATIONS.contains(&o.id.class())).map(|o| o.id.clone()).filter(locked).take(1));
+        tables.extend(step.locks.iter().find_map(|lock| relations.get(&lock.relation)).map(|table| (*table).clone()));
     }
     tables.into_iter().find_map(|table| Some((role(&table)?, table))).map(|(role, table)| (table, role))
 }

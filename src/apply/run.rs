@@ -28,6 +28,23 @@ pub struct StepFailed {
     pub unfinished: bool,
 }
 
+impl StepFailed {
+    /// At a statement of a step; nothing unfinished is left of it.
+    pub fn new(step: &PlanStep, sql: &str, message: String, code: String) -> StepFailed {
+        StepFailed { step: step.id, object: step.object.to_string(), sql: sql.to_owned(), message, code, unfinished: false }
+    }
+
+    /// Whether a lock was not to be had, so that another try may help.
+    pub fn gives_way(&self) -> bool {
+        [NO_LOCK, DEADLOCK].contains(&self.code.as_str())
+    }
+}
+
+/// The SQLSTATE of a lock that was not to be had.
+pub const NO_LOCK: &str = "55P03";
+/// The SQLSTATE of a deadlock.
+const DEADLOCK: &str = "40P01";
+
 /// What the server says, in full.
 pub fn server_message(error: &tokio_postgres::Error) -> (String, String) {
     match error.as_db_error() {
@@ -64,7 +81,7 @@ pub type Telling<'a> = dyn Fn(&PlanStep, Filled) -> ControlFlow<()> + 'a;
 pub struct Settings<'a> {
     /// How long a statement may wait for a lock; none for a private copy.
     pub lock_timeout: Option<Duration>,
-    /// How long a batch of rows is tried again while somebody else holds them.
+    /// How long locks are tried for altogether: for each group, and for each batch of rows.
     pub wait: Duration,
     /// The pause after a batch of rows; a share of the time that it took when nobody says how long.
     pub pause: Option<Duration>,
@@ -86,7 +103,7 @@ pub(super) fn preamble(settings: Settings) -> String {
 
 pub(super) fn failed(step: &PlanStep, sql: &str, error: &tokio_postgres::Error) -> StepFailed {
     let (message, code) = server_message(error);
-    StepFailed { step: step.id, object: step.object.to_string(), sql: sql.to_owned(), message, code, unfinished: false }
+    StepFailed::new(step, sql, message, code)
 }
 
 /// What could not be recorded; the step is where it happened.
@@ -95,26 +112,12 @@ pub(super) fn unrecorded(step: &PlanStep, error: &LedgerError) -> StepFailed {
         LedgerError::Server(e) => server_message(e).1,
         _ => OVERTAKEN.to_owned(),
     };
-    StepFailed {
-        step: step.id,
-        object: step.object.to_string(),
-        sql: LEDGER.to_owned(),
-        message: error.to_string(),
-        code,
-        unfinished: false,
-    }
+    StepFailed::new(step, LEDGER, error.to_string(), code)
 }
 
-pub(super) fn stopped(step: &PlanStep) -> StepFailed {
-    let message = "it was broken off".to_owned();
-    StepFailed {
-        step: step.id,
-        object: step.object.to_string(),
-        sql: String::new(),
-        message,
-        code: STOPPED.to_owned(),
-        unfinished: false,
-    }
+/// Somebody wanted it to stop: after this step, between two of its batches, or before anything of it.
+pub fn stopped(step: &PlanStep) -> StepFailed {
+    StepFailed::new(step, "", "it was broken off".to_owned(), STOPPED.to_owned())
 }
 
 /// Runs one group; `done` is called after each step, and says whether the next one is to run. A transactional group leaves nothing

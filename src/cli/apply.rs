@@ -80,16 +80,15 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
 
 /// Everything that `--allow` has to name.
 fn allowed(plan: &Plan, options: &ApplyOptions) -> Result<(), Failure> {
-    let allowed = |code: &str| options.allow.iter().any(|a| a == code || a == "all");
     let mut missing: Vec<(String, String)> = Vec::new();
     let today = day(SystemTime::now());
     if let Proof::Unproven { reason } = &plan.proof
-        && !allowed("unproven")
+        && !options.allows("unproven")
     {
         missing.push(("unproven".to_owned(), format!("the plan is not proven: {reason}")));
     }
     for step in plan.steps() {
-        for hazard in step.hazards.iter().filter(|h| h.is_refused_on(&today) && !allowed(&h.code)) {
+        for hazard in step.hazards.iter().filter(|h| h.is_refused_on(&today) && !options.allows(&h.code)) {
             missing.push((hazard.code.clone(), format!("step {}: {}", step.id, hazard.message)));
         }
     }
@@ -198,7 +197,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     let open = ledgers(plan, session, options).await?;
     let resumed = match &open {
         Some(open) => {
-            let unseen = options.allow.iter().any(|a| a == "unproven" || a == "all");
+            let unseen = options.allows("unproven");
             let shadow = options.wanted.shadow.as_deref();
             let looking = Looking { session, properties: &live.properties, shadow, unseen };
             Some(resumed(plan, open, &now, &looking, workspace).await?)
@@ -237,7 +236,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     let settings = Settings { lock_timeout: Some(lock_timeout), wait: options.wait, pause, all_rows: true, tell: None };
     let begun = Instant::now();
     let ends_idle = options.terminate_blockers.is_some();
-    Run { plan, groups, record: record.as_ref(), session, settings, wait: options.wait, ends_idle, workspace }.all().await?;
+    Run { plan, groups, record: record.as_ref(), session, settings, ends_idle, workspace }.all().await?;
     let ran = (groups.iter().map(|g| g.steps.len()).sum(), begun.elapsed());
     verify(plan, session, &workspace.seen, record.as_ref(), ran).await
 }
@@ -319,7 +318,7 @@ async fn visible(groups: &[Group], session: &Session) -> Result<(), Failure> {
 async fn may(groups: &[Group], now: &Catalog, session: &Session, options: &ApplyOptions) -> Result<(), Failure> {
     let rights = Rights::read(&session.client).await.map_err(|e| Failure::from_server("apply::lock", &e))?;
     let missing = forbidden(groups, now, &rights);
-    if missing.is_empty() || options.allow.iter().any(|a| a == "rights" || a == "all") {
+    if missing.is_empty() || options.allows("rights") {
         return Ok(());
     }
     let message = format!("{} has no right to all steps, and nothing was begun\n{}", ident(&session.user), missing.join("\n"));
@@ -341,7 +340,7 @@ async fn rows(
     let answers = ask(&session.client, &plan, limits).await.map_err(unread)?;
     let failing = |a: &&Answered| a.answer.fails();
     let lines: Vec<String> = answers.iter().filter(failing).map(|a| format!("step {}: {}", a.step, a.sentence())).collect();
-    if lines.is_empty() || options.allow.iter().any(|a| a == "rows" || a == "all") {
+    if lines.is_empty() || options.allows("rows") {
         return Ok(());
     }
     Err(Failure::new("apply::rows", format!("this plan would fail on rows that are in its way\n{}", lines.join("\n")))

@@ -153,6 +153,13 @@ pub struct ApplyOptions {
     pub no_ledger: bool,
 }
 
+impl ApplyOptions {
+    /// Whether what this code stands for is allowed, by itself or with everything.
+    pub fn allows(&self, code: &str) -> bool {
+        self.allow.iter().any(|a| a == code || a == "all")
+    }
+}
+
 /// Sessions that may be ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Blockers {

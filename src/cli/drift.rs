@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 use super::arguments::{DriftOptions, ReportFormat};
 use super::failure::Failure;
-use super::ledger::standing;
+use super::ledger::{kept, standing, with_ledger};
 use super::plan::{Making, planned};
 use super::side::{self, settled};
 use super::workspace::Workspace;
 use super::{Outcome, failure};
-use crate::apply::ledger::{Presence, document, last_applied, presence, running, snapshot};
+use crate::apply::ledger::{Presence, document, last_applied, presence, running};
 use crate::config;
 use crate::exit_code::{DIFFERENCES, DONE, REFUSED};
 use crate::pg::{self, Session, lock};
@@ -127,23 +127,13 @@ async fn applied(options: &DriftOptions, workspace: &mut Workspace) -> Result<(C
         Failure::new("drift::nothing_applied", format!("{}: {why}", live.name))
             .help("`plumb drift` without --applied compares with the files")
     };
-    let Some(session) = &live.session else { return Err(missing("a snapshot has no ledger")) };
-    if !matches!(presence(&session.client).await?, Presence::Here(_)) {
-        return Err(missing("plumb has applied nothing here yet, or the ledger may not be read"));
-    }
+    let session = with_ledger(&live, &missing).await?;
     let Some(last) = last_applied(&session.client).await? else { return Err(missing("plumb has applied nothing here yet")) };
-    let after = match &last.after {
-        Some(id) => snapshot(&session.client, id).await?,
-        None => None,
-    };
-    let Some(after) = after else {
+    let Some(after) = kept(session, last.after.as_ref()).await? else {
         return Err(missing("the ledger does not have the schema after the last plan: that run was cut off at its very end"));
     };
     let scope = document(&session.client, &last.plan).await?.scope;
-    let mut sides = Sides::new(live.catalog.clone(), &after, &scope.schemas());
-    sides.live = scope.of(&sides.whole);
-    sides.desired = scope.of(&after);
-    sides.scope = scope;
+    let mut sides = Sides::within(live.catalog.clone(), &after, scope);
     settled(workspace, &live, &options.wanted, &mut sides).await?;
     let made = make(&sides, &|_| None, Vec::new())?;
     let word = if last.abandoned { "abandoned" } else { "applied" };

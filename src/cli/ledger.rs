@@ -1,7 +1,9 @@
 //! The ledger as commands meet it: who applies, what stands in the way, and its errors for a person.
 
 use super::failure::Failure;
-use crate::apply::ledger::{Deployment, LedgerError, Presence, Who, presence, unfinished};
+use super::side::Side;
+use crate::apply::ledger::{Deployment, LedgerError, Presence, Who, presence, snapshot, unfinished};
+use crate::catalog::Catalog;
 use crate::exit_code::REFUSED;
 use crate::pg::Session;
 use crate::plan::short;
@@ -49,6 +51,23 @@ pub async fn standing(session: &Session) -> Result<Option<Deployment>, LedgerErr
             eprintln!("plumb: {}", LedgerError::Closed { role: session.user.clone(), owner });
             Ok(None)
         }
+    }
+}
+
+/// The session of a live database that has a ledger; `missing` makes an error of why there is none.
+pub async fn with_ledger<'s>(live: &'s Side, missing: &impl Fn(&str) -> Failure) -> Result<&'s Session, Failure> {
+    let Some(session) = &live.session else { return Err(missing("a snapshot has no ledger")) };
+    match presence(&session.client).await? {
+        Presence::Here(_) => Ok(session),
+        _ => Err(missing("plumb has applied nothing here yet, or the ledger may not be read")),
+    }
+}
+
+/// A schema that the ledger keeps, where it does.
+pub async fn kept(session: &Session, id: Option<&String>) -> Result<Option<Catalog>, LedgerError> {
+    match id {
+        Some(id) => snapshot(&session.client, id).await,
+        None => Ok(None),
     }
 }
 

@@ -58,12 +58,12 @@ async fn turned(
 ) -> Result<Sides, Failure> {
     let Some(renamed) = &sides.renamed else {
         let (scope, desired) = (sides.scope.clone(), sides.live.clone());
-        return Ok(Sides { live: scope.of(&whole), desired, scope, whole, renamed: None, ..*sides });
+        return Ok(Sides { online: sides.online, batch: sides.batch, ..Sides::within(whole, &desired, scope) });
     };
     let moves: Vec<(Id, Id)> = renamed.moves().cloned().collect();
     let called = called_back(workspace, live, &whole, &moves, wanted).await?;
     let (scope, desired) = (sides.scope.clone(), renamed.live.clone());
-    let back = Sides { live: scope.of(&whole), desired, scope, whole: whole.clone(), renamed: None, ..*sides };
+    let back = Sides { online: sides.online, batch: sides.batch, ..Sides::within(whole.clone(), &desired, scope) };
     Ok(match called {
         Some(called) => called.turn(back, &whole),
         None => back,

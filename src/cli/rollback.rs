@@ -3,12 +3,12 @@
 use super::Outcome;
 use super::arguments::{RollbackOptions, Wanted};
 use super::failure::Failure;
-use super::ledger::{standing, stands_in_the_way};
+use super::ledger::{kept, standing, stands_in_the_way, with_ledger};
 use super::plan::{Planned, Proven, estimates, filled, measured, other_owner, proven, row_checks, told};
 use super::renames::called_back;
 use super::side::{self, Side, settled};
 use super::workspace::Workspace;
-use crate::apply::ledger::{Applied, Presence, document, last_applied, presence, snapshot};
+use crate::apply::ledger::{Applied, document, last_applied};
 use crate::catalog::{Catalog, Id, fingerprint};
 use crate::plan::{Plan, Sides, make, short};
 
@@ -31,7 +31,7 @@ pub async fn run(options: &RollbackOptions, workspace: &mut Workspace) -> Outcom
     estimates(&live, &mut plan).await?;
     let name = format!("the schema before plan {}, {}", short(&last.applied.plan), last.applied.ended);
     let planned = Planned {
-        wanted: Side { name, ..before(&live, last.before) },
+        wanted: Side::new(last.before, name, live.properties.clone()),
         sides,
         filled: filled(&made),
         changes: made.changes,
@@ -72,31 +72,21 @@ async fn last(live: &Side) -> Result<Last, Failure> {
         Failure::new("rollback::nothing_applied", format!("{}: {why}", live.name))
             .help("`plumb plan` with the files of an older commit leads back to them")
     };
-    let Some(session) = &live.session else { return Err(missing("a snapshot has no ledger")) };
-    if !matches!(presence(&session.client).await?, Presence::Here(_)) {
-        return Err(missing("plumb has applied nothing here yet, or the ledger may not be read"));
-    }
+    let session = with_ledger(live, &missing).await?;
     if let Some(open) = standing(session).await? {
         return Err(stands_in_the_way(&open));
     }
     let Some(applied) = last_applied(&session.client).await? else { return Err(missing("plumb has applied nothing here yet")) };
-    let kept = async |id: &Option<String>| match id {
-        Some(id) => snapshot(&session.client, id).await,
-        None => Ok(None),
-    };
-    let Some(before) = kept(&applied.before).await? else {
+    let Some(before) = kept(session, applied.before.as_ref()).await? else {
         return Err(missing("the ledger does not have the schema before the last plan any more"));
     };
-    let (after, plan) = (kept(&applied.after).await?, document(&session.client, &applied.plan).await?);
+    let (after, plan) = (kept(session, applied.after.as_ref()).await?, document(&session.client, &applied.plan).await?);
     Ok(Last { applied, plan, before, after })
 }
 
 /// From what is to what was, in the scope of the plan; what it has renamed gets its old name first.
 async fn sides(workspace: &mut Workspace, live: &Side, last: &Last, wanted: &Wanted) -> Result<Sides, Failure> {
-    let mut sides = Sides::new(live.catalog.clone(), &last.before, &last.plan.scope.schemas());
-    let scope = last.plan.scope.clone();
-    (sides.live, sides.desired) = (scope.of(&sides.whole), scope.of(&last.before));
-    sides.scope = scope;
+    let sides = Sides::within(live.catalog.clone(), &last.before, last.plan.scope.clone());
     let moves = moves(&last.plan, &live.catalog);
     if moves.is_empty() {
         return Ok(sides);
@@ -111,19 +101,4 @@ async fn sides(workspace: &mut Workspace, live: &Side, last: &Last, wanted: &Wan
 fn moves(plan: &Plan, live: &Catalog) -> Vec<(Id, Id)> {
     let names = plan.steps().filter_map(|step| step.renamed.as_ref());
     names.filter(|names| live.contains(&names.to)).map(|names| (names.from.clone(), names.to.clone())).collect()
-}
-
-/// The wanted side.
-fn before(live: &Side, catalog: Catalog) -> Side {
-    let properties = live.properties.clone();
-    Side {
-        catalog,
-        name: String::new(),
-        session: None,
-        properties,
-        scratch: None,
-        places: None,
-        line_ends: Vec::new(),
-        ahead: None,
-    }
 }

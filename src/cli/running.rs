@@ -13,7 +13,7 @@ use super::watch::Watch;
 use super::workspace::Workspace;
 use crate::apply::batches::Filled;
 use crate::apply::ledger::{Ended, Record};
-use crate::apply::run::{COMMIT, LEDGER, OVERTAKEN, STOPPED, Settings, StepFailed, is_lost, run_group};
+use crate::apply::run::{COMMIT, LEDGER, NO_LOCK, OVERTAKEN, STOPPED, Settings, StepFailed, is_lost, run_group, stopped};
 use crate::exit_code::{ERROR, IN_PART, INTERRUPTED, REFUSED};
 use crate::pg::{self, Session};
 use crate::plan::text::step_line;
@@ -35,8 +35,6 @@ const GRACE: Duration = Duration::from_millis(300);
 const CANCELLING: Duration = Duration::from_secs(2);
 /// The SQLSTATE of a statement that was cancelled.
 const CANCELLED: &str = "57014";
-/// The SQLSTATE of a lock that was not to be had.
-const NO_LOCK: &str = "55P03";
 
 /// How a plan is run.
 pub struct Run<'a> {
@@ -50,8 +48,6 @@ pub struct Run<'a> {
     pub session: &'a Session,
     /// How statements run.
     pub settings: Settings<'a>,
-    /// How long locks are tried for altogether, for each group.
-    pub wait: Duration,
     /// Sessions that are idle in a transaction and in the way are ended.
     pub ends_idle: bool,
     /// Where progress goes.
@@ -91,14 +87,14 @@ impl Run<'_> {
         let (mut pause, mut tries) = (PAUSES.0, 1);
         loop {
             if let Some(step) = group.steps.first().filter(|_| self.to_stop()) {
-                return Err(broken_off(step));
+                return Err(stopped(step));
             }
             let Err(failed) = self.attempt(group, watch).await else { return Ok(()) };
             let wait = jittered(pause);
             let step = group.steps.iter().find(|s| s.id == failed.step);
-            match step.filter(|_| self.to_stop() && gives_way(&failed)) {
-                Some(step) => return Err(broken_off(step)),
-                None if !gives_way(&failed) || started.elapsed() + wait > self.wait => return Err(failed),
+            match step.filter(|_| self.to_stop() && failed.gives_way()) {
+                Some(step) => return Err(stopped(step)),
+                None if !failed.gives_way() || started.elapsed() + wait > self.settings.wait => return Err(failed),
                 None => tries += 1,
             }
             let next = format!("retry {tries} in {:.1} s", wait.as_secs_f64());
@@ -212,7 +208,7 @@ impl Run<'_> {
         }
         match self.settings.lock_timeout.filter(|t| group.transactional && !t.is_zero()) {
             Some(timeout) => timeout + GRACE,
-            None => self.wait,
+            None => self.settings.wait,
         }
     }
 
@@ -338,7 +334,7 @@ impl Run<'_> {
         if self.interrupted(failed) {
             return self.broken_off(failed, state, exit);
         }
-        if gives_way(failed) {
+        if failed.gives_way() {
             let what = format!("step {} ({}) does not get its lock: it waits for {}", failed.step, failed.object, watch.whom());
             let left: String = failed.message.lines().skip(1).map(|line| format!("{line}\n")).collect();
             return Failure::new("apply::locked", format!("{what}\n{left}{state}"))
@@ -370,22 +366,11 @@ impl Run<'_> {
     }
 }
 
-/// Nothing of a step has run, since somebody wanted it so.
-fn broken_off(step: &PlanStep) -> StepFailed {
-    let (object, sql, message) = (step.object.to_string(), String::new(), "it was broken off before this step".to_owned());
-    StepFailed { step: step.id, object, sql, message, code: STOPPED.to_owned(), unfinished: false }
-}
-
 /// A step's line, filled up to so many columns.
 fn padded(step: &PlanStep, columns: usize) -> String {
     let line = step_line(step, columns);
     let gap = columns.saturating_sub(line.width());
     format!("{line}{}", " ".repeat(gap))
-}
-
-/// Whether a lock was not to be had.
-fn gives_way(failed: &StepFailed) -> bool {
-    matches!(failed.code.as_str(), "55P03" | "40P01")
 }
 
 /// Between half of a pause and the whole: two that wait for each other do not meet again.

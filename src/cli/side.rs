@@ -105,16 +105,7 @@ async fn database(workspace: &Workspace, target: Target) -> Result<Side, Failure
     let session = pg::connect(&target).await?;
     let properties = Properties::read(&session).await.map_err(|e| Failure::from_server("connect::other", &e))?;
     let catalog = introspect_beside(&session, &workspace.seen).await?;
-    Ok(Side {
-        catalog,
-        name: target.to_string(),
-        session: Some(session),
-        properties,
-        scratch: None,
-        places: None,
-        line_ends: Vec::new(),
-        ahead: None,
-    })
+    Ok(Side { session: Some(session), ..Side::new(catalog, target.to_string(), properties) })
 }
 
 fn snapshot(path: &str) -> Result<Side, Failure> {
@@ -130,8 +121,7 @@ fn snapshot(path: &str) -> Result<Side, Failure> {
         kind::check(object).map_err(wrong)?;
     }
     let properties = Properties { major: catalog.server / 10000, ..Properties::default() };
-    let (session, scratch, places, ahead) = (None, None, None, None);
-    Ok(Side { catalog, name: path.to_owned(), session, properties, scratch, places, line_ends: Vec::new(), ahead })
+    Ok(Side::new(catalog, path.to_owned(), properties))
 }
 
 /// `1,204 of 5,000 statements`, and the round where it is not the first.
@@ -211,6 +201,12 @@ fn shown(path: &str) -> String {
 }
 
 impl Side {
+    /// A catalog that comes from no files.
+    pub fn new(catalog: Catalog, name: String, properties: Properties) -> Side {
+        let (session, scratch, places, ahead) = (None, None, None, None);
+        Side { catalog, name, session, properties, scratch, places, line_ends: Vec::new(), ahead }
+    }
+
     /// Where the files define an object; for a satellite, where its object stands. A directive covers this place or does not.
     pub fn place(&self, id: &Id) -> Option<&Place> {
         let id = id.of().unwrap_or(id);
@@ -306,7 +302,6 @@ pub async fn between(
 
 /// Settles what only deparsing writes in two ways where no scratch database holds one of the sides, both being of the server of `side`.
 pub async fn settled(workspace: &mut Workspace, side: &Side, wanted: &Wanted, sides: &mut Sides) -> Result<(), Failure> {
-    sides.desired.put(kind::finished(&sides.desired));
     let pairs = candidates(&sides.live, &sides.desired);
     if !pairs.is_empty() {
         let settled = settle_apart(workspace, side, &sides.desired, wanted, &pairs).await?;

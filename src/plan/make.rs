@@ -55,6 +55,11 @@ impl Sides {
     /// Cuts both sides to the scope that `desired` has, or that is stated. All changes take their direct forms.
     pub fn new(whole: Catalog, desired: &Catalog, stated: &[String]) -> Sides {
         let scope = Scope::new(desired, stated);
+        Sides::within(whole, desired, scope)
+    }
+
+    /// Cuts both sides to a scope. Indexes that were not built to their end are wanted finished.
+    pub fn within(whole: Catalog, desired: &Catalog, scope: Scope) -> Sides {
         let mut desired = scope.of(desired);
         desired.server = whole.server;
         desired.put(kind::finished(&desired));

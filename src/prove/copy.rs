@@ -125,13 +125,6 @@ async fn flush(scratch: &Scratch, pending: &mut Group) -> Result<(), StepFailed>
 }
 
 async fn as_administrator(scratch: &Scratch, step: &PlanStep, sql: &str) -> Result<(), StepFailed> {
-    let failed = |administrator::Refused { message, code }| StepFailed {
-        step: step.id,
-        object: step.object.to_string(),
-        sql: sql.to_owned(),
-        message,
-        code,
-        unfinished: false,
-    };
+    let failed = |administrator::Refused { message, code }| StepFailed::new(step, sql, message, code);
     administrator::run(scratch, sql).await.map_err(failed)
 }

@@ -5,12 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::pg::Session;
-
-/// So much more for every other statement that is sent with one.
-const ANOTHER: Duration = Duration::from_millis(50);
-
-/// How long the server may take to break a statement off.
-const GRACE: Duration = Duration::from_secs(5);
+use crate::source::send::{ANOTHER, GRACE};
 
 /// The time for so many statements when one may take `each`.
 pub fn of(each: Duration, statements: usize) -> Duration {

@@ -49,7 +49,7 @@ pub enum Lost {
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// So much more for every other statement that is sent with one: the server keeps what it says of them to itself for a while.
-const ANOTHER: Duration = Duration::from_millis(50);
+pub const ANOTHER: Duration = Duration::from_millis(50);
 
 /// Ends the other session in a scratch database. What it has said until then is heard: which statement it was.
 const END: &str = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \

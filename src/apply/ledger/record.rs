@@ -80,6 +80,10 @@ const LEASE: &str = "SELECT r.id, l.pid, d.plan FROM plumb.lease l JOIN plumb.ru
      WHERE l.pid <> pg_backend_pid() AND l.renewed > clock_timestamp() - BELIEVED AND EXISTS (SELECT FROM pg_stat_activity a \
      WHERE a.pid = l.pid AND coalesce(a.backend_start = l.backend_start, true))";
 
+/// Closes deployments of which nothing was applied, not even a batch of rows.
+const VOID: &str = "UPDATE plumb.deployment d SET state = 'void', ended = clock_timestamp() WHERE state = 'open' AND NOT EXISTS ( \
+     SELECT FROM plumb.step s WHERE s.deployment = d.id AND (s.state <> 'failed' OR s.rows > 0))";
+
 /// Makes sure that nobody else holds the lease, and that nobody takes it before this transaction ends. What has stopped without
 /// saying so is closed: runs that are lost, deployments of which nothing was applied.
 async fn take_over(client: &Client) -> Result<(), LedgerError> {
@@ -96,13 +100,7 @@ async fn take_over(client: &Client) -> Result<(), LedgerError> {
     if held {
         return Err(LedgerError::Busy { run: 0, pid: 0, plan: String::new() });
     }
-    client
-        .batch_execute(
-            "UPDATE plumb.run SET outcome = 'lost' WHERE outcome IS NULL; \
-             UPDATE plumb.deployment d SET state = 'void', ended = clock_timestamp() WHERE state = 'open' AND NOT EXISTS ( \
-             SELECT FROM plumb.step s WHERE s.deployment = d.id AND (s.state <> 'failed' OR s.rows > 0))",
-        )
-        .await?;
+    client.batch_execute(&format!("UPDATE plumb.run SET outcome = 'lost' WHERE outcome IS NULL; {VOID}")).await?;
     Ok(())
 }
 
@@ -306,9 +304,7 @@ impl Record {
                 store(client, after).await?;
                 client.execute("UPDATE plumb.deployment SET after = $2 WHERE id = $1", &[&self.deployment, &after.id]).await?;
             }
-            let void = "UPDATE plumb.deployment d SET state = 'void', ended = clock_timestamp() WHERE id = $1 AND state = 'open' \
-                 AND NOT EXISTS (SELECT FROM plumb.step s WHERE s.deployment = d.id AND (s.state <> 'failed' OR s.rows > 0))";
-            client.execute(void, &[&self.deployment]).await?;
+            client.execute(&format!("{VOID} AND id = $1"), &[&self.deployment]).await?;
             prune(client).await?;
             client.batch_execute("UPDATE plumb.lease SET run = NULL, pid = NULL, backend_start = NULL").await?;
             Ok(())
