@@ -13,7 +13,7 @@ mod accepted;
 
 use crate::lint;
 
-use crate::statement::Online;
+use crate::statement::{Online, Protect};
 
 pub use accepted::accepted;
 
@@ -64,6 +64,13 @@ pub struct Config {
     /// How long the live database may be asked about rows that would be in the way of one step: `10s`; `0s` for not at all.
     #[serde(default, deserialize_with = "optional_duration")]
     pub row_check_timeout: Option<Duration>,
+    /// What becomes of tables and columns that the files no longer have: `none` (they are dropped) or `quarantine` (they are put aside
+    /// with their rows).
+    #[serde(default)]
+    pub protect: Protect,
+    /// The schema in which what is put aside is.
+    #[serde(default, deserialize_with = "optional_schema")]
+    pub quarantine_schema: Option<String>,
     /// The file of accepted drift; without it nothing is accepted.
     pub accepted: Option<String>,
     /// How many rows are given their values in one transaction.
@@ -168,6 +175,8 @@ impl Default for Config {
             lock_timeout: None,
             online: Online::default(),
             row_check_timeout: None,
+            protect: Protect::default(),
+            quarantine_schema: None,
             accepted: None,
             backfill_batch: None,
             backfill_pause: None,
@@ -319,6 +328,18 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 fn optional_duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     duration(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// A schema that is made, and others beside it whose names end in a number.
+fn optional_schema<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let taken = ["plumb", "public", "information_schema"].contains(&text.as_str()) || text.starts_with("pg_");
+    let fits = !text.is_empty() && text.len() <= 59 && !text.contains('\0');
+    match (fits, taken) {
+        (true, false) => Ok(Some(text)),
+        (true, true) => Err(serde::de::Error::custom(format!("invalid schema: {text} has another use"))),
+        (false, _) => Err(serde::de::Error::custom("invalid schema: its name has 1 to 59 bytes")),
+    }
 }
 
 /// The reader's error in plumb's words.

@@ -3,6 +3,7 @@
 mod abandon;
 mod ahead;
 mod apply;
+mod apply_options;
 mod arguments;
 mod check;
 mod diff;
@@ -19,6 +20,8 @@ mod plan;
 mod plan_options;
 mod progress;
 mod prove;
+mod purge;
+mod purge_options;
 mod renames;
 mod report;
 mod resume;
@@ -144,6 +147,7 @@ async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
         Command::Explain(options) => explain::run(options, workspace),
         Command::History(options) => history::run(options, workspace).await,
         Command::Rollback(options) => rollback::run(options, workspace).await,
+        Command::Purge(options) => purge::run(options, workspace).await,
         Command::Completions { shell } => {
             use clap::CommandFactory;
             clap_complete::generate(*shell, &mut Arguments::command(), "plumb", &mut std::io::stdout());
