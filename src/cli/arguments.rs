@@ -5,9 +5,9 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::apply_options::ApplyOptions;
 pub use super::drift_options::{DriftOptions, ReportFormat};
 pub use super::plan_options::{Output, PlanFormat, PlanOptions, RollbackOptions};
-use crate::statement::Online;
 
 /// Your PostgreSQL schema, true to its source.
 #[derive(Parser, Debug)]
@@ -110,61 +110,6 @@ pub struct Renames {
     /// May be given several times.
     #[arg(long, value_name = "OLD=NEW")]
     pub rename: Vec<String>,
-}
-
-/// `plumb apply`.
-#[derive(Args, Debug)]
-pub struct ApplyOptions {
-    /// The plan; without one, a plan is made and applied.
-    pub plan: Option<PathBuf>,
-    #[command(flatten)]
-    pub database: Database,
-    #[command(flatten)]
-    pub wanted: Wanted,
-    #[command(flatten)]
-    pub renames: Renames,
-    /// A hazard to allow, by its code; `all` for every one, `unproven` for a plan that was not proven.
-    #[arg(long, value_name = "CODE")]
-    pub allow: Vec<String>,
-    /// Do not ask.
-    #[arg(long)]
-    pub yes: bool,
-    /// How long a statement waits for a lock before it gives way and tries again [default: the configuration's, then 2s].
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub lock_timeout: Option<Duration>,
-    /// Without a plan: whether tables that hold rows are changed in a longer way that lets others work [default: the configuration's, then auto].
-    #[arg(long, value_name = "always|auto|never")]
-    pub online: Option<Online>,
-    /// How long it goes on trying while somebody else holds a lock.
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
-    pub wait: Duration,
-    /// End sessions that hold a lock which a step needs: those that are idle in a transaction. It takes the right to
-    /// (pg_signal_backend, or the same role).
-    #[arg(long, value_enum, value_name = "WHICH")]
-    pub terminate_blockers: Option<Blockers>,
-    /// Go on with the plan that was broken off, taken from the ledger.
-    #[arg(long, conflicts_with_all = ["plan", "abandon", "no_ledger"])]
-    pub resume: bool,
-    /// Close a plan that was broken off as it stands, so that another one can be applied.
-    #[arg(long, conflicts_with = "no_ledger")]
-    pub abandon: bool,
-    /// Record nothing in the database; a plan that is broken off then cannot be gone on with.
-    #[arg(long)]
-    pub no_ledger: bool,
-}
-
-impl ApplyOptions {
-    /// Whether what this code stands for is allowed, by itself or with everything.
-    pub fn allows(&self, code: &str) -> bool {
-        self.allow.iter().any(|a| a == code || a == "all")
-    }
-}
-
-/// Sessions that may be ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Blockers {
-    /// Those that are idle in a transaction.
-    Idle,
 }
 
 /// `plumb history`.
@@ -324,7 +269,7 @@ pub struct ExplainOptions {
 }
 
 /// `2s`, `500ms`, `1m`, or seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let number: f64 = number.parse().map_err(|_| format!("\"{text}\" is no duration: write 2s, 500ms or 1m"))?;

@@ -3,20 +3,25 @@
 mod abandon;
 mod ahead;
 mod apply;
+mod apply_options;
 mod arguments;
 mod check;
+mod compiled;
 mod diff;
 mod drift;
 mod drift_options;
 mod dump;
+mod events;
 mod explain;
 mod failure;
 mod findings;
 mod graph;
+mod halted;
 mod history;
 mod ledger;
 mod plan;
 mod plan_options;
+mod preflight;
 mod progress;
 mod prove;
 mod renames;
@@ -37,6 +42,7 @@ mod workspace;
 use clap::Parser;
 
 use arguments::{Arguments, Command};
+use events::Event;
 use failure::Failure;
 use stop::{Received, Signals};
 use workspace::Workspace;
@@ -78,10 +84,19 @@ pub fn run() -> u8 {
                 Ok(code)
             }
         };
+        let end = |exit, error: Option<(String, String)>| {
+            let (error, message) = (error.as_ref().map(|e| e.0.as_str()), error.as_ref().map(|e| e.1.as_str()));
+            let seconds = workspace.progress.elapsed().as_secs_f64();
+            workspace.events.tell(&Event::End { exit, applied: applied.get(), error, message, seconds });
+        };
         let code = match outcome {
-            Ok(code) => code,
+            Ok(code) => {
+                end(code, None);
+                code
+            }
             Err(failure) => {
                 workspace.progress.clear();
+                end(failure.exit_code(), failure.first());
                 failure.show(arguments.color())
             }
         };

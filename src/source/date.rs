@@ -41,6 +41,14 @@ pub fn day(moment: SystemTime) -> String {
     format!("{year:04}-{month:02}-{:02}", left + 1)
 }
 
+/// A moment as RFC 3339 has it, in UTC: `2027-01-31T09:30:00.250Z`.
+pub fn moment(moment: SystemTime) -> String {
+    let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = since.as_secs() % 86_400;
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{}T{hour:02}:{minute:02}:{second:02}.{:03}Z", day(moment), since.subsec_millis())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +71,7 @@ mod tests {
         assert_eq!(at(951_782_400 - 1), "2000-02-28");
         assert_eq!(at(951_782_400), "2000-02-29");
         assert_eq!(at(1_795_219_200), "2026-11-21");
+        let exact = Duration::from_millis(951_782_400_000 - 250);
+        assert_eq!(moment(UNIX_EPOCH + exact), "2000-02-28T23:59:59.750Z");
     }
 }

@@ -10,10 +10,11 @@ use super::lexer::{self, Kind};
 use super::name::{Class, Name};
 use super::problem::Problem;
 use super::read::Statement;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// A directive, and what it is bound to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directive {
     /// From `plumb:` to the end of the line.
     pub place: Place,
@@ -28,7 +29,7 @@ pub struct Directive {
 }
 
 /// What a directive says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// A finding or a hazard is known and meant to be so.
     Ignore(Ignore),
@@ -46,7 +47,7 @@ pub enum Order {
 }
 
 /// `ignore <code> [until <date>]: <reason>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ignore {
     /// The rule's or the hazard's code.
     pub code: String,
