@@ -4,12 +4,14 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use super::apply_options::ApplyOptions;
+use super::approval::approved;
 use super::events::{Event, Events};
 use super::failure::Failure;
+use super::hooks;
 use super::ledger::{standing, stands_in_the_way, who};
 use super::plan::{Making, planned};
-use super::preflight::{allowed, fits, grown, may, roles, rows, visible, writable};
-use super::prove::read_plan;
+use super::preflight::{allowed, asserted, fits, grown, may, roles, rows, same_version, visible, writable, young};
+use super::prove::{on_a_copy, read_plan};
 use super::resume::{Looking, Resumed, resumed};
 use super::running::Run;
 use super::side::Side;
@@ -24,7 +26,7 @@ use crate::introspect::introspect_beside;
 use crate::pg::{Session, lock};
 use crate::plan::sql::LOCK_TIMEOUT;
 use crate::plan::text::time;
-use crate::plan::{Plan, PlanStep, Proof};
+use crate::plan::{Group, Plan, PlanStep, Proof};
 
 /// The command.
 pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
@@ -66,6 +68,13 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
     if plan.is_empty() {
         workspace.say(&format!("Nothing to apply: {} is as it should be.\n", live.name))?;
         return Ok(DONE);
+    }
+    same_version(&plan)?;
+    young(&plan, workspace)?;
+    let approvers = approved(&plan, options.plan.as_deref(), &workspace.config)?;
+    let approvers: Vec<String> = approvers.iter().map(|a| a.name()).collect();
+    if !approvers.is_empty() {
+        workspace.say(&format!("Approved by {}.\n", approvers.join(", ")))?;
     }
     allowed(&plan, options)?;
     writable(session, &live.name).await?;
@@ -131,9 +140,14 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     visible(groups, session).await?;
     may(groups, &now, session, options).await?;
     rows(plan, groups, session, options, workspace).await?;
+    asserted(session, workspace).await?;
+    if options.dry_run {
+        return dry(plan, groups, live, &now, workspace, options).await;
+    }
     if !options.yes && !asked(workspace)? {
         return Ok(REFUSED);
     }
+    hooks::before(plan, session, workspace).await?;
     let record = recorded(plan, &now, resumed.as_ref(), session, options).await?;
     if let (Some(resumed), Some(record)) = (&resumed, &record) {
         workspace.applied.set(resumed.last_done);
@@ -142,7 +156,8 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     }
     let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT);
     let pause = workspace.config.backfill_pause;
-    let settings = Settings { lock_timeout: Some(lock_timeout), wait: options.wait, pause, all_rows: true, tell: None };
+    let settings =
+        Settings { lock_timeout: Some(lock_timeout), wait: options.wait, pause, all_rows: true, asserts: true, tell: None };
     workspace.events.tell(&Event::Begin {
         plan: &plan.id,
         database: &live.name,
@@ -151,9 +166,44 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     });
     let begun = Instant::now();
     let ends_idle = options.terminate_blockers.is_some();
-    Run { plan, groups, record: record.as_ref(), session, settings, ends_idle, workspace }.all().await?;
+    let run = Run { plan, groups, record: record.as_ref(), session, settings, ends_idle, workspace }.all().await;
+    if let Err(failure) = run {
+        hooks::failed(plan, session, workspace).await;
+        return Err(failure);
+    }
     let ran = (groups.iter().map(|g| g.steps.len()).sum(), begun.elapsed());
-    verify(plan, session, workspace, record.as_ref(), ran).await
+    let code = verify(plan, session, workspace, record.as_ref(), ran).await?;
+    hooks::after(plan, session, workspace).await?;
+    Ok(code)
+}
+
+/// Everything is looked at; the plan, or what is left of it, runs on a copy of the live schema as it is now, and nowhere else.
+async fn dry(
+    plan: &Plan,
+    groups: &[Group],
+    live: &Side,
+    now: &Catalog,
+    workspace: &mut Workspace,
+    options: &ApplyOptions,
+) -> Outcome {
+    let left = Plan { groups: groups.to_vec(), ..plan.clone() };
+    let steps = left.steps().count();
+    let doubt = on_a_copy(options.wanted.shadow.as_deref(), workspace, live, (&left, now), false).await?.doubt;
+    workspace.progress.clear();
+    if let Some(doubt) = doubt {
+        return Err(Failure::new(
+            "apply::dry_run",
+            format!("on a copy of the live schema the plan does not do what it says: {doubt}"),
+        )
+        .help("nothing was applied. Make a new plan with `plumb plan`"));
+    }
+    let steps = if steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
+    let text = format!(
+        "Dry run: {steps} ran on a copy of the live schema and ended as planned. Nothing was applied to {}.\n",
+        live.name
+    );
+    workspace.say(&text)?;
+    Ok(DONE)
 }
 
 /// What the ledger has to say before a plan is applied: the deployment of it that is to be gone on with. Another plan that is unfinished

@@ -7,7 +7,7 @@ use super::running::{CANCELLED, Run};
 use super::stop::Wish;
 use super::watch::Watch;
 use crate::apply::ledger::Ended;
-use crate::apply::run::{COMMIT, LEDGER, OVERTAKEN, STOPPED, StepFailed, is_lost};
+use crate::apply::run::{ASSERTED, COMMIT, LEDGER, OVERTAKEN, STOPPED, StepFailed, is_lost};
 use crate::exit_code::{ERROR, IN_PART, INTERRUPTED, REFUSED};
 use crate::pg;
 use crate::plan::Group;
@@ -122,6 +122,11 @@ impl Run<'_> {
         if failed.code == OVERTAKEN {
             return Failure::new("apply::busy", format!("{}\n{state}", failed.message))
                 .help("look at `plumb history`: the other one goes on where this one has stopped")
+                .exit(if exit == ERROR { REFUSED } else { exit });
+        }
+        if failed.code == ASSERTED {
+            return Failure::new("apply::assert", format!("{failed}\n{}\n{state}", failed.sql))
+                .help("bring the database to where it is true and run the same plan again; or change the directive, and make a new plan")
                 .exit(if exit == ERROR { REFUSED } else { exit });
         }
         let help = match failed.code.as_str() {

@@ -4,6 +4,8 @@ mod abandon;
 mod ahead;
 mod apply;
 mod apply_options;
+mod approval;
+mod approve;
 mod arguments;
 mod check;
 mod compiled;
@@ -18,6 +20,7 @@ mod findings;
 mod graph;
 mod halted;
 mod history;
+mod hooks;
 mod ledger;
 mod plan;
 mod plan_options;
@@ -149,6 +152,7 @@ async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
     match &arguments.command {
         Command::Plan(options) => plan::run(options, workspace).await,
         Command::Apply(options) => apply::run(options, workspace).await,
+        Command::Approve(options) => approve::run(options, workspace),
         Command::Drift(options) => drift::run(options, workspace).await,
         Command::Diff(options) => diff::run(options, workspace).await,
         Command::Dump(options) => dump::run(options, workspace).await,

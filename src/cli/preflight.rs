@@ -1,7 +1,7 @@
 //! What `plumb apply` looks at before the first step: each refusal says what is in the way, and nothing has begun.
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::apply_options::ApplyOptions;
 use super::failure::Failure;
@@ -9,6 +9,7 @@ use super::plan::{limits, unread};
 use super::side::Side;
 use super::stale::stale;
 use super::workspace::Workspace;
+use crate::apply::assertion::holds;
 use crate::apply::batches::hidden;
 use crate::apply::preflight::{Rights, forbidden};
 use crate::apply::row_checks::ask;
@@ -17,7 +18,7 @@ use crate::exit_code::REFUSED;
 use crate::introspect::read_sizes;
 use crate::pg::Session;
 use crate::plan::{Answered, Group, Plan, Proof, fills};
-use crate::source::date::day;
+use crate::source::date::{day, instant};
 use crate::sql::ident;
 
 /// Everything that `--allow` has to name.
@@ -161,5 +162,68 @@ pub async fn rows(
     }
     Err(Failure::new("apply::rows", format!("this plan would fail on rows that are in its way\n{}", lines.join("\n")))
         .help("change these rows first (the plan has the queries that find them), or add --allow rows if an earlier step of the plan does")
+        .exit(REFUSED))
+}
+
+/// A plan whose form is not declared stable yet is applied by the plumb that made it, or one that differs in the last number only.
+pub fn same_version(plan: &Plan) -> Result<(), Failure> {
+    let line = |version: &str| version.rsplit_once('.').map_or(version.to_owned(), |(line, _)| line.to_owned());
+    let own = env!("CARGO_PKG_VERSION");
+    if plan.format > 0 || line(&plan.plumb) == line(own) {
+        return Ok(());
+    }
+    Err(Failure::new("apply::version", format!("plan {} was made by plumb {}, and this is {own}", plan.short_id(), plan.plumb))
+        .help("make the plan anew with this plumb: what facts mean may have changed between the two")
+        .exit(REFUSED))
+}
+
+/// The plan is not older than the configuration allows.
+pub fn young(plan: &Plan, workspace: &Workspace) -> Result<(), Failure> {
+    let Some(most) = workspace.config.max_age else { return Ok(()) };
+    let refused = |why: String| {
+        Err(Failure::new("apply::old", why)
+            .help("make the plan anew: what was true of the database and its rows then may be so no longer. max_age in plumb.toml says how old one may be")
+            .exit(REFUSED))
+    };
+    let id = plan.short_id();
+    let made = plan.observed.get("made").and_then(|made| instant(made.as_str()?));
+    let Some(made) = made else {
+        return refused(format!("plan {id} does not say when it was made, and may be of any age"));
+    };
+    match SystemTime::now().duration_since(made) {
+        Ok(age) if age > most => {
+            refused(format!("plan {id} is {} old, and may be {} old", age_in_words(age), age_in_words(most)))
+        }
+        Err(ahead) if ahead.duration() > CLOCKS => {
+            refused(format!("plan {id} says that it was made in the future, {} from now", age_in_words(ahead.duration())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// By how much the clocks of two machines may differ.
+const CLOCKS: Duration = Duration::from_secs(300);
+
+fn age_in_words(age: Duration) -> String {
+    let seconds = age.as_secs();
+    let units = [(86_400, "day"), (3600, "hour"), (60, "minute")];
+    let (size, unit) = units.into_iter().find(|(size, _)| seconds >= 2 * size).unwrap_or((1, "second"));
+    let n = seconds / size;
+    format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
+}
+
+/// What `[[assert]]` of the configuration says is true of the live database.
+pub async fn asserted(session: &Session, workspace: &Workspace) -> Result<(), Failure> {
+    let mut wrong = Vec::new();
+    for assertion in &workspace.config.assertions {
+        if let Err(why) = holds(&session.client, &assertion.query, false).await {
+            wrong.push(format!("{}: {why}\n{}", assertion.name, assertion.query.trim()));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new("apply::assert", format!("what has to be true before a plan is applied is not\n{}", wrong.join("\n")))
+        .help("nothing was applied. Bring the database to where these are true, or change them in plumb.toml")
         .exit(REFUSED))
 }

@@ -33,8 +33,6 @@ const ASKING: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_millis(300);
 /// How long a cancelled statement is let clean up before the next request: the first may have come between two statements.
 const CANCELLING: Duration = Duration::from_secs(2);
-/// Every SQLSTATE has so many characters.
-const SQLSTATE: usize = 5;
 /// The SQLSTATE of a statement that was cancelled.
 pub const CANCELLED: &str = "57014";
 
@@ -78,7 +76,7 @@ impl Run<'_> {
                 self.tell(&Event::Failed {
                     step: failed.step,
                     object: &failed.object,
-                    sqlstate: Some(failed.code.as_str()).filter(|code| code.len() == SQLSTATE),
+                    sqlstate: Some(failed.code.as_str()).filter(|code| is_sqlstate(code)),
                     message: &failed.message,
                 });
                 let known = self.recorded(group, &failed).await;
@@ -296,6 +294,11 @@ impl Run<'_> {
         let most = terminal::width(std::io::stderr()).min(100).saturating_sub(DONE).max(20);
         self.plan.steps().map(|s| step_line(s, most).width()).max().unwrap_or(0)
     }
+}
+
+/// Whether the server has said it, and not plumb in its place.
+fn is_sqlstate(code: &str) -> bool {
+    code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
 }
 
 /// When it was last told how far a step is: a log, and machines.

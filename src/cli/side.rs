@@ -256,6 +256,13 @@ impl Side {
         loaded.directives.iter().filter(|d| d.covers(place)).filter_map(of).collect()
     }
 
+    /// What the files say has to be true before an object is changed, with the numbers of the directives.
+    pub fn asserted(&self, id: &Id) -> Vec<(usize, String)> {
+        let (Some((_, loaded)), Some(place)) = (&self.places, self.place(id)) else { return Vec::new() };
+        let about = loaded.directives.iter().enumerate().filter(|(_, directive)| directive.covers(place));
+        about.filter_map(|(n, directive)| Some((n, directive.assertion()?.to_owned()))).collect()
+    }
+
     /// Where a line of a routine's body stands in the files, when they have the routine and the line.
     pub fn body_line(&self, at: &Line) -> Option<Source> {
         let (files, loaded) = self.places.as_ref()?;

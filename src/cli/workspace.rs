@@ -44,6 +44,8 @@ impl Workspace {
             let environment = config.environment(name)?;
             config.shadow = environment.shadow.or(config.shadow);
             config.owner = environment.owner.or(config.owner);
+            config.max_age = environment.max_age.or(config.max_age);
+            config.require_approval = environment.require_approval.or(config.require_approval);
         }
         Ok(Workspace {
             config,

@@ -39,6 +39,8 @@ pub enum Order {
     Using(String),
     /// The expression that gives the rows that are there their value.
     Backfill(String),
+    /// A query that has to give true before the object is changed.
+    Assert(String),
     /// The INSERTs on this table are wanted rows; `exact` when there may be no others.
     Data {
         /// Whether rows that the files do not name are dropped.
@@ -70,6 +72,11 @@ impl Directive {
         if let Order::Ignore(ignore) = &self.order { Some(ignore) } else { None }
     }
 
+    /// The query that has to give true, if that is what it says.
+    pub fn assertion(&self) -> Option<&str> {
+        if let Order::Assert(query) = &self.order { Some(query) } else { None }
+    }
+
     /// Whether something that is defined at `place` stands below it.
     pub fn covers(&self, place: &Place) -> bool {
         self.below.file == place.file && self.below.span.contains(&place.span.start)
@@ -82,6 +89,7 @@ impl Directive {
             Order::RenamedFrom(_) => "renamed from",
             Order::Using(_) => "using",
             Order::Backfill(_) => "backfill",
+            Order::Assert(_) => "assert",
             Order::Data { .. } => "data",
         }
     }
@@ -102,6 +110,7 @@ const WORDS: &[Word] = &[
     Word { word: "renamed from", form: "renamed from OLD_NAME", read: |rest| text(rest, "the old name").map(Order::RenamedFrom) },
     Word { word: "using", form: "using EXPRESSION", read: |rest| value(rest).map(Order::Using) },
     Word { word: "backfill", form: "backfill EXPRESSION", read: |rest| value(rest).map(Order::Backfill) },
+    Word { word: "assert", form: "assert SELECT ...", read: |rest| query(rest).map(Order::Assert) },
     Word { word: "data", form: "data, or data exact", read: data },
 ];
 
@@ -112,6 +121,11 @@ fn text(rest: &str, what: &str) -> Result<String, String> {
 fn value(rest: &str) -> Result<String, String> {
     let text = text(rest, "the expression")?;
     expression::check(&text).map(|()| text)
+}
+
+fn query(rest: &str) -> Result<String, String> {
+    let text = text(rest, "the query")?;
+    expression::check_query(&text).map(|()| text)
 }
 
 fn data(rest: &str) -> Result<Order, String> {
