@@ -1,10 +1,11 @@
-//! What `plumb apply` is told.
+//! Flags of `plumb apply`, each stated once.
 
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::arguments::{Database, Renames, Wanted, duration};
+use super::arguments::{Database, Renames, Wanted};
+use crate::config::duration;
 use crate::statement::{Online, Protect};
 
 /// `plumb apply`.
@@ -47,6 +48,13 @@ pub struct ApplyOptions {
     /// Close a plan that was broken off as it stands, so that another one can be applied.
     #[arg(long, conflicts_with = "no_ledger")]
     pub abandon: bool,
+    /// Look at everything, run the plan on a copy of the live schema as it is now, and apply nothing.
+    #[arg(long, conflicts_with = "abandon")]
+    pub dry_run: bool,
+    /// Tell what happens in lines of JSON, for machines: to a file, or to standard output for -; what people are told goes to
+    /// standard error then.
+    #[arg(long, value_name = "FILE|-")]
+    pub events: Option<PathBuf>,
     /// Record nothing in the database; a plan that is broken off then cannot be gone on with.
     #[arg(long)]
     pub no_ledger: bool,

@@ -3,9 +3,9 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::time::Duration;
 
 pub use super::apply_options::ApplyOptions;
+pub use super::approve::ApproveOptions;
 pub use super::drift_options::{DriftOptions, ReportFormat};
 pub use super::plan_options::{Output, PlanFormat, PlanOptions, RollbackOptions};
 pub use super::purge_options::{PurgeFormat, PurgeOptions};
@@ -52,6 +52,8 @@ pub enum Command {
     Plan(PlanOptions),
     /// Run a plan.
     Apply(ApplyOptions),
+    /// Sign a plan, so that it may be applied where that needs approval.
+    Approve(ApproveOptions),
     /// Compare the live database with the files; exit 2 when they differ.
     Drift(DriftOptions),
     /// Compare any two: database, directory, file, snapshot.
@@ -271,20 +273,6 @@ pub struct ExplainOptions {
     pub step: String,
 }
 
-/// `2s`, `500ms`, `1m`, or seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.parse().map_err(|_| format!("\"{text}\" is no duration: write 2s, 500ms or 1m"))?;
-    let seconds = match unit.trim() {
-        "ms" => number / 1000.0,
-        "" | "s" => number,
-        "m" | "min" => number * 60.0,
-        _ => return Err(format!("\"{unit}\" is no unit of time: write ms, s or m")),
-    };
-    Duration::try_from_secs_f64(seconds).map_err(|_| format!("\"{text}\" is no duration"))
-}
-
 impl Arguments {
     /// Whether to colour what goes to standard output.
     pub fn color(&self) -> bool {
@@ -308,7 +296,9 @@ impl Arguments {
             Command::History(o) => &o.database,
             Command::Rollback(o) => &o.database,
             Command::Purge(o) => &o.database,
-            Command::Diff(_) | Command::Check(_) | Command::Explain(_) | Command::Completions { .. } => return None,
+            Command::Approve(_) | Command::Diff(_) | Command::Check(_) | Command::Explain(_) | Command::Completions { .. } => {
+                return None;
+            }
         };
         database.env.as_deref()
     }
@@ -333,13 +323,5 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_have_units() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
-        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
-        assert!(duration("soon").is_err() && duration("2 weeks").is_err());
     }
 }

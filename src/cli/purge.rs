@@ -4,10 +4,11 @@ use serde::Serialize;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use super::apply::{asked, take_lock, writable};
+use super::apply::{asked, take_lock};
 use super::arguments::{PurgeFormat, PurgeOptions};
 use super::failure::{self, Failure};
 use super::ledger::{standing, stands_in_the_way};
+use super::preflight::writable;
 use super::workspace::Workspace;
 use super::{Outcome, side};
 use crate::apply::quarantine::{Quarantined, Stays, drop_one, now, quarantined};
@@ -136,7 +137,7 @@ async fn purged(session: &Session, options: &PurgeOptions, workspace: &Workspace
             .help("if that is meant, add --yes")
             .exit(REFUSED));
     }
-    if !options.yes && !asked()? {
+    if !options.yes && !asked(workspace)? {
         return Ok(REFUSED);
     }
     let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT).as_millis();

@@ -3,14 +3,15 @@
 use clap::{Args, ValueEnum};
 use std::time::Duration;
 
-use super::arguments::{Database, duration};
+use super::arguments::Database;
+use crate::config::duration;
 
 /// `plumb purge`.
 #[derive(Args, Debug)]
 pub struct PurgeOptions {
     #[command(flatten)]
     pub database: Database,
-    /// Drop what was put aside longer ago than this: 30d, 12h, 2w; `0d` for all of it. Without it nothing is dropped, and what is
+    /// Drop what was put aside longer ago than this: 30d, 12h; `0d` for all of it. Without it nothing is dropped, and what is
     /// there is listed.
     #[arg(long, value_name = "AGE", value_parser = age)]
     pub older_than: Option<Duration>,
@@ -34,18 +35,11 @@ pub enum PurgeFormat {
     Json,
 }
 
-/// `30d`, `2w`, `12h`, or what any other duration is.
+/// `30d`, `12h`, or what any other duration is; a number alone is too easily days to one and seconds to another.
 fn age(text: &str) -> Result<Duration, String> {
-    let days = |number: &str, each: u64| {
-        let number = number.trim().parse::<u64>().ok().and_then(|n| n.checked_mul(each * 3600));
-        number.map(Duration::from_secs).ok_or_else(|| format!("\"{text}\" is no age: write 30d, 2w or 12h"))
-    };
-    match text.char_indices().next_back() {
-        Some((at, 'd')) => days(&text[..at], 24),
-        Some((at, 'w')) => days(&text[..at], 24 * 7),
-        Some((at, 'h')) => days(&text[..at], 1),
-        _ if text.ends_with(|c: char| c.is_ascii_digit()) => Err(format!("\"{text}\" has no unit: write 30d, 2w or 12h")),
-        _ => duration(text),
+    match text.ends_with(|c: char| c.is_ascii_digit()) {
+        true => Err(format!("\"{text}\" has no unit: write 30d or 12h")),
+        false => duration(text),
     }
 }
 
@@ -56,10 +50,9 @@ mod tests {
     #[test]
     fn ages_have_units() {
         assert_eq!(age("30d"), Ok(Duration::from_secs(30 * 24 * 3600)));
-        assert_eq!(age("2w"), Ok(Duration::from_secs(14 * 24 * 3600)));
         assert_eq!(age("12h"), Ok(Duration::from_secs(12 * 3600)));
         assert_eq!(age("90s"), Ok(Duration::from_secs(90)));
-        for wrong in ["30", "d", "-1d", "", "soon", "99999999999999999999d", "9999999999999999999w"] {
+        for wrong in ["30", "d", "-1d", "", "soon", "99999999999999999999d"] {
             assert!(age(wrong).is_err(), "{wrong}");
         }
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::arguments::{Arguments, Database, Wanted};
-use super::failure::Failure;
+use super::events::Events;
+use super::failure::{self, Failure};
 use super::progress::Progress;
 use super::stop::Stop;
 use crate::change::Scope;
@@ -31,6 +32,8 @@ pub struct Workspace {
     pub stop: Stop,
     /// The step whose rows are being given their values, and how many have theirs.
     pub filled: Rc<Cell<Option<(u32, u64)>>>,
+    /// What machines are told of it.
+    pub events: Events,
     /// What has been read of any database.
     pub seen: Seen,
     shadow: Option<Shadow>,
@@ -44,6 +47,8 @@ impl Workspace {
             let environment = config.environment(name)?;
             config.shadow = environment.shadow.or(config.shadow);
             config.owner = environment.owner.or(config.owner);
+            config.max_age = environment.max_age.or(config.max_age);
+            config.require_approval = environment.require_approval.or(config.require_approval);
         }
         Ok(Workspace {
             config,
@@ -52,6 +57,7 @@ impl Workspace {
             applied: Rc::default(),
             stop: Stop::default(),
             filled: Rc::default(),
+            events: Events::default(),
             seen: Seen::default(),
             shadow: None,
         })
@@ -146,6 +152,15 @@ impl Workspace {
         let mut scratch = shadow.scratch(properties, owner, roles).await?;
         scratch.statement_timeout = self.policy().statement_timeout;
         Ok(scratch)
+    }
+
+    /// Tells a person the result: on standard output, or beside it when events go there.
+    pub fn say(&self, text: &str) -> Result<(), Failure> {
+        if self.events.take_output() {
+            eprint!("{text}");
+            return Ok(());
+        }
+        failure::print(text)
     }
 
     /// Stops what was started.

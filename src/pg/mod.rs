@@ -8,6 +8,7 @@
 //! Imports only [`crate::sql`].
 
 mod blockers;
+mod building;
 mod connect;
 mod environment;
 mod error;
@@ -27,6 +28,7 @@ mod verify;
 mod version;
 
 pub use blockers::{Blocker, blockers, end_session};
+pub use building::{Building, building};
 pub use connect::connect;
 pub use environment::Environment;
 pub use error::{ConnectError, Place, TargetError};
