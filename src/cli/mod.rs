@@ -22,6 +22,7 @@ mod halted;
 mod history;
 mod hooks;
 mod ledger;
+mod phased;
 mod plan;
 mod plan_options;
 mod preflight;

@@ -9,6 +9,7 @@ use super::Outcome;
 use super::ahead::{Ahead, beside};
 use super::arguments::{Output, PlanFormat, PlanOptions, Wanted};
 use super::failure::Failure;
+use super::phased::before_renames;
 use super::reverse::backward;
 use super::side::{self, Side};
 use super::told;
@@ -71,7 +72,7 @@ pub async fn planned(
         workspace.progress.line(&format!("note: {note}"));
     }
     row_checks(workspace, &planned.live, &mut planned.plan).await?;
-    estimates(&planned.live, &mut planned.plan).await?;
+    estimates(&planned.live, planned.sides.renamed.as_ref(), &mut planned.plan).await?;
     Ok(measured(workspace, planned))
 }
 
@@ -112,10 +113,14 @@ pub async fn forward(
     workspace.progress.stage("comparing and ordering");
     let source = |id: &Id| desired.source(id);
     let last = making.phase.unwrap_or(Phase::Contract);
-    if let Some(renamed) = sides.renamed.as_ref().filter(|_| last != Phase::Contract) {
-        return Err(not_in_phase(renamed, last));
-    }
-    let mut made = make_up_to(&mut sides, last, &source, workspace_warnings(&live, &desired))?;
+    let warnings = workspace_warnings(&live, &desired);
+    let mut made = match sides.renamed.clone().filter(|_| last != Phase::Contract) {
+        Some(renamed) => {
+            let sides = (&mut sides, &renamed);
+            beside(&mut ahead, before_renames(workspace, &live, wanted, sides, last, &source, warnings)).await?
+        }
+        None => make_up_to(&mut sides, last, &source, warnings)?,
+    };
     made.plan = made.plan.asserting(&|id| desired.asserted(id));
     let ahead = ahead.filter(|ahead| ahead.serves(&sides));
     let proven = proven(workspace, &live, wanted, &sides, &made, &source, (making.proven, ahead)).await?;
@@ -126,14 +131,6 @@ pub async fn forward(
     let plan = located(plan, &desired).asserting(&|id| desired.asserted(id));
     let plan = plan.ignoring(&|id| desired.known(id), &day(SystemTime::now()));
     Ok(Planned { live, wanted: desired, sides, filled: filled(&made), changes: made.changes, plan, after })
-}
-
-/// A plan begins with its renames, and no code that runs survives these.
-fn not_in_phase(renamed: &Renamed, last: Phase) -> Failure {
-    let names: Vec<String> = renamed.moves().map(|(from, to)| format!("{from} becomes {to}")).collect();
-    let message = format!("what is renamed is renamed first, and belongs to the phase contract\n{}", names.join("\n"));
-    Failure::new("rename::phase", message)
-        .help(format!("plan and apply the renames by themselves, or take them out of the files until after {}", last.name()))
 }
 
 /// The columns whose rows a plan gives values.
@@ -171,10 +168,21 @@ pub async fn proven(
 }
 
 /// Asks the live database how much the plan's steps have to work on.
-pub async fn estimates(live: &Side, plan: &mut Plan) -> Result<(), Failure> {
+pub async fn estimates(live: &Side, renamed: Option<&Renamed>, plan: &mut Plan) -> Result<(), Failure> {
     let Some(session) = &live.session else { return Ok(()) };
-    let usage = read_usage(session, &plan::worked_on(plan)).await?;
-    plan::estimated(plan, &live.catalog, usage);
+    let mut asked = plan::worked_on(plan);
+    // What gets another name first is known to the server by the one that it has.
+    let names: Vec<(&String, &String)> =
+        renamed.iter().flat_map(|renamed| &renamed.names).filter(|(new, _)| asked.contains(*new)).collect();
+    asked.extend(names.iter().map(|(_, old)| (*old).clone()));
+    let (mut usage, mut sizes) = (read_usage(session, &asked).await?, live.catalog.sizes.clone());
+    for (new, old) in names {
+        if let (false, Some(known)) = (usage.contains_key(new), usage.get(old).cloned()) {
+            usage.insert(new.clone(), known);
+            sizes.extend(live.catalog.sizes.get(old).map(|size| (new.clone(), *size)));
+        }
+    }
+    plan::estimated(plan, &sizes, usage);
     Ok(())
 }
 

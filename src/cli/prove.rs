@@ -53,7 +53,7 @@ pub async fn run(options: &ProveOptions, workspace: &mut Workspace) -> Outcome {
     proven.proof = Proof::Equal { server: live.catalog.server, copy: prove::COPY.to_owned() };
     proven.observed.insert("proof_seconds".to_owned(), started.elapsed().as_secs_f64().into());
     row_checks(workspace, &live, &mut proven).await?;
-    estimates(&live, &mut proven).await?;
+    estimates(&live, None, &mut proven).await?;
     workspace.progress.clear();
     let proven = proven.seal();
     let path = options.out.as_deref().unwrap_or(&options.plan);

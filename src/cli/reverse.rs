@@ -45,7 +45,7 @@ pub async fn backward(
     let takes_back = Some(plan.id.clone()).filter(|_| !made.plan.is_empty());
     let mut plan = located(Plan { takes_back, proof, ..proven }, &forward.wanted).seal();
     not_asked(&mut plan);
-    estimates(&forward.live, &mut plan).await?;
+    estimates(&forward.live, back.renamed.as_ref(), &mut plan).await?;
     let Planned { live, wanted, .. } = forward;
     Ok(measured(workspace, Planned { live, wanted, sides: back, filled: filled(&made), changes: made.changes, plan, after }))
 }

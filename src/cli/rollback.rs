@@ -30,7 +30,7 @@ pub async fn run(options: &RollbackOptions, workspace: &mut Workspace) -> Outcom
     let takes_back = Some(last.applied.plan.clone()).filter(|_| !plan.is_empty());
     let mut plan = Plan { takes_back, ..plan }.seal();
     row_checks(workspace, &live, &mut plan).await?;
-    estimates(&live, &mut plan).await?;
+    estimates(&live, sides.renamed.as_ref(), &mut plan).await?;
     let name = format!("the schema before plan {}, {}", short(&last.applied.plan), last.applied.ended);
     let planned = Planned {
         wanted: Side::new(last.before, name, live.properties.clone()),

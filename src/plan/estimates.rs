@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Plan, PlanStep};
 use super::facts::thousands;
-use crate::catalog::{Catalog, Size, Usage};
+use crate::catalog::{Size, Usage};
 
 /// Where the tables are kept.
 pub const TABLES: &str = "tables";
@@ -39,10 +39,9 @@ pub fn worked_on(plan: &Plan) -> BTreeSet<String> {
 }
 
 /// The plan with what is known of its tables, and how long its steps may take.
-pub fn estimated(plan: &mut Plan, catalog: &Catalog, usage: BTreeMap<String, Usage>) {
-    let table = |(name, usage): (String, Usage)| {
-        (name.clone(), Table { size: catalog.sizes.get(&name).copied().unwrap_or_default(), usage })
-    };
+pub fn estimated(plan: &mut Plan, sizes: &BTreeMap<String, Size>, usage: BTreeMap<String, Usage>) {
+    let table =
+        |(name, usage): (String, Usage)| (name.clone(), Table { size: sizes.get(&name).copied().unwrap_or_default(), usage });
     let tables: Tables = usage.into_iter().map(table).collect();
     let seconds: BTreeMap<u32, f64> = plan.steps().filter_map(|s| Some((s.id, coarse(seconds(s, &tables)?)))).collect();
     for (key, value) in [(TABLES, serde_json::to_value(tables)), (SECONDS, serde_json::to_value(seconds))] {
@@ -178,6 +177,7 @@ fn about(seconds: f64) -> String {
 mod tests {
     use super::super::samples;
     use super::*;
+    use crate::catalog::Catalog;
     use crate::catalog::Id;
     use crate::statement::LockMode;
 
@@ -211,7 +211,7 @@ mod tests {
             vacuumed: None,
         };
         let id = plan.content_id();
-        estimated(&mut plan, &catalog, BTreeMap::from([("public.t".to_owned(), usage)]));
+        estimated(&mut plan, &catalog.sizes, BTreeMap::from([("public.t".to_owned(), usage)]));
         assert_eq!(plan.content_id(), id);
         let found = Estimates::of(&plan);
         let step = plan.steps().next().expect("a step");

@@ -61,7 +61,7 @@ pub use ignore::Known;
 pub use make::{Made, MakeError, PUT_ASIDE_BEFORE, Sides, make, make_bare, make_up_to, observed};
 pub use notes::PUT_ASIDE;
 pub use options::Options;
-pub use phases::Phase;
+pub use phases::{Phase, cut};
 pub use reader::{PlanError, read, read_edited, write};
 pub use renamed::{Renamed, step as rename_step};
 pub use reseal::{Found, grown, refound};

@@ -79,7 +79,8 @@ pub fn cut(sides: &Sides, made: &Made, last: Phase) -> Cut {
 /// The phase of each change by itself: the last one of its steps. What goes with another has none of its own.
 fn phases<'a>(sides: &'a Sides, made: &'a Made) -> BTreeMap<&'a Id, Phase> {
     let mut phases: BTreeMap<&Id, Phase> = BTreeMap::new();
-    for step in made.plan.steps() {
+    // Another name is no change of what is compared: what has it by then has phases of its own.
+    for step in made.plan.steps().filter(|step| step.change != "rename") {
         let phase = step.phase.parse().unwrap_or(Phase::Contract);
         let last = phases.entry(&step.object).or_insert(phase);
         *last = phase.max(*last);

@@ -5,7 +5,12 @@ use super::{dump, server};
 
 /// Everything but the ledger and what is put aside.
 pub fn dumped(d: &Desk<'_>) -> Vec<String> {
-    let all = dump::normalised(&dump::raw(&d.database).unwrap());
+    dumped_of(&d.database)
+}
+
+/// The same of another database.
+pub fn dumped_of(database: &str) -> Vec<String> {
+    let all = dump::normalised(&dump::raw(database).unwrap());
     let own = |s: &String| ["plumb.", "SCHEMA plumb", "plumb_quarantine"].iter().any(|word| s.contains(word));
     all.into_iter().filter(|s| !own(s)).collect()
 }
