@@ -162,13 +162,25 @@ async fn run(copied: &Copied, sides: &Sides, made: &Made) -> Result<Outcome, Int
     if let Some(text) = differences(scratch, &after, &sides.desired).await? {
         return Ok(unproven(format!("run on a copy, the plan does not end in the wanted schema: {text}")));
     }
-    let touched: BTreeSet<&Id> = made.changes.list.keys().collect();
+    let touched: BTreeSet<&Id> = made.changes.list.keys().chain(written_anew(sides, made)).collect();
     let mut to = sides.desired.clone();
     to.put(after.objects().filter(|o| touched.contains(&o.id)).cloned());
     let proof = Proof::Equal { server: scratch.session.version.0, copy: COPY.to_owned() };
     let warnings = newly_wrong(before, scratch).await;
     let to = Some((fingerprint(&to), fingerprints(&to)));
     Ok(Outcome { proof, to, after: Some(whole), observations: Observations::default(), failed: None, warnings })
+}
+
+/// What the server reads and writes once more when a column changes its type: indexes and constraints that it carries along. Their
+/// texts may be other ones then, although nothing of them changes, and those of the copy are what the live server will write.
+fn written_anew<'a>(sides: &'a Sides, made: &'a Made) -> impl Iterator<Item = &'a Id> {
+    let retyped = made.changes.list.values().filter(|change| change.retype);
+    let columns = retyped.flat_map(|change| {
+        let of_type = sides.whole.used_by(&change.id).iter().map(|(user, _)| user);
+        of_type.chain([&change.id]).filter(|id| id.class() == "column")
+    });
+    let users = columns.flat_map(|column| sides.whole.used_by(column)).map(|(user, _)| user);
+    users.filter(|user| user.of().is_none() && kind::of(user).carried != kind::Carried::Never)
 }
 
 /// What is wrong with the bodies of routines.
