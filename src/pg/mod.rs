@@ -15,6 +15,7 @@ mod error;
 mod keyword;
 pub mod lock;
 mod passfile;
+mod pooler;
 mod secret;
 mod service;
 mod session;
