@@ -8,3 +8,4 @@ pub mod preflight;
 pub mod resume;
 pub mod row_checks;
 pub mod run;
+pub mod watch;

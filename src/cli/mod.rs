@@ -40,6 +40,7 @@ mod stop;
 mod terminal;
 mod told;
 mod watch;
+mod watching;
 mod workspace;
 
 use clap::Parser;
@@ -163,6 +164,7 @@ async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
         Command::Explain(options) => explain::run(options, workspace),
         Command::History(options) => history::run(options, workspace).await,
         Command::Rollback(options) => rollback::run(options, workspace).await,
+        Command::Watch(options) => watching::run(options, workspace).await,
         Command::Completions { shell } => {
             use clap::CommandFactory;
             clap_complete::generate(*shell, &mut Arguments::command(), "plumb", &mut std::io::stdout());
