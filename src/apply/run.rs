@@ -10,6 +10,7 @@ use super::batches::{Filled, run_batches};
 use super::ledger::{LedgerError, Ran, Record};
 use crate::plan::sql::SETTINGS;
 use crate::plan::{Group, PlanStep, reaches_all_rows};
+use crate::sql::literal;
 
 /// A step that the server refused.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -95,6 +96,8 @@ pub struct Settings<'a> {
     pub asserts: bool,
     /// Is told how far a step with batches is.
     pub tell: Option<&'a Telling<'a>>,
+    /// The short id of the plan, for what notes by which plan it was put aside.
+    pub plan: Option<&'a str>,
 }
 
 /// What makes the server refuse a statement from whose view a policy hides rows.
@@ -104,7 +107,8 @@ pub(super) const ALL_ROWS: &str = "; SET LOCAL row_security = off";
 pub(super) fn preamble(settings: Settings) -> String {
     let timeout = settings.lock_timeout.map_or(0, |t| t.as_millis());
     let all: String = SETTINGS.iter().map(|(name, value)| format!("SET LOCAL {name} = {value}; ")).collect();
-    format!("{all}SET LOCAL lock_timeout = {timeout}")
+    let plan = settings.plan.map_or(String::new(), |id| format!("; SET LOCAL plumb.plan = {}", literal(id)));
+    format!("{all}SET LOCAL lock_timeout = {timeout}{plan}")
 }
 
 pub(super) fn failed(step: &PlanStep, sql: &str, error: &tokio_postgres::Error) -> StepFailed {

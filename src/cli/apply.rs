@@ -54,7 +54,8 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
         None => {
             nothing_unfinished(options, workspace).await?;
             let online = options.online.unwrap_or(workspace.config.online);
-            let making = Making { proven: true, online, phase: None, renames: &options.renames.rename };
+            let protect = options.protect.unwrap_or(workspace.config.protect);
+            let making = Making { proven: true, online, phase: None, renames: &options.renames.rename, protect };
             let planned = planned(workspace, &options.database, &options.wanted, making).await?;
             (planned.plan, planned.live)
         }
@@ -156,8 +157,8 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     }
     let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT);
     let pause = workspace.config.backfill_pause;
-    let settings =
-        Settings { lock_timeout: Some(lock_timeout), wait: options.wait, pause, all_rows: true, asserts: true, tell: None };
+    let by = Settings { plan: Some(plan.short_id()), ..Settings::default() };
+    let settings = Settings { lock_timeout: Some(lock_timeout), wait: options.wait, pause, all_rows: true, asserts: true, ..by };
     workspace.events.tell(&Event::Begin {
         plan: &plan.id,
         database: &live.name,

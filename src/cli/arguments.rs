@@ -8,6 +8,7 @@ pub use super::apply_options::ApplyOptions;
 pub use super::approve::ApproveOptions;
 pub use super::drift_options::{DriftOptions, ReportFormat};
 pub use super::plan_options::{Output, PlanFormat, PlanOptions, RollbackOptions};
+pub use super::purge_options::{PurgeFormat, PurgeOptions};
 pub use super::watching::WatchOptions;
 
 /// Your PostgreSQL schema, true to its source.
@@ -76,6 +77,8 @@ pub enum Command {
     Rollback(RollbackOptions),
     /// Note who changes what in a live database, so that drift can say where a difference comes from.
     Watch(WatchOptions),
+    /// List what was put aside instead of being dropped, or drop what has been there for long.
+    Purge(PurgeOptions),
     /// Write a completion script for a shell.
     Completions {
         /// The shell.
@@ -296,6 +299,7 @@ impl Arguments {
             Command::History(o) => &o.database,
             Command::Rollback(o) => &o.database,
             Command::Watch(o) => o.command.database(),
+            Command::Purge(o) => &o.database,
             Command::Approve(_) | Command::Diff(_) | Command::Check(_) | Command::Explain(_) | Command::Completions { .. } => {
                 return None;
             }

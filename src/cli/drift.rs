@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::arguments::{DriftOptions, ReportFormat};
 use super::failure::Failure;
 use super::ledger::{kept, standing, with_ledger};
-use super::plan::{Making, planned};
+use super::plan::{Making, planned, put_aside};
 use super::side::{self, settled};
 use super::watching::origins;
 use super::workspace::Workspace;
@@ -139,7 +139,8 @@ async fn applied(options: &DriftOptions, workspace: &mut Workspace) -> Result<(C
     let scope = document(&session.client, &last.plan).await?.scope;
     let mut sides = Sides::within(live.catalog.clone(), &after, scope);
     settled(workspace, &live, &options.wanted, &mut sides).await?;
-    let made = make(&sides, &|_| None, Vec::new())?;
+    let mut made = make(&sides, &|_| None, Vec::new())?;
+    put_aside(&sides, &mut made.plan);
     let word = if last.abandoned { "abandoned" } else { "applied" };
     let compared = Compared {
         target: live.name.clone(),

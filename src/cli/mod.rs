@@ -27,6 +27,8 @@ mod plan_options;
 mod preflight;
 mod progress;
 mod prove;
+mod purge;
+mod purge_options;
 mod renames;
 mod report;
 mod resume;
@@ -165,6 +167,7 @@ async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
         Command::History(options) => history::run(options, workspace).await,
         Command::Rollback(options) => rollback::run(options, workspace).await,
         Command::Watch(options) => watching::run(options, workspace).await,
+        Command::Purge(options) => purge::run(options, workspace).await,
         Command::Completions { shell } => {
             use clap::CommandFactory;
             clap_complete::generate(*shell, &mut Arguments::command(), "plumb", &mut std::io::stdout());

@@ -35,7 +35,12 @@ pub fn render(plan: &Plan, acceptance: &Acceptance, target: &str, schema: &str) 
         let (object, reason) = (code(&name(difference)), prose(&shorten(&clean(&entry.reason), NAME)));
         text += &format!("- {object} is accepted until {} by {}: {reason}\n", entry.until, prose(&clean(&entry.author)));
     }
-    acceptance.stale.iter().chain(&plan.warnings).for_each(|note| text += &format!("- {}\n", prose(&clean(note))));
+    acceptance
+        .stale
+        .iter()
+        .chain(&plan.warnings)
+        .chain(&super::notes::put_aside(plan))
+        .for_each(|note| text += &format!("- {}\n", prose(&clean(note))));
     let blocks: Vec<String> = open.iter().map(|d| block(d)).collect();
     let mut left = 0;
     for block in blocks {
