@@ -43,7 +43,7 @@ async fn locked(named: Option<String>, session: &Session, name: &str, options: &
             .exit(REFUSED));
     }
     failure::print(&told(&open, session, name).await?)?;
-    if !options.yes && !asked()? {
+    if !options.yes && !asked().await? {
         return Ok(REFUSED);
     }
     let now = introspect_beside(session, &workspace.seen).await?;

@@ -2,30 +2,30 @@
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use super::arguments::ApplyOptions;
 use super::failure::{self, Failure};
-use super::ledger::{standing, stands_in_the_way, who};
+use super::ledger::{settle, standing, stands_in_the_way, unsettled, who};
 use super::plan::{Making, limits, planned, unread};
 use super::prove::read_plan;
 use super::resume::{Looking, Resumed, resumed};
 use super::running::Run;
 use super::side::Side;
 use super::stale::{not_there, stale, unchanged};
+use super::verify::verify;
 use super::workspace::Workspace;
 use super::{Outcome, side};
 use crate::apply::batches::hidden;
-use crate::apply::ledger::{Deployment, Ended, LedgerError, Presence, Record, document, prepare, presence};
+use crate::apply::ledger::{Deployment, LedgerError, Presence, Record, document, prepare, presence};
 use crate::apply::preflight::{Rights, forbidden};
 use crate::apply::row_checks::ask;
 use crate::apply::run::Settings;
 use crate::catalog::{Catalog, Magnitude, fingerprint, pack};
-use crate::exit_code::{DONE, IN_PART, REFUSED};
-use crate::introspect::{Seen, introspect_beside, read_sizes};
+use crate::exit_code::{DONE, REFUSED};
+use crate::introspect::{introspect_beside, read_sizes};
 use crate::pg::{Session, lock};
 use crate::plan::sql::LOCK_TIMEOUT;
-use crate::plan::text::time;
 use crate::plan::{Answered, Group, Plan, PlanStep, Proof, fills};
 use crate::source::date::day;
 use crate::sql::ident;
@@ -42,15 +42,13 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
         }
         None if options.resume => {
             let live = side::live(workspace, &options.database).await?;
-            let open = match &live.session {
-                Some(session) => standing(session).await?.map(|open| (session, open)),
-                None => None,
-            };
-            let Some((session, open)) = open else {
-                failure::print(&format!("Nothing is unfinished on {}.\n", live.name))?;
-                return Ok(DONE);
-            };
-            (document(&session.client, &open.plan).await?, live)
+            match unfinished(&live).await? {
+                Some(plan) => (plan, live),
+                None => {
+                    failure::print(&format!("Nothing is unfinished on {}.\n", live.name))?;
+                    return Ok(DONE);
+                }
+            }
         }
         None => {
             nothing_unfinished(options, workspace).await?;
@@ -73,9 +71,23 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
     allowed(&plan, options)?;
     writable(session, &live.name).await?;
     take_lock(session).await?;
+    session.ends_with_us().await;
     let outcome = locked(&plan, &live, session, options, workspace).await;
     lock::unlock(&session.client).await.ok();
     outcome
+}
+
+/// The plan that was broken off, or was cut off at its very end.
+async fn unfinished(live: &Side) -> Result<Option<Plan>, LedgerError> {
+    let Some(session) = &live.session else { return Ok(None) };
+    let id = match standing(session).await? {
+        Some(open) => Some(open.plan),
+        None => unsettled(session).await?.map(|(_, plan)| plan),
+    };
+    match id {
+        Some(id) => document(&session.client, &id).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Everything that `--allow` has to name.
@@ -207,6 +219,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     if resumed.is_none() {
         if scope == plan.to {
             plan.short_takes_back().map_or(Ok(()), |id| Err(not_there(id)))?;
+            settle(session, &plan.id, &now).await?;
             failure::print(&format!("Plan {} is applied already: {} is as the plan leaves it.\n", plan.short_id(), live.name))?;
             return Ok(DONE);
         }
@@ -222,7 +235,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     visible(groups, session).await?;
     may(groups, &now, session, options).await?;
     rows(plan, groups, session, options, workspace).await?;
-    if !options.yes && !asked()? {
+    if !options.yes && !asked().await? {
         return Ok(REFUSED);
     }
     let record = recorded(plan, &now, resumed.as_ref(), session, options).await?;
@@ -285,8 +298,6 @@ async fn recorded(
         return Ok(None);
     }
     prepare(&session.client).await?;
-    // A statement whose client is gone is of no use to anybody, and holds the lock.
-    session.client.batch_execute("SET client_connection_check_interval = '2s'").await.ok();
     let before = resumed.is_none().then(|| pack(now));
     let resumed = resumed.map(|r| r.deployment);
     Ok(Some(Record::begin(&session.client, plan, before.as_ref(), resumed, &who()).await?))
@@ -348,46 +359,20 @@ async fn rows(
         .exit(REFUSED))
 }
 
-/// Asks on a terminal; elsewhere the plan itself is the approval.
-pub fn asked() -> Result<bool, Failure> {
+/// Asks on a terminal; elsewhere the plan itself is the approval. Connections are looked after meanwhile, and signals are heard.
+pub async fn asked() -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Ok(true);
     }
     failure::print("Go on? [y/N] ")?;
     std::io::stdout().flush().ok();
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(|e| Failure::new("system::input", e.to_string()))?;
+    let (send, answer) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        send.send(read.map(|_| line)).ok();
+    });
+    let gone = |e: &dyn std::fmt::Display| Failure::new("system::input", e.to_string());
+    let answer = answer.await.map_err(|e| gone(&e))?.map_err(|e| gone(&e))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-/// The live database is where the plan said it would be.
-async fn verify(
-    plan: &Plan,
-    session: &Session,
-    seen: &Seen,
-    record: Option<&Record>,
-    (steps, took): (usize, Duration),
-) -> Outcome {
-    let after = introspect_beside(session, seen).await?;
-    let found = fingerprint(&plan.scope.of(&after));
-    let as_planned = found == plan.to;
-    if let Some(record) = record {
-        let ended = if as_planned { Ended::Done } else { Ended::Differs };
-        record.end(&session.client, &ended, Some(&pack(&after))).await?;
-    }
-    if as_planned {
-        let steps = if steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
-        let took = time(took.as_secs_f64());
-        failure::print(&format!("Done: {steps} applied in {took}, the live schema equals what was planned.\n"))?;
-        return Ok(DONE);
-    }
-    if matches!(plan.proof, Proof::Unproven { .. }) {
-        failure::print(
-            "Done. The plan was not proven, and the live schema is not byte for byte what it said: `plumb drift` tells.\n",
-        )?;
-        return Ok(DONE);
-    }
-    Err(Failure::new("apply::differs", "every step ran, and the live schema is not what the plan says")
-        .help("run `plumb drift` to see what differs: somebody else changed the schema meanwhile, or this is a bug of plumb")
-        .exit(IN_PART))
 }

@@ -31,6 +31,7 @@ mod stale;
 mod stop;
 mod terminal;
 mod told;
+mod verify;
 mod watch;
 mod workspace;
 
