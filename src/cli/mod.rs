@@ -41,6 +41,7 @@ mod stale;
 mod stop;
 mod terminal;
 mod told;
+mod verify;
 mod watch;
 mod watching;
 mod workspace;
@@ -155,7 +156,7 @@ async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
     match &arguments.command {
         Command::Plan(options) => plan::run(options, workspace).await,
         Command::Apply(options) => apply::run(options, workspace).await,
-        Command::Approve(options) => approve::run(options, workspace),
+        Command::Approve(options) => approve::run(options, workspace).await,
         Command::Drift(options) => drift::run(options, workspace).await,
         Command::Diff(options) => diff::run(options, workspace).await,
         Command::Dump(options) => dump::run(options, workspace).await,

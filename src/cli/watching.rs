@@ -93,7 +93,7 @@ pub async fn run(options: &WatchOptions, workspace: &Workspace) -> Outcome {
         WatchCommand::Install { .. } => changed(&session, workspace, true).await,
         WatchCommand::Remove { yes, .. } => {
             workspace.say(&format!("What was noted on {target} is forgotten.\n"))?;
-            if !yes && !asked(workspace)? { Ok(REFUSED) } else { changed(&session, workspace, false).await }
+            if !yes && !asked(workspace).await? { Ok(REFUSED) } else { changed(&session, workspace, false).await }
         }
         WatchCommand::Log { format, last, .. } => told(&session, *format, i64::from(*last), workspace).await,
     };

@@ -3,10 +3,12 @@
 use super::error::ConnectError;
 use super::pooler::{MARK, refuses_settings, shares};
 use super::session::{Canceller, Notices, Session, drive};
+use super::silence::{Patience, Watcher};
 use super::target::{Endpoint, ServerRole, Target};
 use super::tls::SslMode;
 use super::version::Version;
 use std::error::Error as _;
+use std::sync::Arc;
 use tokio_postgres::config::SslNegotiation;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
@@ -152,8 +154,10 @@ async fn one_way(target: &Target, endpoint: &Endpoint, way: Way) -> Result<(Sess
         let (client, connection) = connected.map_err(explained)?;
         (client, drive(connection, notices.clone()), Some(tls))
     };
+    let client = Arc::new(client);
     let introduction = introduce(&client, target, &host).await?;
     let text = |column: usize| introduction.get(column).unwrap_or_default().to_owned();
+    let watcher = Watcher::new(&client, driver.abort_handle(), target, endpoint);
     let canceller = Canceller { token: client.cancel_token(), tls, target: target.clone(), host: host.clone() };
     let session = Session {
         client,
@@ -164,6 +168,7 @@ async fn one_way(target: &Target, endpoint: &Endpoint, way: Way) -> Result<(Sess
         host,
         notices,
         driver,
+        watcher,
         canceller,
     };
     Ok((session, introduction))
@@ -184,6 +189,7 @@ fn config(target: &Target, endpoint: &Endpoint, way: Way) -> Config {
     if let Some(password) = target.password_for(endpoint) {
         config.password(password.reveal());
     }
+    Patience::configure(target.patience, &mut config);
     if let Some(options) = &target.options {
         config.options(options);
     }

@@ -20,6 +20,7 @@ mod secret;
 mod service;
 mod session;
 pub mod settings;
+mod silence;
 mod target;
 mod tls;
 #[cfg(test)]
