@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 N ?= 1000
-.PHONY: help setup demo test browser conformance soak bless bench online clean
+FAULTS ?= all
+.PHONY: help setup demo test browser conformance soak faults bless bench online clean
 
 # What tools/setup.sh found or fetched: paths of libclang and of the PostgreSQL servers.
 WITH := . .tools/env.sh &&
@@ -41,6 +42,10 @@ conformance: ## Every schema and pair of ../shared, and the table docs/conforman
 soak: ## Random pairs of schemas, each with its proof: make soak N=1000 (PLUMB_SEED brings a run back)
 	@tools/setup.sh test
 	@$(WITH) PLUMB_SOAK=$(N) cargo test --locked --test soak -- --nocapture
+
+faults: ## Breaks applies in 2,000 ways, and the table in docs/reliability.md: make faults FAULTS=50 for so many of each sort (PLUMB_SEED brings a run back)
+	@tools/setup.sh test
+	@$(WITH) PLUMB_FAULTS=$(FAULTS) cargo test --locked --test faults -- --nocapture
 
 bless: ## Write the golden plan of a case that converges: make bless CASE=table/add_column
 	@test -n "$(CASE)" || { echo "which one? make bless CASE=KIND/NAME (or a part of it)" >&2; exit 1; }

@@ -19,6 +19,7 @@ use crate::lint;
 use crate::statement::{Online, Protect};
 
 pub use accepted::accepted;
+use deploying::approvals;
 pub use deploying::{Action, Approver, Assertion, Hook, Moment};
 pub use durations::duration;
 use durations::optional_duration;
@@ -88,7 +89,7 @@ pub struct Config {
     #[serde(default, deserialize_with = "optional_duration")]
     pub max_age: Option<Duration>,
     /// How many of the approvers have to have signed a plan before it is applied; `true` for one.
-    #[serde(default, deserialize_with = "deploying::approvals")]
+    #[serde(default, deserialize_with = "approvals")]
     pub require_approval: Option<u32>,
     /// The keys whose signatures count: lines of an OpenSSH `authorized_keys` file, `ssh-ed25519 AAAA... ann@example.com`.
     #[serde(default)]
@@ -157,7 +158,7 @@ struct Stated {
     owner: Option<String>,
     #[serde(default, deserialize_with = "optional_duration")]
     max_age: Option<Duration>,
-    #[serde(default, deserialize_with = "deploying::approvals")]
+    #[serde(default, deserialize_with = "approvals")]
     require_approval: Option<u32>,
 }
 

@@ -132,7 +132,7 @@ async fn attempt(session: &pg::Session, seen: &Seen) -> Result<Option<Catalog>, 
         let what = what.to_owned();
         move |source| IntrospectError::Query { what, source }
     };
-    pg::settings::pin(client).await.map_err(failed("the session's settings"))?;
+    pg::settings::pin(session).await.map_err(failed("the session's settings"))?;
     client.batch_execute(BEGIN).await.map_err(failed("the snapshot"))?;
     let reading = async {
         let picture = Picture::begin(client).await.map_err(failed("the snapshot"))?;

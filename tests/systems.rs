@@ -107,7 +107,7 @@ async fn state(bench: &Bench, files: &Files, properties: &Properties, roles: &[S
     session.close().await;
     loaded.map_err(|e| Failure::new("does not load", e.to_string()))?;
     let scratch = scratch(properties, roles).await;
-    let loaded = load_statements(&scratch.session.client, Some(&scratch.administrator.client), files, &Policy::default()).await;
+    let loaded = load_statements(&scratch.session.client, Some(&*scratch.administrator.client), files, &Policy::default()).await;
     loaded.map_err(|e| Failure::new("does not load as an ordinary role", e.to_string()))?;
     let catalog = introspect(&scratch.session).await.map_err(|e| Failure::new("not read", e.to_string()))?;
     scratch.drop().await.map_err(|e| Failure::new("scratch", e.to_string()))?;

@@ -6,10 +6,12 @@
 mod presence;
 mod record;
 mod standing;
+mod unsettled;
 
 pub use presence::{Presence, VERSION, prepare, presence};
 pub use record::{Ended, Ran, Record, Who, abandon};
 pub use standing::{Applied, Deployment, Entry, document, entries, last_applied, running, snapshot, unfinished};
+pub use unsettled::{settle, unsettled};
 
 /// What is wrong with the ledger.
 #[derive(Debug, thiserror::Error)]

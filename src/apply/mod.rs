@@ -9,3 +9,4 @@ pub mod quarantine;
 pub mod resume;
 pub mod row_checks;
 pub mod run;
+pub mod watch;

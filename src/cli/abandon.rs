@@ -44,7 +44,7 @@ async fn locked(named: Option<String>, session: &Session, name: &str, options: &
             .exit(REFUSED));
     }
     failure::print(&told(&open, session, name).await?)?;
-    if !options.yes && !asked(workspace)? {
+    if !options.yes && !asked(workspace).await? {
         return Ok(REFUSED);
     }
     let now = introspect_beside(session, &workspace.seen).await?;

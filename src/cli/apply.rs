@@ -1,14 +1,14 @@
 //! `plumb apply`: run a plan under a lock, and see that it ended where it said.
 
 use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::apply_options::ApplyOptions;
 use super::approval::approved;
 use super::events::{Event, Events};
 use super::failure::Failure;
 use super::hooks;
-use super::ledger::{standing, stands_in_the_way, who};
+use super::ledger::{settle, standing, stands_in_the_way, unsettled, who};
 use super::plan::{Making, planned};
 use super::preflight::{allowed, asserted, fits, grown, may, roles, rows, same_version, visible, writable, young};
 use super::prove::{on_a_copy, read_plan};
@@ -16,17 +16,17 @@ use super::resume::{Looking, Resumed, resumed};
 use super::running::Run;
 use super::side::Side;
 use super::stale::{not_there, unchanged};
+use super::verify::verify;
 use super::workspace::Workspace;
 use super::{Outcome, side};
-use crate::apply::ledger::{Deployment, Ended, LedgerError, Presence, Record, document, prepare, presence};
+use crate::apply::ledger::{Deployment, LedgerError, Presence, Record, document, prepare, presence};
 use crate::apply::run::Settings;
 use crate::catalog::{Catalog, fingerprint, pack};
-use crate::exit_code::{DONE, IN_PART, REFUSED};
+use crate::exit_code::{DONE, REFUSED};
 use crate::introspect::introspect_beside;
 use crate::pg::{Session, lock};
 use crate::plan::sql::LOCK_TIMEOUT;
-use crate::plan::text::time;
-use crate::plan::{Group, Plan, PlanStep, Proof};
+use crate::plan::{Group, Plan, PlanStep};
 
 /// The command.
 pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
@@ -41,15 +41,13 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
         }
         None if options.resume => {
             let live = side::live(workspace, &options.database).await?;
-            let open = match &live.session {
-                Some(session) => standing(session).await?.map(|open| (session, open)),
-                None => None,
-            };
-            let Some((session, open)) = open else {
-                workspace.say(&format!("Nothing is unfinished on {}.\n", live.name))?;
-                return Ok(DONE);
-            };
-            (document(&session.client, &open.plan).await?, live)
+            match unfinished(&live).await? {
+                Some(plan) => (plan, live),
+                None => {
+                    workspace.say(&format!("Nothing is unfinished on {}.\n", live.name))?;
+                    return Ok(DONE);
+                }
+            }
         }
         None => {
             nothing_unfinished(options, workspace).await?;
@@ -80,6 +78,7 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
     allowed(&plan, options)?;
     writable(session, &live.name).await?;
     take_lock(session).await?;
+    session.ends_with_us().await;
     let outcome = locked(&plan, &live, session, options, workspace).await;
     lock::unlock(&session.client).await.ok();
     outcome
@@ -126,6 +125,9 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     if resumed.is_none() {
         if scope == plan.to {
             plan.short_takes_back().map_or(Ok(()), |id| Err(not_there(id)))?;
+            if !options.dry_run {
+                settle(session, &plan.id, &now).await?;
+            }
             workspace.say(&format!("Plan {} is applied already: {} is as the plan leaves it.\n", plan.short_id(), live.name))?;
             return Ok(DONE);
         }
@@ -145,7 +147,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     if options.dry_run {
         return dry(plan, groups, live, &now, workspace, options).await;
     }
-    if !options.yes && !asked(workspace)? {
+    if !options.yes && !asked(workspace).await? {
         return Ok(REFUSED);
     }
     hooks::before(plan, session, workspace).await?;
@@ -251,53 +253,38 @@ async fn recorded(
         return Ok(None);
     }
     prepare(&session.client).await?;
-    // A statement whose client is gone is of no use to anybody, and holds the lock.
-    session.client.batch_execute("SET client_connection_check_interval = '2s'").await.ok();
     let before = resumed.is_none().then(|| pack(now));
     let resumed = resumed.map(|r| r.deployment);
     Ok(Some(Record::begin(&session.client, plan, before.as_ref(), resumed, &who()).await?))
 }
 
-/// Asks on a terminal; elsewhere the plan itself is the approval.
-pub fn asked(workspace: &Workspace) -> Result<bool, Failure> {
+/// The plan that was broken off, or was cut off at its very end.
+async fn unfinished(live: &Side) -> Result<Option<Plan>, LedgerError> {
+    let Some(session) = &live.session else { return Ok(None) };
+    let id = match standing(session).await? {
+        Some(open) => Some(open.plan),
+        None => unsettled(session).await?.map(|(_, plan)| plan),
+    };
+    match id {
+        Some(id) => document(&session.client, &id).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Asks on a terminal; elsewhere the plan itself is the approval. Connections are looked after meanwhile, and signals are heard.
+pub async fn asked(workspace: &Workspace) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Ok(true);
     }
     workspace.say("Go on? [y/N] ")?;
     std::io::stdout().flush().ok();
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(|e| Failure::new("system::input", e.to_string()))?;
+    let (send, answer) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        send.send(read.map(|_| line)).ok();
+    });
+    let gone = |e: &dyn std::fmt::Display| Failure::new("system::input", e.to_string());
+    let answer = answer.await.map_err(|e| gone(&e))?.map_err(|e| gone(&e))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-/// The live database is where the plan said it would be.
-async fn verify(
-    plan: &Plan,
-    session: &Session,
-    workspace: &Workspace,
-    record: Option<&Record>,
-    (steps, took): (usize, Duration),
-) -> Outcome {
-    let after = introspect_beside(session, &workspace.seen).await?;
-    let found = fingerprint(&plan.scope.of(&after));
-    let as_planned = found == plan.to;
-    if let Some(record) = record {
-        let ended = if as_planned { Ended::Done } else { Ended::Differs };
-        record.end(&session.client, &ended, Some(&pack(&after))).await?;
-    }
-    if as_planned {
-        let steps = if steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
-        let took = time(took.as_secs_f64());
-        workspace.say(&format!("Done: {steps} applied in {took}, the live schema equals what was planned.\n"))?;
-        return Ok(DONE);
-    }
-    if matches!(plan.proof, Proof::Unproven { .. }) {
-        workspace.say(
-            "Done. The plan was not proven, and the live schema is not byte for byte what it said: `plumb drift` tells.\n",
-        )?;
-        return Ok(DONE);
-    }
-    Err(Failure::new("apply::differs", "every step ran, and the live schema is not what the plan says")
-        .help("run `plumb drift` to see what differs: somebody else changed the schema meanwhile, or this is a bug of plumb")
-        .exit(IN_PART))
 }

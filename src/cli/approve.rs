@@ -34,7 +34,7 @@ pub struct ApproveOptions {
 }
 
 /// The command.
-pub fn run(options: &ApproveOptions, workspace: &Workspace) -> Outcome {
+pub async fn run(options: &ApproveOptions, workspace: &Workspace) -> Outcome {
     let plan = read_plan(&options.plan)?;
     let out = options.out.clone().unwrap_or_else(|| beside(&options.plan));
     let key = key(options.key.as_deref(), &plan, &out)?;
@@ -63,7 +63,7 @@ pub fn run(options: &ApproveOptions, workspace: &Workspace) -> Outcome {
                 .help("add --yes where no person is at the terminal")
                 .exit(REFUSED));
         }
-        if !asked(workspace)? {
+        if !asked(workspace).await? {
             return Ok(REFUSED);
         }
     }

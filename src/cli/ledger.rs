@@ -2,8 +2,8 @@
 
 use super::failure::Failure;
 use super::side::Side;
-use crate::apply::ledger::{Deployment, LedgerError, Presence, Who, presence, snapshot, unfinished};
-use crate::catalog::Catalog;
+use crate::apply::ledger::{self, Deployment, LedgerError, Presence, Who, presence, snapshot, unfinished};
+use crate::catalog::{Catalog, pack};
 use crate::exit_code::REFUSED;
 use crate::pg::Session;
 use crate::plan::short;
@@ -51,6 +51,22 @@ pub async fn standing(session: &Session) -> Result<Option<Deployment>, LedgerErr
             eprintln!("plumb: {}", LedgerError::Closed { role: session.user.clone(), owner });
             Ok(None)
         }
+    }
+}
+
+/// The last deployment, when it is done and its run was cut off before it had recorded the end: its number, and the id of its plan.
+pub async fn unsettled(session: &Session) -> Result<Option<(i64, String)>, LedgerError> {
+    match presence(&session.client).await? {
+        Presence::Here(_) => ledger::unsettled(&session.client).await,
+        _ => Ok(None),
+    }
+}
+
+/// Records the end of a plan that is applied, where the run that applied it could not.
+pub async fn settle(session: &Session, plan: &str, now: &Catalog) -> Result<(), LedgerError> {
+    match unsettled(session).await? {
+        Some((deployment, id)) if id == plan => ledger::settle(&session.client, deployment, &pack(now)).await,
+        _ => Ok(()),
     }
 }
 

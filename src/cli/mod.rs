@@ -42,7 +42,9 @@ mod stale;
 mod stop;
 mod terminal;
 mod told;
+mod verify;
 mod watch;
+mod watching;
 mod workspace;
 
 use clap::Parser;
@@ -155,7 +157,7 @@ async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
     match &arguments.command {
         Command::Plan(options) => plan::run(options, workspace).await,
         Command::Apply(options) => apply::run(options, workspace).await,
-        Command::Approve(options) => approve::run(options, workspace),
+        Command::Approve(options) => approve::run(options, workspace).await,
         Command::Drift(options) => drift::run(options, workspace).await,
         Command::Diff(options) => diff::run(options, workspace).await,
         Command::Dump(options) => dump::run(options, workspace).await,
@@ -166,6 +168,7 @@ async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
         Command::Explain(options) => explain::run(options, workspace),
         Command::History(options) => history::run(options, workspace).await,
         Command::Rollback(options) => rollback::run(options, workspace).await,
+        Command::Watch(options) => watching::run(options, workspace).await,
         Command::Purge(options) => purge::run(options, workspace).await,
         Command::Completions { shell } => {
             use clap::CommandFactory;

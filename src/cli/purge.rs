@@ -73,7 +73,7 @@ pub async fn run(options: &PurgeOptions, workspace: &Workspace) -> Outcome {
 async fn found(session: &Session, workspace: &Workspace) -> Result<(Vec<Quarantined>, i64), Failure> {
     let families: Vec<String> = [SCHEMA.to_owned()].into_iter().chain(workspace.config.quarantine_schema.clone()).collect();
     let read = async {
-        pg::settings::pin(&session.client).await?;
+        pg::settings::pin(session).await?;
         Ok((quarantined(&session.client, &families).await?, now(&session.client).await?))
     };
     read.await.map_err(|e| Failure::from_server("purge::server", &e))
@@ -137,7 +137,7 @@ async fn purged(session: &Session, options: &PurgeOptions, workspace: &Workspace
             .help("if that is meant, add --yes")
             .exit(REFUSED));
     }
-    if !options.yes && !asked(workspace)? {
+    if !options.yes && !asked(workspace).await? {
         return Ok(REFUSED);
     }
     let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT).as_millis();

@@ -176,7 +176,7 @@ async fn files(
     workspace.progress.stage(format!("loading {path} into the shadow"));
     let progress = &workspace.progress;
     let watch = |loading: Loading| progress.detail(&so_far(loading));
-    let (loader, administrator) = (&scratch.session.client, Some(&scratch.administrator.client));
+    let (loader, administrator) = (&scratch.session.client, Some(&*scratch.administrator.client));
     let loading = load_read(loader, administrator, &files, &statements, &policy, &watch);
     let mut loaded = ahead::beside(&mut ahead, loading).await?;
     loaded.notices.extend(powerless(&scratch.session.take_notices()));

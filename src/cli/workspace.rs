@@ -69,7 +69,8 @@ impl Workspace {
             return Ok(options.db.clone());
         }
         let named = self.environment(options.env.as_deref())?;
-        if let Some(url) = named.and_then(|e| e.url) {
+        // plumb needs sessions of its own, which a pooler may not give.
+        if let Some(url) = named.and_then(|e| e.direct_url.or(e.url)) {
             return Ok(Some(url));
         }
         Ok(std::env::var("DATABASE_URL").ok().filter(|u| !u.is_empty()))

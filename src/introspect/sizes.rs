@@ -38,7 +38,7 @@ const SIZES: &str = "WITH published AS MATERIALIZED (SELECT DISTINCT t.schemanam
 /// When the query fails.
 pub async fn read_sizes(session: &pg::Session, catalog: &mut Catalog) -> Result<(), IntrospectError> {
     let failed = |source| IntrospectError::Query { what: "the sizes of tables".to_owned(), source };
-    pg::settings::pin(&session.client).await.map_err(failed)?;
+    pg::settings::pin(session).await.map_err(failed)?;
     let rows = session.client.query(SIZES, &[]).await.map_err(failed)?;
     let number = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
     for row in rows {
@@ -72,7 +72,7 @@ pub async fn read_usage(session: &pg::Session, tables: &BTreeSet<String>) -> Res
     if tables.is_empty() {
         return Ok(BTreeMap::new());
     }
-    pg::settings::pin(&session.client).await.map_err(failed)?;
+    pg::settings::pin(session).await.map_err(failed)?;
     let names: Vec<&String> = tables.iter().collect();
     let rows = session.client.query(USAGE, &[&names]).await.map_err(failed)?;
     let number = |row: &tokio_postgres::Row, n: usize| u64::try_from(row.get::<_, i64>(n)).unwrap_or_default();

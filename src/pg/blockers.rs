@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use std::fmt;
-use tokio_postgres::{Error, GenericClient};
+use tokio_postgres::{Client, Error};
 
 /// A session that another one waits for. A role without `pg_read_all_stats` sees only the pid and the role of other roles'
 /// sessions.
@@ -68,7 +68,7 @@ const QUERY: &str = "SELECT b.pid, a.usename::text, nullif(a.application_name, '
 ///
 /// # Errors
 /// When the server cannot be asked.
-pub async fn blockers(client: &impl GenericClient, pid: i32) -> Result<Vec<Blocker>, Error> {
+pub async fn blockers(client: &Client, pid: i32) -> Result<Vec<Blocker>, Error> {
     let rows = client.query(QUERY, &[&pid]).await?;
     let blocker = |row: &tokio_postgres::Row| {
         Ok(Blocker {
@@ -95,7 +95,7 @@ fn shown(query: &str) -> Option<String> {
 ///
 /// # Errors
 /// When this role may not.
-pub async fn end_session(client: &impl GenericClient, pid: i32) -> Result<(), Error> {
+pub async fn end_session(client: &Client, pid: i32) -> Result<(), Error> {
     client.query_one("SELECT pg_catalog.pg_terminate_backend($1)", &[&pid]).await.map(drop)
 }
 

@@ -1,6 +1,6 @@
 //! How far the building of an index is.
 
-use tokio_postgres::{Error, GenericClient};
+use tokio_postgres::{Client, Error};
 
 /// What a session that builds an index is at (manual: 28.4.4 "CREATE INDEX Progress Reporting").
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ const QUERY: &str = "SELECT phase, \
 ///
 /// # Errors
 /// When the server cannot be asked.
-pub async fn building(client: &impl GenericClient, pid: i32) -> Result<Option<Building>, Error> {
+pub async fn building(client: &Client, pid: i32) -> Result<Option<Building>, Error> {
     let Some(row) = client.query_opt(QUERY, &[&pid]).await? else { return Ok(None) };
     let number = |n: usize| row.try_get::<_, Option<i64>>(n).map(|v| u64::try_from(v.unwrap_or(0)).unwrap_or(0));
     Ok(Some(Building { phase: row.try_get(0)?, done: number(1)?, total: number(2)? }))

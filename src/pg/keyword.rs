@@ -32,6 +32,10 @@ const fn read(name: &'static str, variable: &'static str) -> Keyword {
     Keyword { name, variable: Some(variable), usage: Use::Read }
 }
 
+const fn unset(name: &'static str) -> Keyword {
+    Keyword { name, variable: None, usage: Use::Read }
+}
+
 const fn ignored(name: &'static str) -> Keyword {
     Keyword { name, variable: None, usage: Use::Ignored }
 }
@@ -53,7 +57,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     read("servicefile", "PGSERVICEFILE"),
     read("options", "PGOPTIONS"),
     read("application_name", "PGAPPNAME"),
-    Keyword { name: "fallback_application_name", variable: None, usage: Use::Read },
+    unset("fallback_application_name"),
     read("connect_timeout", "PGCONNECT_TIMEOUT"),
     read("target_session_attrs", "PGTARGETSESSIONATTRS"),
     read("channel_binding", "PGCHANNELBINDING"),
@@ -73,11 +77,11 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     refused("sslcertmode", "PGSSLCERTMODE", &["allow", "disable"]),
     ignored("replication"),
     ignored("client_encoding"),
-    ignored("keepalives"),
-    ignored("keepalives_idle"),
-    ignored("keepalives_interval"),
-    ignored("keepalives_count"),
-    ignored("tcp_user_timeout"),
+    unset("keepalives"),
+    unset("keepalives_idle"),
+    unset("keepalives_interval"),
+    unset("keepalives_count"),
+    unset("tcp_user_timeout"),
     ignored("load_balance_hosts"),
     ignored("sslcompression"),
     ignored("sslsni"),
@@ -303,7 +307,7 @@ mod tests {
     #[test]
     fn ignored_keys_are_told() {
         let mut warnings = Vec::new();
-        parse("keepalives=0 host=a", &mut warnings).unwrap();
-        assert_eq!(warnings, ["connection parameter `keepalives` is not used by plumb and is ignored"]);
+        parse("sslsni=0 host=a", &mut warnings).unwrap();
+        assert_eq!(warnings, ["connection parameter `sslsni` is not used by plumb and is ignored"]);
     }
 }

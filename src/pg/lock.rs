@@ -4,7 +4,7 @@
 //! ends. Behind a pooler in transaction mode it protects nothing; the apply ledger has a lease for that.
 
 use std::fmt;
-use tokio_postgres::{Error, GenericClient};
+use tokio_postgres::{Client, Error};
 
 /// The first half of the lock's key: the ASCII letters `plum`. The second half is the database's oid.
 pub const KEY: i32 = i32::from_be_bytes(*b"plum");
@@ -17,7 +17,7 @@ const DATABASE_OID: &str =
 ///
 /// # Errors
 /// When the server cannot be asked.
-pub async fn try_lock(client: &impl GenericClient) -> Result<bool, Error> {
+pub async fn try_lock(client: &Client) -> Result<bool, Error> {
     let row = client.query_one(&format!("SELECT pg_catalog.pg_try_advisory_lock({KEY}, {DATABASE_OID})"), &[]).await?;
     row.try_get(0)
 }
@@ -26,7 +26,7 @@ pub async fn try_lock(client: &impl GenericClient) -> Result<bool, Error> {
 ///
 /// # Errors
 /// When the server cannot be asked.
-pub async fn unlock(client: &impl GenericClient) -> Result<bool, Error> {
+pub async fn unlock(client: &Client) -> Result<bool, Error> {
     let row = client.query_one(&format!("SELECT pg_catalog.pg_advisory_unlock({KEY}, {DATABASE_OID})"), &[]).await?;
     row.try_get(0)
 }
@@ -62,7 +62,7 @@ impl fmt::Display for Holder {
 ///
 /// # Errors
 /// When the server cannot be asked.
-pub async fn holder(client: &impl GenericClient) -> Result<Option<Holder>, Error> {
+pub async fn holder(client: &Client) -> Result<Option<Holder>, Error> {
     let query = format!(
         "SELECT l.pid, a.usename::text, nullif(a.application_name, ''), \
                 to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' \

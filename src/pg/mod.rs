@@ -15,10 +15,12 @@ mod error;
 mod keyword;
 pub mod lock;
 mod passfile;
+mod pooler;
 mod secret;
 mod service;
 mod session;
 pub mod settings;
+mod silence;
 mod target;
 mod tls;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A live connection and what is known about it.
 
 use super::error::ConnectError;
+use super::silence::Watcher;
 use super::target::Target;
 use super::version::Version;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// A connection to a server, its driver running on the current tokio runtime.
 pub struct Session {
     /// The client that statements are sent through.
-    pub client: Client,
+    pub client: Arc<Client>,
     /// The server's version.
     pub version: Version,
     /// The role we are (`current_user`), which may differ from the one asked for when the server maps or sets roles.
@@ -27,6 +28,7 @@ pub struct Session {
     pub host: String,
     pub(super) notices: Notices,
     pub(super) driver: JoinHandle<()>,
+    pub(super) watcher: Option<Watcher>,
     pub(super) canceller: Canceller,
 }
 
@@ -40,6 +42,7 @@ const NOTICE: usize = 2_000;
 impl Session {
     /// Says goodbye to the server and waits until the line is down.
     pub async fn close(mut self) {
+        drop(self.watcher);
         drop(self.client);
         match tokio::time::timeout(FAREWELL, &mut self.driver).await {
             Ok(Ok(())) => {}

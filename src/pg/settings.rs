@@ -1,6 +1,6 @@
 //! What a session is pinned to, so that the same catalog always reads as the same text.
 
-use tokio_postgres::GenericClient;
+use super::session::Session;
 
 /// Setting and value, in the order in which they are sent. They change how the server deparses or prints
 /// something that plumb compares, or slow a long reading down or cut it off (manual: chapter 20; pg_dump pins nearly the same).
@@ -22,19 +22,18 @@ const PINNED: &[(&str, &str)] = &[
     ("jit", "off"), // compiling the catalog queries takes longer than running them
     ("statement_timeout", "0"),
     ("lock_timeout", "0"), // who waits for a lock sets it for the transaction
-    ("idle_in_transaction_session_timeout", "0"),
-    ("idle_session_timeout", "0"), // loading and proving take their time, and the connection is needed after them
 ];
 
 /// The same for a setting that older servers do not know (17 and later).
 const NEWER: &str =
     "SELECT set_config('transaction_timeout', '0', false) WHERE current_setting('transaction_timeout', true) IS NOT NULL";
 
-/// Pins the session of `client` in one round trip. `row_security` is left alone: reading catalogs does not meet it.
+/// Pins a session in one round trip. `row_security` is left alone: reading catalogs does not meet it. Loading and proving take their
+/// time, and the connection is needed after them: it may be idle as long as it is watched.
 ///
 /// # Errors
 /// What the server says when it refuses a setting, or when the line is lost.
-pub async fn pin(client: &impl GenericClient) -> Result<(), tokio_postgres::Error> {
-    let batch: Vec<String> = PINNED.iter().map(|(name, value)| format!("SET {name} = {value};")).collect();
-    client.batch_execute(&format!("{} {NEWER}", batch.join(" "))).await
+pub async fn pin(session: &Session) -> Result<(), tokio_postgres::Error> {
+    let batch: String = PINNED.iter().map(|(name, value)| format!("SET {name} = {value}; ")).collect();
+    session.client.batch_execute(&format!("{batch}{}{NEWER}", session.idle_limits())).await
 }

@@ -5,6 +5,7 @@ use super::error::{Place, TargetError};
 use super::keyword::{self, KEYWORDS, Use, Values};
 use super::passfile::{self, Entry};
 use super::secret::Secret;
+use super::silence::Patience;
 use super::tls::{Tls, choice};
 use super::{service, url};
 use std::fmt;
@@ -30,6 +31,7 @@ pub struct Target {
     pub(super) options: Option<String>,
     pub(super) application_name: String,
     pub(super) timeout: Option<Duration>,
+    pub(super) patience: Option<Patience>,
     pub(super) role_wanted: ServerRole,
     pub(super) channel_binding: tokio_postgres::config::ChannelBinding,
     pub(super) tls: Tls,
@@ -152,6 +154,7 @@ impl Target {
             options: None,
             application_name: "plumb".to_owned(),
             timeout: Some(DEFAULT_TIMEOUT),
+            patience: Some(Patience::default()),
             role_wanted: ServerRole::Any,
             channel_binding: tokio_postgres::config::ChannelBinding::Prefer,
             tls: Tls::off(),
@@ -187,6 +190,11 @@ impl Target {
         let escaped = value.replace('\\', "\\\\").replace(char::is_whitespace, "\\ ");
         let before = self.options.as_ref().map(|options| format!("{options} ")).unwrap_or_default();
         Target { options: Some(format!("{before}-c {name}={escaped}")), ..self.clone() }
+    }
+
+    /// The same on one host alone, whose sessions nobody watches.
+    pub(super) fn only(&self, endpoint: &Endpoint) -> Target {
+        Target { endpoints: vec![endpoint.clone()], patience: None, ..self.clone() }
     }
 
     /// The password to send to `endpoint`: the given one, else the one of `.pgpass`.
@@ -237,6 +245,7 @@ fn assemble(explicit: Values, environment: &Environment, mut warnings: Vec<Strin
         options: text("options"),
         application_name: text("application_name").or(text("fallback_application_name")).unwrap_or_else(|| "plumb".to_owned()),
         timeout: timeout(values.get("connect_timeout"))?,
+        patience: Patience::from_values(&values)?,
         role_wanted: choice(&values, "target_session_attrs", SERVER_ROLES)?.unwrap_or(ServerRole::Any),
         channel_binding: choice(&values, "channel_binding", CHANNEL_BINDINGS)?
             .unwrap_or(tokio_postgres::config::ChannelBinding::Prefer),

@@ -134,6 +134,9 @@ fn one(page: &mut Page, difference: &Difference, class: usize, options: &Options
     for hazard in difference.hazards.iter().filter(|h| h.matters()) {
         page.marked(COLUMN - 2, Mark::Bang, &hazard.words());
     }
+    if let Some(origin) = &difference.origin {
+        page.labelled(COLUMN, "origin   ", origin);
+    }
     let (there, back) = if drift { ("repair     ", "reproduce  ") } else { ("there  ", "back   ") };
     statements(page, there, &difference.repair, options);
     match (&difference.reproduce, &difference.note) {
@@ -268,7 +271,7 @@ struct Told<'a> {
 }
 
 /// The differences as pretty-printed JSON: `format`, `plumb`, `server`, `database`, `live`, `wanted`, `scope`, `count`,
-/// `differences[] {topic, object, name, state, fields, live, wanted, repair, reproduce, note, hazards, source, digest, accepted}`,
+/// `differences[] {topic, object, name, state, fields, live, wanted, repair, reproduce, note, hazards, source, origin, digest, accepted}`,
 /// `accepted`, `stale_acceptances[]`, `rebuilt[]`, `unmanaged[] {class, identity, side}`, `outside_scope[]`, `quarantined`,
 /// `warnings[]`. The same
 /// plan gives the same bytes.

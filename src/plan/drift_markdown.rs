@@ -94,6 +94,7 @@ fn block(d: &Difference) -> String {
         sql += &format!("-- reproduce\n{}", joined(back));
     }
     let note = d.note.as_ref().map_or(String::new(), |n| format!("{}\n\n", prose(&clean(n))));
+    let note = d.origin.as_ref().map_or(String::new(), |o| format!("Last changed: {}\n\n", prose(&clean(o)))) + &note;
     let summary = super::markup::line(&name(d));
     format!("<details><summary><code>{summary}</code></summary>\n\n{}{note}</details>\n", fenced("sql", &sql))
 }

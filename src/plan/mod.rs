@@ -51,6 +51,7 @@ mod samples;
 pub use acceptance::{Acceptance, entries};
 pub use answers::{ANSWERS, Answer, Answered, answers};
 pub use build::{Context, build};
+pub use difference::differences_of;
 pub use document::{
     FORMAT, Fingerprints, Group, LockFact, Names, Pending, Plan, PlanStep, Proof, Proposal, Reverse, Source, UnmanagedDifference,
     changed, short,

@@ -96,7 +96,7 @@ async fn sessions_start_with_the_targets_settings() {
         ("default_table_access_method".into(), "columnar".into()),
     ];
     let scratch = shadow.scratch(&properties, "ann", &BTreeSet::new()).await.unwrap();
-    pg::settings::pin(&scratch.session.client).await.unwrap();
+    pg::settings::pin(&scratch.session).await.unwrap();
     assert_eq!(text(&scratch.session, "SHOW TimeZone").await, "UTC");
     let read = Properties::read(&scratch.session).await.unwrap();
     let setting = |name: &str| read.settings.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());

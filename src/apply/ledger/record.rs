@@ -63,7 +63,10 @@ pub struct Record {
 }
 
 /// Runs `work` in a transaction.
-async fn transaction<T>(client: &Client, work: impl AsyncFnOnce() -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+pub(super) async fn transaction<T>(
+    client: &Client,
+    work: impl AsyncFnOnce() -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
     client.batch_execute("BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL search_path = pg_catalog").await?;
     let done = match work().await {
         Ok(result) => client.batch_execute("COMMIT").await.map(|()| result).map_err(LedgerError::from),
@@ -86,7 +89,7 @@ const VOID: &str = "UPDATE plumb.deployment d SET state = 'void', ended = clock_
 
 /// Makes sure that nobody else holds the lease, and that nobody takes it before this transaction ends. What has stopped without
 /// saying so is closed: runs that are lost, deployments of which nothing was applied.
-async fn take_over(client: &Client) -> Result<(), LedgerError> {
+pub(super) async fn take_over(client: &Client) -> Result<(), LedgerError> {
     let locked = client.batch_execute("SELECT FROM plumb.lease FOR UPDATE NOWAIT").await;
     let held = locked.is_err_and(|e| e.code().is_some_and(|c| c.code() == "55P03"));
     if held {
@@ -104,7 +107,7 @@ async fn take_over(client: &Client) -> Result<(), LedgerError> {
     Ok(())
 }
 
-async fn store(client: &Client, snapshot: &Packed) -> Result<(), LedgerError> {
+pub(super) async fn store(client: &Client, snapshot: &Packed) -> Result<(), LedgerError> {
     let there = client.query_opt("SELECT FROM plumb.snapshot WHERE id = $1", &[&snapshot.id]).await?;
     if there.is_none() {
         let insert = "INSERT INTO plumb.snapshot (id, catalog) VALUES ($1, $2) ON CONFLICT DO NOTHING";
@@ -114,7 +117,7 @@ async fn store(client: &Client, snapshot: &Packed) -> Result<(), LedgerError> {
 }
 
 /// Takes the schemas away that are of no use any more.
-async fn prune(client: &Client) -> Result<(), LedgerError> {
+pub(super) async fn prune(client: &Client) -> Result<(), LedgerError> {
     let delete = format!(
         "WITH kept AS (SELECT before, after FROM plumb.deployment WHERE state <> 'void' ORDER BY id DESC LIMIT {KEPT}) \
          DELETE FROM plumb.snapshot s WHERE NOT EXISTS (SELECT FROM kept WHERE s.id IN (before, after))"

@@ -1,0 +1,139 @@
+//! The parts of the matrix, and who works at their cells.
+
+use super::plans::{self, RICH};
+use super::random::Random;
+use super::server;
+use super::site::{Script, Site};
+use super::throwaway::Throwaway;
+use super::{crowd, lines, long, servers, standby};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// A part of the matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    Standby,
+    Long,
+    Crowd,
+    Server,
+    Line,
+}
+
+/// At how many instants the long plan is broken off, and how often a server dies.
+const INSTANTS: usize = 200;
+const DEATHS: usize = 240;
+
+impl Part {
+    /// By which a cell is brought back.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Line => "line",
+            Part::Long => "long",
+            Part::Server => "server",
+            Part::Crowd => "crowd",
+            Part::Standby => "standby",
+        }
+    }
+
+    /// As the table has it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Part::Line | Part::Server => "at a message",
+            Part::Long => "200 steps, any instant",
+            Part::Crowd | Part::Standby => "others at work",
+        }
+    }
+
+    pub fn row(self, cell: usize) -> &'static str {
+        match self {
+            Part::Line => lines::row(cell),
+            Part::Long => long::row(cell),
+            Part::Server => servers::row(cell),
+            Part::Crowd => crowd::row(cell),
+            Part::Standby => standby::row(cell),
+        }
+    }
+}
+
+/// The servers that all share: one with the databases, and one where copies are made.
+pub type House<'a> = (&'a Throwaway, &'a Throwaway);
+
+/// All cells, in the order in which they are run: what takes longest is not left for the end.
+pub fn parts(house: House<'_>, every: bool, seed: u64) -> Vec<(Part, Vec<usize>)> {
+    let messages = server::runtime().block_on(async {
+        let site = Site::new(house, "first", RICH).await?;
+        lines::messages(&site).await
+    });
+    let messages = messages.unwrap_or_else(|e| panic!("an apply that nobody disturbs: {e}"));
+    println!("faults: {} messages come by in an apply", messages.len());
+    let deaths = (0..servers::cells(messages.len())).collect();
+    vec![
+        (Part::Standby, (0..standby::cells()).collect()),
+        (Part::Long, (0..INSTANTS).collect()),
+        (Part::Crowd, (0..crowd::cells()).collect()),
+        (Part::Server, Random::new(seed).sample(deaths, DEATHS)),
+        (Part::Line, lines::cells(&messages, every, seed)),
+    ]
+}
+
+/// Somebody with databases of his own, and a server that he may kill.
+pub struct Worker<'a> {
+    house: House<'a>,
+    own: &'a Throwaway,
+    number: usize,
+    seed: u64,
+    sites: BTreeMap<String, Site<'a>>,
+    takes: Duration,
+}
+
+impl<'a> Worker<'a> {
+    pub fn new(house: House<'a>, own: &'a Throwaway, number: usize, seed: u64) -> Worker<'a> {
+        Worker { house, own, number, seed, sites: BTreeMap::new(), takes: Duration::ZERO }
+    }
+
+    /// Runs a cell; a panic is an error.
+    pub fn run(&mut self, part: Part, cell: usize) -> Result<bool, String> {
+        let work = AssertUnwindSafe(|| server::runtime().block_on(self.cell(part, cell)));
+        catch_unwind(work).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+            Err(format!("panic: {}", text.unwrap_or_default()))
+        })
+    }
+
+    async fn cell(&mut self, part: Part, cell: usize) -> Result<bool, String> {
+        let seed = self.seed;
+        let site = match part {
+            Part::Standby => return standby::run(self.house.1, cell, RICH).await,
+            Part::Crowd if crowd::is_on_small_disk(cell) => self.site(Part::Crowd, "disk").await?,
+            Part::Crowd | Part::Server => self.site(part, "own").await?,
+            Part::Line | Part::Long => self.site(part, part.name()).await?,
+        };
+        match part {
+            Part::Line => lines::run(site, cell).await,
+            Part::Server => servers::run(site, cell).await,
+            Part::Crowd => crowd::run(site, cell, seed).await,
+            Part::Long => long::run(&self.sites[part.name()], cell, seed, self.takes).await,
+            Part::Standby => Ok(false),
+        }
+    }
+
+    /// The place with this name; it is made when it is first needed.
+    async fn site(&mut self, part: Part, name: &str) -> Result<&Site<'a>, String> {
+        if !self.sites.contains_key(name) {
+            let server = if matches!(part, Part::Crowd | Part::Server) { self.own } else { self.house.0 };
+            let (before, after) = plans::long();
+            let script = if part == Part::Long { Script { before: &before, after: &after, ..RICH } } else { RICH };
+            let mut site = Site::new((server, self.house.1), &format!("{name}{}", self.number), script).await?;
+            if part == Part::Long {
+                self.takes = long::duration(&site).await?;
+                println!("faults: a plan of {} steps takes {:.1} s", site.truth.steps(), self.takes.as_secs_f64());
+            }
+            if name == "disk" {
+                site.on_small_disk().await?;
+            }
+            self.sites.insert(name.to_owned(), site);
+        }
+        Ok(&self.sites[name])
+    }
+}
