@@ -226,7 +226,7 @@ fn whoever_may_not_put_it_aside_is_told_before() {
         assert_eq!(plan.exit, 2, "{}{}", plan.stdout, plan.stderr);
         let refused = d.place.plumb(&["apply", "plan.json", "--db", &db, "--no-ledger", "--allow", "unproven"]);
         assert!(refused.stderr.contains("CREATE on schema plumb_quarantine"), "{}", refused.stderr);
-        d.sql("GRANT USAGE, CREATE ON SCHEMA plumb_quarantine TO mover").await;
+        d.sql("ALTER SCHEMA plumb_quarantine OWNER TO mover").await;
         let plan = d.place.plumb(&["plan", "--db", &db, "--protect", "quarantine", "--scope", "public", "--out", "plan.json"]);
         assert_eq!(plan.exit, 2, "{}{}", plan.stdout, plan.stderr);
         let done = d.place.plumb(&["apply", "plan.json", "--db", &db, "--no-ledger"]);
