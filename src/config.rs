@@ -23,6 +23,7 @@ use deploying::approvals;
 pub use deploying::{Action, Approver, Assertion, Hook, Moment};
 pub use durations::duration;
 use durations::optional_duration;
+use schema_name::optional as optional_name;
 
 /// The file that is read when none is named.
 pub const DEFAULT: &str = "plumb.toml";
@@ -76,7 +77,7 @@ pub struct Config {
     #[serde(default)]
     pub protect: Protect,
     /// The schema in which what is put aside is.
-    #[serde(default, deserialize_with = "schema_name::optional")]
+    #[serde(default, deserialize_with = "optional_name")]
     pub quarantine_schema: Option<String>,
     /// The file of accepted drift; without it nothing is accepted.
     pub accepted: Option<String>,

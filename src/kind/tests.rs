@@ -20,6 +20,7 @@ fn every_file_of_this_folder_is_listed() {
         "identity",
         "not_null",
         "privileges",
+        "quarantine",
         "query",
         "relation",
         "rename",
