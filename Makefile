@@ -29,7 +29,7 @@ test: ## Formatting, lints and all tests, as CI runs them
 	@echo "== lints"
 	@$(WITH) cargo clippy --locked --all-targets -- -D warnings
 	@echo "== tests"
-	@$(WITH) cargo test --locked --no-fail-fast
+	@$(WITH) tools/tests.sh
 
 browser: ## The page of a plan in a headless Chromium, which is installed first (about 100 MB)
 	@tools/setup.sh browser

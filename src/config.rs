@@ -10,12 +10,18 @@ use std::time::Duration;
 use toml::Spanned;
 
 mod accepted;
+mod deploying;
+mod durations;
 
 use crate::lint;
 
 use crate::statement::Online;
 
 pub use accepted::accepted;
+use deploying::approvals;
+pub use deploying::{Action, Approver, Assertion, Hook, Moment};
+pub use durations::duration;
+use durations::optional_duration;
 
 /// The file that is read when none is named.
 pub const DEFAULT: &str = "plumb.toml";
@@ -71,6 +77,21 @@ pub struct Config {
     /// The pause after such a transaction: `100ms`; a quarter of the time that it took when nobody says how long.
     #[serde(default, deserialize_with = "optional_duration")]
     pub backfill_pause: Option<Duration>,
+    /// How old a plan may be that is applied: `7d`; any age without it.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub max_age: Option<Duration>,
+    /// How many of the approvers have to have signed a plan before it is applied; `true` for one.
+    #[serde(default, deserialize_with = "approvals")]
+    pub require_approval: Option<u32>,
+    /// The keys whose signatures count: lines of an OpenSSH `authorized_keys` file, `ssh-ed25519 AAAA... ann@example.com`.
+    #[serde(default)]
+    pub approvers: Vec<Approver>,
+    /// What has to be true of the live database before the first step.
+    #[serde(default, rename = "assert")]
+    pub assertions: Vec<Assertion>,
+    /// What is run before and after a plan.
+    #[serde(default, rename = "hook")]
+    pub hooks: Vec<Hook>,
     /// What may be touched.
     #[serde(default)]
     pub scope: Scope,
@@ -127,6 +148,10 @@ struct Stated {
     schema: Option<Spanned<String>>,
     shadow: Option<Spanned<String>>,
     owner: Option<String>,
+    #[serde(default, deserialize_with = "optional_duration")]
+    max_age: Option<Duration>,
+    #[serde(default, deserialize_with = "approvals")]
+    require_approval: Option<u32>,
 }
 
 /// One environment with its variables filled in. It may hold a password: it has no `Debug`.
@@ -142,6 +167,10 @@ pub struct Environment {
     pub shadow: Option<String>,
     /// The owner, instead of the configuration's.
     pub owner: Option<String>,
+    /// How old a plan may be, instead of the configuration's.
+    pub max_age: Option<Duration>,
+    /// How many have to have approved, instead of the configuration's.
+    pub require_approval: Option<u32>,
 }
 
 fn default_schema() -> String {
@@ -171,6 +200,11 @@ impl Default for Config {
             accepted: None,
             backfill_batch: None,
             backfill_pause: None,
+            max_age: None,
+            require_approval: None,
+            approvers: Vec::new(),
+            assertions: Vec::new(),
+            hooks: Vec::new(),
             scope: Scope::default(),
             screen: Screen::default(),
             lint: lint::Settings::default(),
@@ -253,6 +287,8 @@ impl Config {
             schema: expanded(&stated.schema)?.map(|s| beside(folder, &s)),
             shadow: expanded(&stated.shadow)?,
             owner: stated.owner.clone(),
+            max_age: stated.max_age,
+            require_approval: stated.require_approval,
         })
     }
 
@@ -298,29 +334,6 @@ impl Config {
     }
 }
 
-/// A duration: `2s`, `500ms`, `1m`, or seconds.
-///
-/// # Errors
-/// A sentence that says how it is written.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("\"{text}\" is no duration: write 2s, 500ms or 1m");
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    let seconds = match unit.trim() {
-        "ms" => number / 1000.0,
-        "" | "s" => number,
-        "m" | "min" => number * 60.0,
-        _ => return Err(wrong()),
-    };
-    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
-}
-
-fn optional_duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    duration(&text).map(Some).map_err(serde::de::Error::custom)
-}
-
 /// The reader's error in plumb's words.
 fn understood(path: &str, text: &str, error: &toml::de::Error) -> ConfigError {
     let said = error.message();
@@ -350,11 +363,14 @@ fn understood(path: &str, text: &str, error: &toml::de::Error) -> ConfigError {
         let help = format!("write one of: {}", words.collect::<Vec<_>>().join(", "));
         return ConfigError { code: "config::value", message, label: "this value", help: Some(help.into()), ..bare };
     }
-    if said.starts_with("invalid") || said.contains("is no duration") {
+    if said.starts_with("invalid") || VALUES.iter().any(|words| said.contains(words)) {
         return ConfigError { code: "config::value", label: "this value", ..bare };
     }
     bare
 }
+
+/// Words of errors in values that have a form of their own.
+const VALUES: &[&str] = &[durations::WRONG, deploying::WRONG_KEY, deploying::WRONG_NUMBER, deploying::WRONG_HOOK];
 
 /// The known word that was probably meant.
 fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {

@@ -2,7 +2,7 @@
 # Finds or fetches what plumb's build and tests need, says what it does, and writes .tools/env.sh.
 #
 #   tools/setup.sh demo    a C compiler, libclang, a PostgreSQL server with psql and pg_dump
-#   tools/setup.sh test    the same, rustfmt and clippy, and a second server: PostgreSQL 16 with pgvector
+#   tools/setup.sh test    the same, rustfmt and clippy, a second server (PostgreSQL 16 with pgvector), and PgBouncer
 #   tools/setup.sh browser the same as test, and Chromium
 #   tools/setup.sh conformance the same as test, and PostGIS, which one of the shared schemas is made of
 #
@@ -249,6 +249,21 @@ postgis() {
     fi
 }
 
+# --- a pooler, for the tests of what plumb does behind one ------------------------------------------------------------
+
+pooler() {
+    local found
+    found=$(PATH=$PATH:/usr/sbin command -v pgbouncer) || true
+    if [ -z "$found" ] && may_apt; then
+        say "PgBouncer: installing it with apt-get"
+        apt_install pgbouncer
+        # The package starts it as a service where there is an init; the tests start their own.
+        service pgbouncer stop >/dev/null 2>&1 || true
+        found=$(PATH=$PATH:/usr/sbin command -v pgbouncer) || true
+    fi
+    say "PgBouncer: ${found:-missing; its tests are skipped}"
+}
+
 # --- a browser -------------------------------------------------------------------------------------------------------
 
 browser() {
@@ -283,5 +298,6 @@ rust
 compiler
 libclang
 servers
+[ "$what" = demo ] || pooler
 [ "$what" != browser ] || browser
 [ "$what" != conformance ] || postgis

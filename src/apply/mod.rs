@@ -1,5 +1,6 @@
 //! Running a plan against a database.
 
+pub mod assertion;
 pub mod batches;
 mod harmless;
 pub mod ledger;

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use super::assertion::holds;
 use super::batches::{Filled, run_batches};
 use super::ledger::{LedgerError, Ran, Record};
 use crate::plan::sql::SETTINGS;
@@ -65,6 +66,9 @@ pub const LEDGER: &str = "-- the ledger";
 /// In the place of a SQLSTATE: another plumb holds the lease.
 pub const OVERTAKEN: &str = "lease";
 
+/// In the place of a SQLSTATE: what has to be true before the step is not.
+pub const ASSERTED: &str = "assertion";
+
 /// In the place of a SQLSTATE: somebody wanted the run to stop after the step.
 pub const STOPPED: &str = "stopped";
 
@@ -87,6 +91,8 @@ pub struct Settings<'a> {
     pub pause: Option<Duration>,
     /// Whether rows that a policy hides stop what has to reach all of them, instead of being left out. On a copy there are none.
     pub all_rows: bool,
+    /// Whether what steps assert is asked. On a copy there are no rows that could answer.
+    pub asserts: bool,
     /// Is told how far a step with batches is.
     pub tell: Option<&'a Telling<'a>>,
 }
@@ -139,11 +145,12 @@ pub async fn run_group(
         let reset: String = SETTINGS.iter().map(|(name, _)| format!("RESET {name}; ")).collect();
         // What waits for all others, as these do, never comes to an end within the time that others may be kept waiting.
         client.batch_execute(&format!("{set}SET lock_timeout = 0")).await.map_err(|e| failed(first, "SET", &e))?;
-        let outcome = alone(client, group, record, done).await;
+        let outcome = alone(client, group, settings, record, done).await;
         client.batch_execute(&format!("{reset}RESET lock_timeout")).await.ok();
         return outcome;
     }
     if let Some(batches) = &first.batches {
+        asserted(client, first, settings, false).await?;
         if let Some(record) = record {
             record.started(client, first).await.map_err(|e| unrecorded(first, &e))?;
         }
@@ -158,7 +165,7 @@ pub async fn run_group(
     let all_rows = settings.all_rows && group.steps.iter().any(reaches_all_rows);
     let begin = format!("BEGIN; {}{}", preamble(settings), if all_rows { ALL_ROWS } else { "" });
     client.batch_execute(&begin).await.map_err(|e| failed(first, "BEGIN", &e))?;
-    let ran = match inside(client, group, record, &mut done).await {
+    let ran = match inside(client, group, settings, record, &mut done).await {
         Ok(ran) => ran,
         Err(failure) => {
             client.batch_execute("ROLLBACK").await.ok();
@@ -179,6 +186,7 @@ pub async fn run_group(
 async fn inside<'a>(
     client: &Client,
     group: &'a Group,
+    settings: Settings<'_>,
     record: Option<&Record>,
     done: &mut impl FnMut(&PlanStep) -> ControlFlow<()>,
 ) -> Result<Vec<Ran<'a>>, StepFailed> {
@@ -187,12 +195,24 @@ async fn inside<'a>(
     }
     let mut ran = Vec::with_capacity(group.steps.len());
     for step in &group.steps {
+        asserted(client, step, settings, true).await?;
         ran.push(execute(client, step).await?);
         if done(step).is_break() && ran.len() < group.steps.len() {
             return Err(stopped(step));
         }
     }
     Ok(ran)
+}
+
+/// Asks what a step asserts.
+async fn asserted(client: &Client, step: &PlanStep, settings: Settings<'_>, in_transaction: bool) -> Result<(), StepFailed> {
+    for query in step.asserts.iter().filter(|_| settings.asserts) {
+        if let Err(why) = holds(client, query, in_transaction).await {
+            let words = format!("what has to be true before it is not: {why}");
+            return Err(StepFailed::new(step, query, words, ASSERTED.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// Runs the statements of a step.
@@ -212,10 +232,12 @@ async fn execute<'a>(client: &Client, step: &'a PlanStep) -> Result<Ran<'a>, Ste
 async fn alone(
     client: &Client,
     group: &Group,
+    settings: Settings<'_>,
     record: Option<&Record>,
     mut done: impl FnMut(&PlanStep) -> ControlFlow<()>,
 ) -> Result<(), StepFailed> {
     for (n, step) in group.steps.iter().enumerate() {
+        asserted(client, step, settings, false).await?;
         if let Some(record) = record {
             record.started(client, step).await.map_err(|e| unrecorded(step, &e))?;
         }

@@ -19,7 +19,7 @@ pub fn digest<T: Serialize>(value: &T) -> String {
 }
 
 /// The SHA-256 of bytes.
-pub(super) fn digest_of_bytes(bytes: &[u8]) -> String {
+pub fn digest_of_bytes(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

@@ -14,11 +14,12 @@ mod snapshot;
 mod store;
 
 pub use edge::{Dependency, Edge};
-use fingerprint::digest_of_bytes;
-pub use fingerprint::{digest, fingerprint, fingerprint_in_full, fingerprint_of, fingerprints};
+pub use fingerprint::{digest, digest_of_bytes, fingerprint, fingerprint_in_full, fingerprint_of, fingerprints};
 pub use hash::{FastMap, FastSet, IdMap, IdSet};
 pub use id::Id;
 pub use object::Object;
 pub use size::{Magnitude, Size, Usage};
-pub use snapshot::{FORMAT as SNAPSHOT_FORMAT, Packed, SnapshotError, pack, read_snapshot, unpack, write_snapshot};
+pub use snapshot::{
+    FORMAT as SNAPSHOT_FORMAT, Packed, SnapshotError, pack, read_snapshot, unpack, write_compact, write_snapshot,
+};
 pub use store::{Catalog, Entry, Unmanaged};

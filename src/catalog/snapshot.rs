@@ -49,6 +49,14 @@ pub fn write_snapshot(catalog: &Catalog) -> String {
     serde_json::to_string_pretty(&document(catalog)).expect("a catalog serializes") + "\n"
 }
 
+/// The same in one line, for programs.
+///
+/// # Panics
+/// Never: all parts serialize.
+pub fn write_compact(catalog: &Catalog) -> String {
+    serde_json::to_string(&document(catalog)).expect("a catalog serializes")
+}
+
 fn document(catalog: &Catalog) -> Document {
     Document {
         snapshot: FORMAT,

@@ -1,9 +1,10 @@
 //! `plumb apply --abandon`: a plan that was broken off is closed as it stands.
 
-use super::apply::{asked, take_lock, writable};
+use super::apply::{asked, take_lock};
 use super::arguments::ApplyOptions;
 use super::failure::{self, Failure};
 use super::ledger::{standing, who};
+use super::preflight::writable;
 use super::prove::read_plan;
 use super::workspace::Workspace;
 use super::{Outcome, side};
@@ -43,7 +44,7 @@ async fn locked(named: Option<String>, session: &Session, name: &str, options: &
             .exit(REFUSED));
     }
     failure::print(&told(&open, session, name).await?)?;
-    if !options.yes && !asked().await? {
+    if !options.yes && !asked(workspace).await? {
         return Ok(REFUSED);
     }
     let now = introspect_beside(session, &workspace.seen).await?;

@@ -3,11 +3,11 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::time::Duration;
 
+pub use super::apply_options::ApplyOptions;
+pub use super::approve::ApproveOptions;
 pub use super::drift_options::{DriftOptions, ReportFormat};
 pub use super::plan_options::{Output, PlanFormat, PlanOptions, RollbackOptions};
-use crate::statement::Online;
 
 /// Your PostgreSQL schema, true to its source.
 #[derive(Parser, Debug)]
@@ -51,6 +51,8 @@ pub enum Command {
     Plan(PlanOptions),
     /// Run a plan.
     Apply(ApplyOptions),
+    /// Sign a plan, so that it may be applied where that needs approval.
+    Approve(ApproveOptions),
     /// Compare the live database with the files; exit 2 when they differ.
     Drift(DriftOptions),
     /// Compare any two: database, directory, file, snapshot.
@@ -110,61 +112,6 @@ pub struct Renames {
     /// May be given several times.
     #[arg(long, value_name = "OLD=NEW")]
     pub rename: Vec<String>,
-}
-
-/// `plumb apply`.
-#[derive(Args, Debug)]
-pub struct ApplyOptions {
-    /// The plan; without one, a plan is made and applied.
-    pub plan: Option<PathBuf>,
-    #[command(flatten)]
-    pub database: Database,
-    #[command(flatten)]
-    pub wanted: Wanted,
-    #[command(flatten)]
-    pub renames: Renames,
-    /// A hazard to allow, by its code; `all` for every one, `unproven` for a plan that was not proven.
-    #[arg(long, value_name = "CODE")]
-    pub allow: Vec<String>,
-    /// Do not ask.
-    #[arg(long)]
-    pub yes: bool,
-    /// How long a statement waits for a lock before it gives way and tries again [default: the configuration's, then 2s].
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub lock_timeout: Option<Duration>,
-    /// Without a plan: whether tables that hold rows are changed in a longer way that lets others work [default: the configuration's, then auto].
-    #[arg(long, value_name = "always|auto|never")]
-    pub online: Option<Online>,
-    /// How long it goes on trying while somebody else holds a lock.
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
-    pub wait: Duration,
-    /// End sessions that hold a lock which a step needs: those that are idle in a transaction. It takes the right to
-    /// (pg_signal_backend, or the same role).
-    #[arg(long, value_enum, value_name = "WHICH")]
-    pub terminate_blockers: Option<Blockers>,
-    /// Go on with the plan that was broken off, taken from the ledger.
-    #[arg(long, conflicts_with_all = ["plan", "abandon", "no_ledger"])]
-    pub resume: bool,
-    /// Close a plan that was broken off as it stands, so that another one can be applied.
-    #[arg(long, conflicts_with = "no_ledger")]
-    pub abandon: bool,
-    /// Record nothing in the database; a plan that is broken off then cannot be gone on with.
-    #[arg(long)]
-    pub no_ledger: bool,
-}
-
-impl ApplyOptions {
-    /// Whether what this code stands for is allowed, by itself or with everything.
-    pub fn allows(&self, code: &str) -> bool {
-        self.allow.iter().any(|a| a == code || a == "all")
-    }
-}
-
-/// Sessions that may be ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Blockers {
-    /// Those that are idle in a transaction.
-    Idle,
 }
 
 /// `plumb history`.
@@ -323,20 +270,6 @@ pub struct ExplainOptions {
     pub step: String,
 }
 
-/// `2s`, `500ms`, `1m`, or seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.parse().map_err(|_| format!("\"{text}\" is no duration: write 2s, 500ms or 1m"))?;
-    let seconds = match unit.trim() {
-        "ms" => number / 1000.0,
-        "" | "s" => number,
-        "m" | "min" => number * 60.0,
-        _ => return Err(format!("\"{unit}\" is no unit of time: write ms, s or m")),
-    };
-    Duration::try_from_secs_f64(seconds).map_err(|_| format!("\"{text}\" is no duration"))
-}
-
 impl Arguments {
     /// Whether to colour what goes to standard output.
     pub fn color(&self) -> bool {
@@ -359,7 +292,9 @@ impl Arguments {
             Command::Graph(o) => &o.database,
             Command::History(o) => &o.database,
             Command::Rollback(o) => &o.database,
-            Command::Diff(_) | Command::Check(_) | Command::Explain(_) | Command::Completions { .. } => return None,
+            Command::Approve(_) | Command::Diff(_) | Command::Check(_) | Command::Explain(_) | Command::Completions { .. } => {
+                return None;
+            }
         };
         database.env.as_deref()
     }
@@ -384,13 +319,5 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_have_units() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
-        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
-        assert!(duration("soon").is_err() && duration("2 weeks").is_err());
     }
 }

@@ -48,6 +48,16 @@ impl Failure {
         Failure { exit, ..self }
     }
 
+    /// The exit code.
+    pub fn exit_code(&self) -> u8 {
+        self.exit
+    }
+
+    /// Code and words of the first that is wrong.
+    pub fn first(&self) -> Option<(String, String)> {
+        self.reports.first().map(|r| (r.code().map_or(String::new(), |c| c.to_string()), r.to_string()))
+    }
+
     /// Prints it on standard error and gives the exit code.
     pub fn show(self, color: bool) -> u8 {
         use std::io::IsTerminal;

@@ -3,20 +3,28 @@
 mod abandon;
 mod ahead;
 mod apply;
+mod apply_options;
+mod approval;
+mod approve;
 mod arguments;
 mod check;
+mod compiled;
 mod diff;
 mod drift;
 mod drift_options;
 mod dump;
+mod events;
 mod explain;
 mod failure;
 mod findings;
 mod graph;
+mod halted;
 mod history;
+mod hooks;
 mod ledger;
 mod plan;
 mod plan_options;
+mod preflight;
 mod progress;
 mod prove;
 mod renames;
@@ -38,6 +46,7 @@ mod workspace;
 use clap::Parser;
 
 use arguments::{Arguments, Command};
+use events::Event;
 use failure::Failure;
 use stop::{Received, Signals};
 use workspace::Workspace;
@@ -79,10 +88,19 @@ pub fn run() -> u8 {
                 Ok(code)
             }
         };
+        let end = |exit, error: Option<(String, String)>| {
+            let (error, message) = (error.as_ref().map(|e| e.0.as_str()), error.as_ref().map(|e| e.1.as_str()));
+            let seconds = workspace.progress.elapsed().as_secs_f64();
+            workspace.events.tell(&Event::End { exit, applied: applied.get(), error, message, seconds });
+        };
         let code = match outcome {
-            Ok(code) => code,
+            Ok(code) => {
+                end(code, None);
+                code
+            }
             Err(failure) => {
                 workspace.progress.clear();
+                end(failure.exit_code(), failure.first());
                 failure.show(arguments.color())
             }
         };
@@ -135,6 +153,7 @@ async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
     match &arguments.command {
         Command::Plan(options) => plan::run(options, workspace).await,
         Command::Apply(options) => apply::run(options, workspace).await,
+        Command::Approve(options) => approve::run(options, workspace).await,
         Command::Drift(options) => drift::run(options, workspace).await,
         Command::Diff(options) => diff::run(options, workspace).await,
         Command::Dump(options) => dump::run(options, workspace).await,

@@ -23,7 +23,7 @@ use crate::kind;
 use crate::plan::{self, ANSWERS, Made, Phase, Plan, Proof, Renamed, Sides, Source, make_up_to};
 use crate::prove::prove;
 use crate::report::{junit, sarif};
-use crate::source::date::day;
+use crate::source::date::{day, moment};
 use crate::statement::{BATCH, Online};
 
 /// Both sides, a plan between them, and its proof.
@@ -75,6 +75,7 @@ pub async fn planned(
 
 /// With what is told of the work.
 pub fn measured(workspace: &Workspace, mut planned: Planned) -> Planned {
+    planned.plan.observed.insert("made".to_owned(), moment(SystemTime::now()).into());
     planned.plan.observed.insert("objects".to_owned(), planned.sides.live.len().into());
     planned.plan.observed.insert("elapsed_seconds".to_owned(), workspace.progress.elapsed().as_secs_f64().into());
     planned
@@ -102,14 +103,16 @@ pub async fn forward(
     if let Some(renamed) = sides.renamed.as_ref().filter(|_| last != Phase::Contract) {
         return Err(not_in_phase(renamed, last));
     }
-    let made = make_up_to(&mut sides, last, &source, workspace_warnings(&live, &desired))?;
+    let mut made = make_up_to(&mut sides, last, &source, workspace_warnings(&live, &desired))?;
+    made.plan = made.plan.asserting(&|id| desired.asserted(id));
     let ahead = ahead.filter(|ahead| ahead.serves(&sides));
     let proven = proven(workspace, &live, wanted, &sides, &made, &source, (making.proven, ahead)).await?;
     let Proven { plan, after, failed } = proven;
     if let Some(failure) = failed.and_then(|failed| told::refused(&desired, &failed)) {
         return Err(failure);
     }
-    let plan = located(plan, &desired).ignoring(&|id| desired.known(id), &day(SystemTime::now()));
+    let plan = located(plan, &desired).asserting(&|id| desired.asserted(id));
+    let plan = plan.ignoring(&|id| desired.known(id), &day(SystemTime::now()));
     Ok(Planned { live, wanted: desired, sides, filled: filled(&made), changes: made.changes, plan, after })
 }
 

@@ -12,6 +12,7 @@ use super::plan::{estimates, row_checks, write_file};
 use super::side::{self, Side};
 use super::stale::unchanged;
 use super::workspace::Workspace;
+use crate::catalog::Catalog;
 use crate::exit_code::{DONE, ERROR};
 use crate::hazard::Hazard;
 use crate::introspect::read_sizes;
@@ -30,7 +31,8 @@ pub async fn run(options: &ProveOptions, workspace: &mut Workspace) -> Outcome {
     let unproven = matches!(plan.proof, Proof::Unproven { .. });
     let anew: Vec<u32> = if unproven { plan.steps().map(|s| s.id).collect() } else { by_hand.clone() };
     let started = Instant::now();
-    let Stored { doubt, observations } = on_a_copy(options, workspace, &live, &plan, !anew.is_empty()).await?;
+    let Stored { doubt, observations } =
+        on_a_copy(options.shadow.as_deref(), workspace, &live, (&plan, &live.catalog), !anew.is_empty()).await?;
     workspace.progress.clear();
     if let Some(doubt) = doubt {
         let (what, named) = doubt.split_once('\n').map_or((doubt.as_str(), String::new()), |(w, n)| (w, format!("{n}\n")));
@@ -59,20 +61,21 @@ pub async fn run(options: &ProveOptions, workspace: &mut Workspace) -> Outcome {
     failure::print(&told(&plan, &proven, &by_hand, path)).map(|()| DONE)
 }
 
-async fn on_a_copy(
-    options: &ProveOptions,
+/// Runs a plan on a copy of what `live` is now.
+pub async fn on_a_copy(
+    shadow: Option<&str>,
     workspace: &mut Workspace,
     live: &Side,
-    plan: &Plan,
+    (plan, now): (&Plan, &Catalog),
     watched: bool,
 ) -> Result<Stored, Failure> {
     let target = live.session.as_ref().map(|s| s.target.clone());
-    let mut roles = kind::roles(&live.catalog);
+    let mut roles = kind::roles(now);
     roles.extend(plan.roles.iter().cloned());
     roles.insert(plan.role.clone());
     workspace.progress.stage("proving the plan on a copy");
-    let scratch = workspace.scratch(options.shadow.as_deref(), &live.properties, target.as_ref(), &plan.role, &roles).await?;
-    Ok(stored(scratch, &live.catalog, plan, watched).await?)
+    let scratch = workspace.scratch(shadow, &live.properties, target.as_ref(), &plan.role, &roles).await?;
+    Ok(stored(scratch, now, plan, watched).await?)
 }
 
 /// Marks the edited steps, and looks at all statements before any of them is run.

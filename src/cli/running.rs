@@ -6,16 +6,16 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant, SystemTime};
 use unicode_width::UnicodeWidthStr;
 
+use super::events::Event;
 use super::failure::Failure;
 use super::stop::Wish;
 use super::terminal;
 use super::watch::Watch;
 use super::workspace::Workspace;
 use crate::apply::batches::Filled;
-use crate::apply::ledger::{Ended, Record};
-use crate::apply::run::{COMMIT, LEDGER, NO_LOCK, OVERTAKEN, STOPPED, Settings, StepFailed, is_lost, run_group, stopped};
-use crate::exit_code::{ERROR, IN_PART, INTERRUPTED, REFUSED};
-use crate::pg::{self, Session};
+use crate::apply::ledger::Record;
+use crate::apply::run::{NO_LOCK, STOPPED, Settings, StepFailed, run_group, stopped};
+use crate::pg::{Building, Session};
 use crate::plan::text::step_line;
 use crate::plan::{Group, Plan, PlanStep, thousands};
 
@@ -23,9 +23,9 @@ use crate::plan::{Group, Plan, PlanStep, thousands};
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(16));
 /// Columns behind the name of a step: `  done   1234 ms`.
 const DONE: usize = 16;
-/// How long recording may take after the connection was lost.
-const RECORDING: Duration = Duration::from_secs(15);
-/// How often a log is told how many rows have their values.
+/// How often machines are told how far the building of an index is.
+const SHOWING: Duration = Duration::from_secs(1);
+/// How often a log is told how far a step is.
 const TELLING: Duration = Duration::from_secs(10);
 /// How long asking who blocks may take.
 const ASKING: Duration = Duration::from_secs(2);
@@ -34,7 +34,7 @@ const GRACE: Duration = Duration::from_millis(300);
 /// How long a cancelled statement is let clean up before the next request: the first may have come between two statements.
 const CANCELLING: Duration = Duration::from_secs(2);
 /// The SQLSTATE of a statement that was cancelled.
-const CANCELLED: &str = "57014";
+pub const CANCELLED: &str = "57014";
 
 /// How a plan is run.
 pub struct Run<'a> {
@@ -73,6 +73,12 @@ impl Run<'_> {
         for group in self.groups {
             if let Err(failed) = self.with_retries(group, watch).await {
                 self.workspace.progress.clear();
+                self.tell(&Event::Failed {
+                    step: failed.step,
+                    object: &failed.object,
+                    sqlstate: Some(failed.code.as_str()).filter(|code| is_sqlstate(code)),
+                    message: &failed.message,
+                });
                 let known = self.recorded(group, &failed).await;
                 return Err(self.stopped(group, &failed, watch, known));
             }
@@ -100,6 +106,7 @@ impl Run<'_> {
             let next = format!("retry {tries} in {:.1} s", wait.as_secs_f64());
             let name = step.map_or(String::new(), |s| padded(s, self.columns()));
             self.workspace.progress.line(&format!("{name}  waiting for {}   {next}", watch.whom()));
+            self.tell(&Event::Retry { step: failed.step, attempt: tries, pause: wait.as_secs_f64() });
             self.workspace.progress.now(&next);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -107,6 +114,10 @@ impl Run<'_> {
             }
             pause = (pause * 2).min(PAUSES.1);
         }
+    }
+
+    fn tell(&self, event: &Event) {
+        self.workspace.events.tell(event);
     }
 
     fn to_stop(&self) -> bool {
@@ -123,16 +134,21 @@ impl Run<'_> {
         let columns = self.columns();
         let (mut since, mut lines) = (Instant::now(), Vec::new());
         let running = Cell::new(group.steps.first());
-        let begin = |step: Option<&PlanStep>| step.iter().for_each(|step| progress.now(&step_line(step, columns)));
+        let begin = |step: Option<&PlanStep>| {
+            if let Some(step) = step {
+                progress.now(&step_line(step, columns));
+                self.tell(&Event::Started { step: step.id, object: &step.object.to_string() });
+            }
+        };
         begin(running.get());
         let done = |step: &PlanStep| {
-            lines.push(format!("{}  done {:>6} ms", padded(step, columns), since.elapsed().as_millis()));
+            lines.push((step.id, since.elapsed().as_millis() as u64));
             since = Instant::now();
             running.set(group.steps.iter().find(|s| s.id > step.id));
             begin(running.get());
             self.go_on()
         };
-        let told = Cell::new(Instant::now());
+        let told = Told { line: Cell::new(Instant::now()), event: Cell::new(Instant::now()) };
         let tell = |step: &PlanStep, filled: Filled| self.filled(step, filled, &told);
         watch.anew();
         let (mut too_long, mut cancelled) = (false, None);
@@ -145,7 +161,7 @@ impl Run<'_> {
                     outcome = &mut run => break outcome,
                     () = self.workspace.stop.changed() => self.heard(running.get()),
                     () = tokio::time::sleep(self.interval()) => {
-                        tokio::time::timeout(ASKING, self.looked(group, watch)).await.ok();
+                        tokio::time::timeout(ASKING, self.looked(group, running.get(), watch, &told)).await.ok();
                         too_long = too_long || watch.waited > self.limit(group);
                     }
                 }
@@ -159,11 +175,11 @@ impl Run<'_> {
         match &mut outcome {
             Ok(()) => {
                 self.workspace.filled.set(None);
-                lines.iter().for_each(|line| progress.line(line));
+                self.committed(group, &lines);
             }
             Err(failed) if too_long && failed.code == CANCELLED => NO_LOCK.clone_into(&mut failed.code),
             Err(failed) if failed.code == STOPPED && !group.transactional => {
-                lines.iter().for_each(|line| progress.line(line));
+                self.committed(group, &lines);
                 self.workspace.applied.set(failed.step);
             }
             Err(_) => {}
@@ -171,11 +187,34 @@ impl Run<'_> {
         outcome
     }
 
+    /// Says which steps are done, and how many milliseconds each has taken.
+    fn committed(&self, group: &Group, steps: &[(u32, u64)]) {
+        let columns = self.columns();
+        for (id, milliseconds) in steps {
+            for step in group.steps.iter().filter(|step| step.id == *id) {
+                self.workspace.progress.line(&format!("{}  done {milliseconds:>6} ms", padded(step, columns)));
+            }
+            self.tell(&Event::Done { step: *id, milliseconds: *milliseconds });
+        }
+    }
+
     /// Looks whom the group waits for, says so, and ends them where that is wanted.
-    async fn looked(&self, group: &Group, watch: &mut Watch) {
+    async fn looked(&self, group: &Group, step: Option<&PlanStep>, watch: &mut Watch, told: &Told) {
         let before: Vec<i32> = watch.seen.iter().map(|b| b.pid).collect();
-        watch.look(self.session, self.record).await;
+        let waits = watch.look(self.session, self.record).await;
+        if !group.transactional
+            && !waits
+            && let (Some(step), Some(building)) = (step, watch.building().await)
+        {
+            self.built(step, &building, told);
+        }
         if watch.seen.is_empty() {
+            return;
+        }
+        if let Some(step) = step.filter(|_| waits && !watch.seen.iter().map(|b| b.pid).eq(before.iter().copied())) {
+            self.tell(&Event::Waiting { step: step.id, blockers: &watch.seen });
+        }
+        if !waits {
             return;
         }
         let waiting = format!("waiting for {}", watch.whom());
@@ -186,6 +225,24 @@ impl Run<'_> {
         self.workspace.progress.now(&waiting);
         if self.ends_idle {
             watch.end_idle().await.iter().for_each(|line| self.workspace.progress.line(line));
+        }
+    }
+
+    /// How far the building of an index is: on a terminal all the time, in a log now and then.
+    fn built(&self, step: &PlanStep, building: &Building, told: &Told) {
+        let Building { phase, done, total } = building;
+        let so_far = match total {
+            0 => phase.clone(),
+            total => format!("{phase}, {} %", 100 * done / total),
+        };
+        let line = format!("step {} ({}): {so_far}", step.id, step.object);
+        let progress = &self.workspace.progress;
+        progress.now(&line);
+        if due(&told.event, SHOWING) {
+            self.tell(&Event::Progress { step: step.id, of: phase, done: *done, total: Some(*total).filter(|t| *t > 0) });
+        }
+        if !progress.moves() && due(&told.line, TELLING) {
+            progress.line(&line);
         }
     }
 
@@ -213,14 +270,14 @@ impl Run<'_> {
     }
 
     /// How many rows have their values: on a terminal all the time, in a log now and then.
-    fn filled(&self, step: &PlanStep, filled: Filled, told: &Cell<Instant>) -> ControlFlow<()> {
+    fn filled(&self, step: &PlanStep, filled: Filled, told: &Told) -> ControlFlow<()> {
         self.workspace.filled.set(Some((step.id, filled.rows)));
         let of = filled.of.map_or(String::new(), |of| format!(" of about {}", thousands(of)));
         let so_far = format!("{} rows{of} have their values", thousands(filled.rows));
         let progress = &self.workspace.progress;
         progress.now(&format!("step {}: {so_far}", step.id));
-        if !progress.moves() && told.get().elapsed() >= TELLING {
-            told.set(Instant::now());
+        self.tell(&Event::Progress { step: step.id, of: "rows", done: filled.rows, total: filled.of });
+        if !progress.moves() && due(&told.line, TELLING) {
             progress.line(&format!("step {}: {so_far}", step.id));
         }
         self.go_on()
@@ -237,133 +294,26 @@ impl Run<'_> {
         let most = terminal::width(std::io::stderr()).min(100).saturating_sub(DONE).max(20);
         self.plan.steps().map(|s| step_line(s, most).width()).max().unwrap_or(0)
     }
+}
 
-    /// Records what stopped it. When the connection is lost that takes another one, and tells what has become of the group whose
-    /// end nobody saw; whether that is known.
-    async fn recorded(&self, group: &Group, failed: &StepFailed) -> bool {
-        let lost = is_lost(&failed.code);
-        let Some(record) = self.record else { return !lost };
-        if failed.code == OVERTAKEN {
-            return true;
-        }
-        let line = failed.message.lines().next().unwrap_or_default();
-        let why = match failed.code.as_str() {
-            STOPPED => format!("{} after step {}", self.workspace.stop.word(), self.workspace.applied.get()),
-            code => format!("step {}: {line} ({})", failed.step, if lost { "connection lost" } else { code }),
-        };
-        let work = async {
-            let other = if lost { Some(pg::connect(&self.session.target).await.ok()?) } else { None };
-            let client = other.as_ref().map_or(&self.session.client, |session| &session.client);
-            let step = group.steps.iter().find(|step| step.id == failed.step);
-            if let Some(step) = step.filter(|_| !lost && failed.code != STOPPED && !failed.unfinished) {
-                record.failed(client, step, line).await.ok()?;
-            }
-            let ended = if self.interrupted(failed) { Ended::Interrupted(why) } else { Ended::Failed(why) };
-            record.end(client, &ended, None).await.ok()?;
-            let done = record.done(client).await.ok()?;
-            if group.transactional && group.steps.iter().all(|step| done.contains(&step.id)) {
-                self.workspace.applied.set(group.steps.last().map_or(0, |step| step.id));
-            }
-            Some(())
-        };
-        tokio::time::timeout(RECORDING, work).await.is_ok_and(|done| done.is_some()) && (group.transactional || !lost)
-    }
+/// Whether the server has said it, and not plumb in its place.
+fn is_sqlstate(code: &str) -> bool {
+    code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+}
 
-    /// Whether somebody wanted it to stop.
-    fn interrupted(&self, failed: &StepFailed) -> bool {
-        failed.code == STOPPED || failed.code == CANCELLED && self.workspace.stop.wish() == Wish::Now
-    }
+/// When it was last told how far a step is: a log, and machines.
+struct Told {
+    line: Cell<Instant>,
+    event: Cell<Instant>,
+}
 
-    /// What is told when somebody wanted it to stop.
-    fn broken_off(&self, failed: &StepFailed, state: String, exit: u8) -> Failure {
-        let (applied, all, word) = (self.workspace.applied.get(), self.plan.steps().count(), self.workspace.stop.word());
-        let (what, state) = match (failed.code.as_str(), applied) {
-            _ if self.workspace.filled.get().is_some() => (
-                format!("{word} between two batches of step {} ({})", failed.step, failed.object),
-                format!("{}\n{state}", failed.message),
-            ),
-            (STOPPED, 0) => (word.to_owned(), "Nothing was applied.".to_owned()),
-            (STOPPED, 1) => {
-                (word.to_owned(), format!("Step 1 of {all} is applied and stays, and nothing of what comes after it."))
-            }
-            (STOPPED, n) => {
-                (word.to_owned(), format!("Steps 1 to {n} of {all} are applied and stay, and nothing of what comes after them."))
-            }
-            _ => (format!("{word} during step {} ({}): {}", failed.step, failed.object, failed.message), state),
-        };
-        let filled = self.workspace.filled.get().is_some();
-        let exit = if applied == 0 && !filled && (failed.code == STOPPED || exit == ERROR) { INTERRUPTED } else { IN_PART };
-        let help = match (exit, self.record) {
-            (INTERRUPTED, _) => "the same plan can be applied later".to_owned(),
-            (_, Some(_)) => "`plumb apply --resume` goes on; `plumb apply --abandon` closes it as it stands".to_owned(),
-            (_, None) => "make a new plan with `plumb plan`: it holds what is left".to_owned(),
-        };
-        Failure::new("apply::interrupted", format!("{what}\n{state}")).help(help).exit(exit)
+/// Whether it is time to tell again; then it is told now.
+fn due(last: &Cell<Instant>, every: Duration) -> bool {
+    let due = last.get().elapsed() >= every;
+    if due {
+        last.set(Instant::now());
     }
-
-    /// What was done and what not.
-    fn stopped(&self, group: &Group, failed: &StepFailed, watch: &Watch, known: bool) -> Failure {
-        let (applied, all) = (self.workspace.applied.get(), self.plan.steps().count());
-        let (first, last) = (group.steps.first().map_or(0, |s| s.id), group.steps.last().map_or(0, |s| s.id));
-        let (mut exit, mut state) = match applied {
-            0 => (ERROR, "Nothing was applied: the transaction was rolled back.".to_owned()),
-            n if n == last => (IN_PART, format!("Steps 1 to {n} of {all} are applied and stay: the commit came through.")),
-            1 => (IN_PART, format!("Step 1 of {all} is applied and stays; what came after it was rolled back.")),
-            n => (IN_PART, format!("Steps 1 to {n} of {all} are applied and stay; what came after them was rolled back.")),
-        };
-        if failed.sql == COMMIT && !known {
-            state = format!("The connection was lost during the commit of steps {first} to {last}: they may be applied or not.");
-            exit = IN_PART;
-        } else if !group.transactional {
-            let before = match self.workspace.applied.get() {
-                0 => "No other step is applied".to_owned(),
-                1 => format!("Step 1 of {all} is applied and stays"),
-                n => format!("Steps 1 to {n} of {all} are applied and stay"),
-            };
-            state =
-                format!("{before}; step {} ran outside a transaction, so what it did before it failed stays too.", failed.step);
-            exit = IN_PART;
-        }
-        if self.workspace.filled.get().is_some() {
-            exit = IN_PART;
-            state = match applied {
-                0 => "No step is applied to its end.".to_owned(),
-                n => format!("Steps up to {n} of {all} are applied and stay."),
-            };
-        }
-        if self.interrupted(failed) {
-            return self.broken_off(failed, state, exit);
-        }
-        if failed.gives_way() {
-            let what = format!("step {} ({}) does not get its lock: it waits for {}", failed.step, failed.object, watch.whom());
-            let left: String = failed.message.lines().skip(1).map(|line| format!("{line}\n")).collect();
-            return Failure::new("apply::locked", format!("{what}\n{left}{state}"))
-                .help("wait until that session is done, or end it with SELECT pg_terminate_backend(PID); then run the same plan again. --wait sets how long is tried")
-                .exit(if exit == ERROR { REFUSED } else { exit });
-        }
-        if failed.code == OVERTAKEN {
-            return Failure::new("apply::busy", format!("{}\n{state}", failed.message))
-                .help("look at `plumb history`: the other one goes on where this one has stopped")
-                .exit(if exit == ERROR { REFUSED } else { exit });
-        }
-        let help = match failed.code.as_str() {
-            "42501" => format!(
-                "{} has no right to do this: the owner of the object has, and every member of that role. The plan has to be made and applied by such a role",
-                self.session.user
-            ),
-            _ if exit == ERROR => "mend the cause and run the same plan again".to_owned(),
-            _ if self.record.is_some() => format!(
-                "mend the cause and run the same plan again: it goes on {}. Or close it as it stands with `plumb apply --abandon`, and make a new plan of what is left",
-                match self.workspace.filled.get() {
-                    Some((step, _)) => format!("with the rows that step {step} has not come to"),
-                    None => format!("after step {}", self.workspace.applied.get()),
-                }
-            ),
-            _ => "mend the cause and make a new plan with `plumb plan`: it holds what is left".to_owned(),
-        };
-        let sql = if failed.sql == LEDGER { "(while it was recorded in the ledger)" } else { &failed.sql };
-        Failure::new("apply::step", format!("{failed}\n{sql}\n{state}")).help(help).exit(exit)
-    }
+    due
 }
 
 /// A step's line, filled up to so many columns.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::ahead::{self, Ahead};
 use super::arguments::{Database, Wanted};
+use super::compiled;
 use super::failure::Failure;
 use super::renames::called;
 use super::workspace::Workspace;
@@ -16,7 +17,7 @@ use crate::kind;
 use crate::pg::{self, Session, Target};
 use crate::plan::{Known, Sides, Source, thousands};
 use crate::prove::{Pair, Settled, candidates, settle, surroundings};
-use crate::shadow::{Properties, Scratch};
+use crate::shadow::{Compiled, Properties, Scratch};
 use crate::source::bodies::body;
 use crate::source::directive::Directive;
 use crate::source::{self, Class, Files, Loaded, Loading, Place, load_read, read};
@@ -39,6 +40,8 @@ pub struct Side {
     pub line_ends: Vec<Vec<usize>>,
     /// The copy of the other side that was begun while the files were loaded.
     pub ahead: Option<Ahead>,
+    /// Where it is kept, for files that a plan is not proven from.
+    pub compiled: Option<Compiled>,
 }
 
 /// Whether this text is a connection string rather than a path.
@@ -142,6 +145,16 @@ async fn files(
     workspace.progress.stage(format!("reading {path}"));
     let files = Files::read(Path::new(path))?;
     let policy = workspace.policy();
+    let owner = workspace.config.owner.clone().or_else(|| beside.map(|b| b.catalog.owner.clone()));
+    let owner = owner.unwrap_or_else(|| "owner".to_owned());
+    let shadow = wanted.shadow.as_deref();
+    let compiled =
+        beside.filter(|_| !proven).and_then(|live| compiled::place(workspace, shadow, &files, &policy, (live, &owner)));
+    if let (Some(live), Some((catalog, loaded))) = (beside, compiled.as_ref().and_then(compiled::find)) {
+        loaded.notices.iter().for_each(|notice| workspace.progress.line(&format!("note: {notice}")));
+        let side = Side::new(catalog, shown(path), live.properties.clone());
+        return Ok(Side { line_ends: line_ends(&files), places: Some((files, loaded)), compiled, ..side });
+    }
     // Errors that need no server come without waiting for one.
     let statements = read(&files, &policy)?;
     let named = source::roles::roles(&statements);
@@ -149,8 +162,6 @@ async fn files(
         Some(side) => side.properties.clone(),
         None => workspace.properties(wanted.shadow.as_deref()).await?,
     };
-    let owner = workspace.config.owner.clone().or_else(|| beside.map(|b| b.catalog.owner.clone()));
-    let owner = owner.unwrap_or_else(|| "owner".to_owned());
     let mut ahead = match beside.filter(|_| proven) {
         Some(live) => Ahead::begin(workspace, live, wanted, &named)?,
         None => None,
@@ -167,25 +178,23 @@ async fn files(
     let watch = |loading: Loading| progress.detail(&so_far(loading));
     let (loader, administrator) = (&scratch.session.client, Some(&*scratch.administrator.client));
     let loading = load_read(loader, administrator, &files, &statements, &policy, &watch);
-    let loaded = ahead::beside(&mut ahead, loading).await?;
-    let powerless = powerless(&scratch.session.take_notices());
-    for notice in loaded.notices.iter().chain(&powerless) {
-        workspace.progress.line(&format!("note: {notice}"));
-    }
+    let mut loaded = ahead::beside(&mut ahead, loading).await?;
+    loaded.notices.extend(powerless(&scratch.session.take_notices()));
+    loaded.notices.iter().for_each(|notice| workspace.progress.line(&format!("note: {notice}")));
     workspace.progress.stage("reading the wanted catalog");
     let mut catalog = ahead::beside(&mut ahead, introspect_beside(&scratch.session, &workspace.seen)).await?;
     source::told::tell(&mut catalog, &loaded.directives);
-    let line_ends = files.0.iter().map(|f| f.text.match_indices('\n').map(|(i, _)| i).collect()).collect();
-    Ok(Side {
-        catalog,
-        name: shown(path),
-        session: None,
-        properties,
-        scratch: Some(scratch),
-        places: Some((files, loaded)),
-        line_ends,
-        ahead,
-    })
+    if let Some(place) = &compiled {
+        compiled::keep(place, &catalog, &loaded);
+    }
+    let side = Side::new(catalog, shown(path), properties);
+    let (line_ends, places) = (line_ends(&files), Some((files, loaded)));
+    Ok(Side { scratch: Some(scratch), places, line_ends, ahead, compiled, ..side })
+}
+
+/// The bytes at which the lines of each file end.
+fn line_ends(files: &Files) -> Vec<Vec<usize>> {
+    files.0.iter().map(|f| f.text.match_indices('\n').map(|(i, _)| i).collect()).collect()
 }
 
 /// What the server takes with a warning and does not do: rights on what the loading role does not own (the server's own objects).
@@ -203,8 +212,8 @@ fn shown(path: &str) -> String {
 impl Side {
     /// A catalog that comes from no files.
     pub fn new(catalog: Catalog, name: String, properties: Properties) -> Side {
-        let (session, scratch, places, ahead) = (None, None, None, None);
-        Side { catalog, name, session, properties, scratch, places, line_ends: Vec::new(), ahead }
+        let (session, scratch, places, ahead, compiled) = (None, None, None, None, None);
+        Side { catalog, name, session, properties, scratch, places, line_ends: Vec::new(), ahead, compiled }
     }
 
     /// Where the files define an object; for a satellite, where its object stands. A directive covers this place or does not.
@@ -247,6 +256,13 @@ impl Side {
         loaded.directives.iter().filter(|d| d.covers(place)).filter_map(of).collect()
     }
 
+    /// What the files say has to be true before an object is changed, with the numbers of the directives.
+    pub fn asserted(&self, id: &Id) -> Vec<(usize, String)> {
+        let (Some((_, loaded)), Some(place)) = (&self.places, self.place(id)) else { return Vec::new() };
+        let about = loaded.directives.iter().enumerate().filter(|(_, directive)| directive.covers(place));
+        about.filter_map(|(n, directive)| Some((n, directive.assertion()?.to_owned()))).collect()
+    }
+
     /// Where a line of a routine's body stands in the files, when they have the routine and the line.
     pub fn body_line(&self, at: &Line) -> Option<Source> {
         let (files, loaded) = self.places.as_ref()?;
@@ -287,7 +303,10 @@ pub async fn between(
         Some(called) => called.sides(&from.catalog, &to.catalog, &stated),
         None => Sides::new(from.catalog.clone(), &to.catalog, &stated),
     };
+    let mut known = to.compiled.as_ref().map(compiled::settled).unwrap_or_default();
     let pairs = candidates(&sides.live, &sides.desired);
+    let (same, pairs): (Vec<Pair>, Vec<Pair>) = pairs.into_iter().partition(|pair| known.contains(&compiled::mark(pair)));
+    sides.desired.put(same.into_iter().map(|p| p.left));
     if pairs.is_empty() {
         return Ok(sides);
     }
@@ -296,7 +315,12 @@ pub async fn between(
         (Some(scratch), _) | (None, Some(scratch)) => settle(&scratch.session, &to.catalog, &pairs).await?,
         (None, None) => settle_apart(workspace, to, &to.catalog, wanted, &pairs).await?,
     };
-    sides.desired.put(pairs.into_iter().map(|p| p.left).filter(|l| settled.equal.contains(&l.id)));
+    let same: Vec<Pair> = pairs.into_iter().filter(|pair| settled.equal.contains(&pair.left.id)).collect();
+    if let Some(place) = to.compiled.as_ref().filter(|_| !same.is_empty()) {
+        known.extend(same.iter().map(compiled::mark));
+        compiled::keep_settled(place, &known);
+    }
+    sides.desired.put(same.into_iter().map(|p| p.left));
     Ok(sides)
 }
 

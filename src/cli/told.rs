@@ -4,7 +4,7 @@
 use super::failure::Failure;
 use super::plan::Planned;
 use super::side::Side;
-use crate::apply::run::StepFailed;
+use crate::apply::run::{ASSERTED, StepFailed};
 use crate::catalog::Id;
 use crate::source::directive::Directive;
 use crate::source::told::about;
@@ -44,7 +44,17 @@ fn remade(planned: &Planned, column: &Id) -> bool {
 
 /// The error of a step in which the expression of a directive stands.
 pub fn refused(wanted: &Side, failed: &StepFailed) -> Option<Failure> {
-    let (files, _) = wanted.places.as_ref()?;
+    let (files, loaded) = wanted.places.as_ref()?;
+    if failed.code == ASSERTED {
+        let directive = loaded.directives.iter().find(|d| d.assertion() == Some(failed.sql.as_str()))?;
+        let (message, help) = (
+            failed.message.clone(),
+            "this was tried on a copy of the live schema, as it is before the first step that changes the object. Tables, functions and types in it are written with their schemas",
+        );
+        let label = format!("the server does not take this before step {} ({})", failed.step, failed.object);
+        let problem = Problem::at("directive::expression", directive.place.clone(), message, label).help(help);
+        return Some(Problems::new(files, vec![problem]).into());
+    }
     let words = |text: &str| text.to_owned();
     let given = |id: &Id, field: &str| wanted.catalog.get(id)?.detail.get(field)?.as_str().map(words);
     let (directive, id, _, _) =

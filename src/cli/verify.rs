@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::Outcome;
-use super::failure::{self, Failure};
+use super::failure::Failure;
+use super::workspace::Workspace;
 use crate::apply::ledger::{Ended, Record};
 use crate::catalog::{fingerprint, pack};
 use crate::exit_code::{DONE, IN_PART};
@@ -13,16 +14,22 @@ use crate::plan::text::time;
 use crate::plan::{Plan, Proof};
 
 /// The live database is where the plan said it would be. Whatever fails here, every step is applied.
-pub async fn verify(plan: &Plan, session: &Session, seen: &Seen, record: Option<&Record>, ran: (usize, Duration)) -> Outcome {
-    let (as_planned, (steps, took)) = (look(plan, session, seen, record).await.map_err(unseen)?, ran);
+pub async fn verify(
+    plan: &Plan,
+    session: &Session,
+    workspace: &Workspace,
+    record: Option<&Record>,
+    ran: (usize, Duration),
+) -> Outcome {
+    let (as_planned, (steps, took)) = (look(plan, session, &workspace.seen, record).await.map_err(unseen)?, ran);
     if as_planned {
         let steps = if steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
         let took = time(took.as_secs_f64());
-        failure::print(&format!("Done: {steps} applied in {took}, the live schema equals what was planned.\n"))?;
+        workspace.say(&format!("Done: {steps} applied in {took}, the live schema equals what was planned.\n"))?;
         return Ok(DONE);
     }
     if matches!(plan.proof, Proof::Unproven { .. }) {
-        failure::print(
+        workspace.say(
             "Done. The plan was not proven, and the live schema is not byte for byte what it said: `plumb drift` tells.\n",
         )?;
         return Ok(DONE);

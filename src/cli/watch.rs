@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::apply::ledger::Record;
-use crate::pg::{self, Blocker, Session, blockers};
+use crate::pg::{self, Blocker, Building, Session, blockers, building};
 
 /// How often it is said that a run is at work.
 const RENEWING: Duration = Duration::from_secs(10);
@@ -38,12 +38,12 @@ impl Watch {
         (self.waited, self.looked) = (Duration::ZERO, Instant::now());
     }
 
-    /// Looks once.
-    pub async fn look(&mut self, of: &Session, record: Option<&Record>) {
+    /// Looks once; whether it waits.
+    pub async fn look(&mut self, of: &Session, record: Option<&Record>) -> bool {
         if self.session.is_none() {
             self.session = pg::connect(&of.target).await.ok();
         }
-        let Some(session) = &self.session else { return };
+        let Some(session) = &self.session else { return false };
         if let Some(record) = record.filter(|_| self.renewed.elapsed() > RENEWING) {
             record.renew(&session.client).await.ok();
             self.renewed = Instant::now();
@@ -55,7 +55,14 @@ impl Watch {
         {
             self.waited += since;
             self.seen = found;
+            return true;
         }
+        false
+    }
+
+    /// How far it is with an index that it builds.
+    pub async fn building(&self) -> Option<Building> {
+        building(&self.session.as_ref()?.client, self.pid).await.ok()?
     }
 
     /// Ends the sessions that are idle in a transaction and in the way; what is to be said of it.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::arguments::{Arguments, Database, Wanted};
-use super::failure::Failure;
+use super::events::Events;
+use super::failure::{self, Failure};
 use super::progress::Progress;
 use super::stop::Stop;
 use crate::config::{self, Config, Environment};
@@ -28,6 +29,8 @@ pub struct Workspace {
     pub stop: Stop,
     /// The step whose rows are being given their values, and how many have theirs.
     pub filled: Rc<Cell<Option<(u32, u64)>>>,
+    /// What machines are told of it.
+    pub events: Events,
     /// What has been read of any database.
     pub seen: Seen,
     shadow: Option<Shadow>,
@@ -41,6 +44,8 @@ impl Workspace {
             let environment = config.environment(name)?;
             config.shadow = environment.shadow.or(config.shadow);
             config.owner = environment.owner.or(config.owner);
+            config.max_age = environment.max_age.or(config.max_age);
+            config.require_approval = environment.require_approval.or(config.require_approval);
         }
         Ok(Workspace {
             config,
@@ -49,6 +54,7 @@ impl Workspace {
             applied: Rc::default(),
             stop: Stop::default(),
             filled: Rc::default(),
+            events: Events::default(),
             seen: Seen::default(),
             shadow: None,
         })
@@ -60,7 +66,8 @@ impl Workspace {
             return Ok(options.db.clone());
         }
         let named = self.environment(options.env.as_deref())?;
-        if let Some(url) = named.and_then(|e| e.url) {
+        // plumb needs sessions of its own, which a pooler may not give.
+        if let Some(url) = named.and_then(|e| e.direct_url.or(e.url)) {
             return Ok(Some(url));
         }
         Ok(std::env::var("DATABASE_URL").ok().filter(|u| !u.is_empty()))
@@ -129,6 +136,15 @@ impl Workspace {
         let mut scratch = shadow.scratch(properties, owner, roles).await?;
         scratch.statement_timeout = self.policy().statement_timeout;
         Ok(scratch)
+    }
+
+    /// Tells a person the result: on standard output, or beside it when events go there.
+    pub fn say(&self, text: &str) -> Result<(), Failure> {
+        if self.events.take_output() {
+            eprint!("{text}");
+            return Ok(());
+        }
+        failure::print(text)
     }
 
     /// Stops what was started.

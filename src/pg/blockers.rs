@@ -1,11 +1,12 @@
 //! Who holds the lock that a session waits for.
 
+use serde::Serialize;
 use std::fmt;
 use tokio_postgres::{Client, Error};
 
 /// A session that another one waits for. A role without `pg_read_all_stats` sees only the pid and the role of other roles'
 /// sessions.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Blocker {
     /// Process id of the server process; 0 for a prepared transaction.
     pub pid: i32,

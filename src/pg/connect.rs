@@ -1,8 +1,9 @@
 //! Making a session: every host in turn, with and without TLS as `sslmode` has it.
 
 use super::error::ConnectError;
+use super::pooler::{MARK, refuses_settings, shares};
 use super::session::{Canceller, Notices, Session, drive};
-use super::silence::{Patience, Watcher};
+use super::silence::{Patience, Watcher, limited};
 use super::target::{Endpoint, ServerRole, Target};
 use super::tls::SslMode;
 use super::version::Version;
@@ -15,7 +16,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// What is asked of a fresh session, in one round trip and without a prepared statement, so that poolers take it.
 const INTRODUCTION: &str = "SELECT pg_catalog.current_setting('server_version_num'), current_user, pg_catalog.current_database(), \
-                            pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')";
+                            pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only'), \
+                            pg_catalog.current_setting('plumb.session', true)";
 
 /// Connects to the first host of `target` that answers and is of the kind asked for (manual: 34.1.1.3 "Specifying Multiple
 /// Hosts"). Needs a running tokio runtime.
@@ -87,6 +89,7 @@ fn ways(mode: SslMode, endpoint: &Endpoint) -> &'static [Way] {
 
 async fn one_host(target: &Target, endpoint: &Endpoint, wanted: ServerRole) -> Result<Session, ConnectError> {
     let ways = ways(target.tls.mode, endpoint);
+    let mut used = ways[0];
     let mut result = one_way(target, endpoint, ways[0]).await;
     for way in &ways[1..] {
         // The other way may help against a failed handshake, and against a pg_hba.conf that wants it.
@@ -95,12 +98,30 @@ async fn one_host(target: &Target, endpoint: &Endpoint, wanted: ServerRole) -> R
         }
         let second = one_way(target, endpoint, *way).await;
         if !may_differ(&second) {
-            result = second;
+            (result, used) = (second, *way);
         }
     }
     let (session, introduction) = result?;
+    if introduction.get(MARKED) != Some(MARK.1) {
+        refuse_shared(&session, endpoint, used).await?;
+    }
     refuse_unfit(&session, &introduction, wanted)?;
     Ok(session)
+}
+
+/// The column of the introduction that says whether the session is our own.
+const MARKED: usize = 5;
+
+/// Refuses a pooler that gives the same session of the server to several clients in turn.
+async fn refuse_shared(session: &Session, endpoint: &Endpoint, way: Way) -> Result<(), ConnectError> {
+    let (target, host) = (&session.target, &session.host);
+    let (other, _) = one_way(target, endpoint, way).await?;
+    let shared = shares(&session.client, &other.client).await.map_err(|error| explain(&error, target, host, true));
+    other.close().await;
+    match shared? {
+        true => Err(ConnectError::Pooler { place: target.place(host.clone()) }),
+        false => Ok(()),
+    }
 }
 
 /// True when the line was refused for the way it is secured, or may have been.
@@ -110,17 +131,27 @@ fn may_differ<T>(result: &Result<T, ConnectError>) -> bool {
 
 /// Connects one way and asks the server who it is.
 async fn one_way(target: &Target, endpoint: &Endpoint, way: Way) -> Result<(Session, SimpleQueryRow), ConnectError> {
-    let config = config(target, endpoint, way);
+    let marked = limited(target, endpoint).with_setting(MARK.0, MARK.1);
+    let config = config(&marked, endpoint, way);
+    let plain = self::config(target, endpoint, way);
     let notices = Notices::default();
     let host = endpoint.to_string();
     let given = target.password_for(endpoint).is_some();
     let explained = |error: tokio_postgres::Error| explain(&error, target, &host, given);
     let (client, driver, tls) = if way == Way::Disable {
-        let (client, connection) = config.connect(NoTls).await.map_err(explained)?;
+        let connected = match config.connect(NoTls).await {
+            Err(error) if refuses_settings(&error) => plain.connect(NoTls).await,
+            connected => connected,
+        };
+        let (client, connection) = connected.map_err(explained)?;
         (client, drive(connection, notices.clone()), None)
     } else {
         let tls = connector(target, endpoint)?;
-        let (client, connection) = config.connect(tls.clone()).await.map_err(explained)?;
+        let connected = match config.connect(tls.clone()).await {
+            Err(error) if refuses_settings(&error) => plain.connect(tls.clone()).await,
+            connected => connected,
+        };
+        let (client, connection) = connected.map_err(explained)?;
         (client, drive(connection, notices.clone()), Some(tls))
     };
     let client = Arc::new(client);

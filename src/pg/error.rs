@@ -151,6 +151,12 @@ pub enum ConnectError {
         /// What the server says.
         reason: String,
     },
+    /// A pooler that gives each transaction another session of the server.
+    #[error("what answers at {} is a pooler that gives each transaction another session of the server", place.host)]
+    Pooler {
+        /// Where it was tried.
+        place: Place,
+    },
     /// A server older than plumb reads.
     #[error("the server at {} is PostgreSQL {version}; plumb needs {} or later", place.host, Version::OLDEST)]
     UnsupportedVersion {
@@ -180,6 +186,7 @@ impl ConnectError {
             ConnectError::Tls { .. } => "connect::tls",
             ConnectError::TooManyConnections { .. } => "connect::too_many_connections",
             ConnectError::NotPermitted { .. } => "connect::not_permitted",
+            ConnectError::Pooler { .. } => "connect::pooler",
             ConnectError::UnsupportedVersion { .. } => "connect::unsupported_version",
             ConnectError::Other { .. } => "connect::other",
         }
@@ -195,6 +202,7 @@ impl ConnectError {
             | ConnectError::Tls { place, .. }
             | ConnectError::TooManyConnections { place, .. }
             | ConnectError::NotPermitted { place, .. }
+            | ConnectError::Pooler { place }
             | ConnectError::UnsupportedVersion { place, .. }
             | ConnectError::Other { place, .. } => place,
         }
@@ -224,6 +232,11 @@ impl ConnectError {
             ConnectError::TooManyConnections { .. } => "wait, close idle sessions, or raise max_connections".to_owned(),
             ConnectError::NotPermitted { .. } => {
                 format!("a line in pg_hba.conf and the CONNECT right on `{database}` must let `{user}` in")
+            }
+            ConnectError::Pooler { .. } => {
+                "name the server itself: direct_url in [env.NAME] of plumb.toml, or its own host and port in --db. plumb sets what its session \
+                 reads and takes locks in it, and there others would get both"
+                    .to_owned()
             }
             ConnectError::UnsupportedVersion { .. } => {
                 format!("plumb reads PostgreSQL {} to {}", Version::OLDEST, Version::NEWEST)

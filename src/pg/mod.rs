@@ -8,12 +8,14 @@
 //! Imports only [`crate::sql`].
 
 mod blockers;
+mod building;
 mod connect;
 mod environment;
 mod error;
 mod keyword;
 pub mod lock;
 mod passfile;
+mod pooler;
 mod secret;
 mod service;
 mod session;
@@ -28,6 +30,7 @@ mod verify;
 mod version;
 
 pub use blockers::{Blocker, blockers, end_session};
+pub use building::{Building, building};
 pub use connect::connect;
 pub use environment::Environment;
 pub use error::{ConnectError, Place, TargetError};

@@ -267,6 +267,7 @@ fn write_step(
         validates: work.validates.iter().cloned().collect(),
         batches: batches(context, step),
         checks: step.statements.iter().flat_map(|s| s.needs.iter().cloned()).collect(),
+        asserts: Vec::new(),
         observed: context.seen.contains_key(&(place as u32 + 1)),
         edited: false,
         hazards: judged.hazards,

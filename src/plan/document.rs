@@ -164,6 +164,9 @@ pub struct PlanStep {
     /// What the rows that stand have to be like for it to succeed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<RowCheck>,
+    /// Queries of the files that have to give true before it runs (`-- plumb: assert`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asserts: Vec<String>,
     /// Whether locks, rewrites and scans were seen on a copy; else they are what plumb knows of such a step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub observed: bool,
@@ -207,6 +210,7 @@ impl PlanStep {
             validates: Vec::new(),
             batches: None,
             checks: Vec::new(),
+            asserts: Vec::new(),
             observed: false,
             edited: false,
             hazards: Vec::new(),

@@ -37,6 +37,7 @@ pub static KNOWN: &[Known] = &[
     Known { label: "reads", of: |step| step.scans.iter().map(|r| reading(step, r)).collect() },
     Known { label: "checks", of: |step| step.validates.iter().map(|c| format!("all rows against {c}")).collect() },
     Known { label: "note", of: notes },
+    Known { label: "asserts", of: |step| step.asserts.clone() },
     Known { label: "needs", of: |step| step.checks.iter().map(|c| c.condition.clone()).collect() },
 ];
 

@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod answers;
+mod asserting;
 mod bodies;
 mod build;
 mod compared;

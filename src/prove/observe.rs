@@ -9,7 +9,8 @@ use tokio_postgres::{Client, Error};
 
 use super::rehearse::rehearse;
 use super::{administrator, gone, limit};
-use crate::apply::run::server_message;
+use crate::apply::assertion::understood;
+use crate::apply::run::{ASSERTED, StepFailed, server_message};
 use crate::pg;
 use crate::plan::sql::SETTINGS;
 use crate::plan::{Group, PlanStep, Touched};
@@ -17,7 +18,7 @@ use crate::shadow::Scratch;
 use crate::statement::{LockMode, Loss};
 
 /// What was seen of a plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Observations {
     /// By the number of the step.
     pub steps: BTreeMap<u32, Touched>,
@@ -25,6 +26,8 @@ pub struct Observations {
     pub losses: BTreeMap<u32, BTreeSet<Loss>>,
     /// What was seen of steps that give rows their values, on rows that were made up, as sentences.
     pub on_rows: Vec<String>,
+    /// Assertions that the server does not understand.
+    pub wrong: Vec<StepFailed>,
     /// Why the steps after the last of these were not seen.
     pub missing: Option<String>,
 }
@@ -83,6 +86,11 @@ async fn all(copy: &Scratch, groups: &[Group], seen: &mut Observations) -> Resul
     for (group, step) in groups.iter().flat_map(|g| g.steps.iter().map(move |s| (g, s))) {
         let at = || format!("step {} ({})", step.id, step.object);
         let limit = limit::of(copy.statement_timeout, step.sql.len());
+        for query in &step.asserts {
+            if let Err(words) = understood(&copy.session.client, query).await {
+                seen.wrong.push(StepFailed::new(step, query, words, ASSERTED.to_owned()));
+            }
+        }
         let looked = one(copy, group, step, &mut relations, &mut scans);
         let found = limit::within(&[&copy.session, &copy.administrator], limit, looked).await;
         let found = found.ok_or_else(|| (at(), format!("it does not come to an end within {} s", limit.as_secs())))?;

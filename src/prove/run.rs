@@ -143,7 +143,10 @@ pub async fn prove_on(copied: &Copied, sides: &Sides, made: &Made) -> Result<Out
             (running.await, Observations { missing, ..Observations::default() })
         }
     };
-    Ok(Outcome { observations, ..outcome? })
+    match observations.wrong.first() {
+        Some(failed) => Ok(Outcome { failed: Some(failed.clone()), ..unproven(refused(failed)) }),
+        None => Ok(Outcome { observations, ..outcome? }),
+    }
 }
 
 /// Runs the plan as `apply` does, and looks where it ends.

@@ -11,6 +11,7 @@ mod binaries;
 mod cache;
 mod claim;
 mod cluster;
+mod compiled;
 mod download;
 mod error;
 #[cfg(test)]
@@ -34,6 +35,7 @@ mod tests;
 pub use adopt::{adopt, as_superuser};
 pub use binaries::{Binaries, find as find_binaries, newest as newest_binaries};
 pub use cluster::Cluster;
+pub use compiled::Compiled;
 pub use download::{download, find_or_download, newest_installed_or_download};
 pub use error::ShadowError;
 pub use guard::{Hushed, hush, powerful, quietly, restore};

@@ -14,7 +14,7 @@ pub(super) const OUTDATED: Duration = Duration::from_secs(24 * 3600);
 
 /// What somebody worked at so long ago, without holding the lock now, was given up. An initdb goes on for a moment when its
 /// plumb is killed.
-const ABANDONED: Duration = Duration::from_secs(600);
+pub(super) const ABANDONED: Duration = Duration::from_secs(600);
 
 /// How the names of unfinished templates end. They begin with a dot.
 const UNFINISHED: &str = ".new";

@@ -10,10 +10,11 @@ use super::lexer::{self, Kind};
 use super::name::{Class, Name};
 use super::problem::Problem;
 use super::read::Statement;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// A directive, and what it is bound to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directive {
     /// From `plumb:` to the end of the line.
     pub place: Place,
@@ -28,7 +29,7 @@ pub struct Directive {
 }
 
 /// What a directive says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// A finding or a hazard is known and meant to be so.
     Ignore(Ignore),
@@ -38,6 +39,8 @@ pub enum Order {
     Using(String),
     /// The expression that gives the rows that are there their value.
     Backfill(String),
+    /// A query that has to give true before the object is changed.
+    Assert(String),
     /// The INSERTs on this table are wanted rows; `exact` when there may be no others.
     Data {
         /// Whether rows that the files do not name are dropped.
@@ -46,7 +49,7 @@ pub enum Order {
 }
 
 /// `ignore <code> [until <date>]: <reason>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ignore {
     /// The rule's or the hazard's code.
     pub code: String,
@@ -69,6 +72,11 @@ impl Directive {
         if let Order::Ignore(ignore) = &self.order { Some(ignore) } else { None }
     }
 
+    /// The query that has to give true, if that is what it says.
+    pub fn assertion(&self) -> Option<&str> {
+        if let Order::Assert(query) = &self.order { Some(query) } else { None }
+    }
+
     /// Whether something that is defined at `place` stands below it.
     pub fn covers(&self, place: &Place) -> bool {
         self.below.file == place.file && self.below.span.contains(&place.span.start)
@@ -81,6 +89,7 @@ impl Directive {
             Order::RenamedFrom(_) => "renamed from",
             Order::Using(_) => "using",
             Order::Backfill(_) => "backfill",
+            Order::Assert(_) => "assert",
             Order::Data { .. } => "data",
         }
     }
@@ -101,6 +110,7 @@ const WORDS: &[Word] = &[
     Word { word: "renamed from", form: "renamed from OLD_NAME", read: |rest| text(rest, "the old name").map(Order::RenamedFrom) },
     Word { word: "using", form: "using EXPRESSION", read: |rest| value(rest).map(Order::Using) },
     Word { word: "backfill", form: "backfill EXPRESSION", read: |rest| value(rest).map(Order::Backfill) },
+    Word { word: "assert", form: "assert SELECT ...", read: |rest| query(rest).map(Order::Assert) },
     Word { word: "data", form: "data, or data exact", read: data },
 ];
 
@@ -111,6 +121,11 @@ fn text(rest: &str, what: &str) -> Result<String, String> {
 fn value(rest: &str) -> Result<String, String> {
     let text = text(rest, "the expression")?;
     expression::check(&text).map(|()| text)
+}
+
+fn query(rest: &str) -> Result<String, String> {
+    let text = text(rest, "the query")?;
+    expression::check_query(&text).map(|()| text)
 }
 
 fn data(rest: &str) -> Result<Order, String> {

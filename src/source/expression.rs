@@ -41,6 +41,22 @@ pub fn check(text: &str) -> Result<(), String> {
     value(text).map(drop)
 }
 
+/// Says what is wrong with a text that should be one query.
+///
+/// # Errors
+/// A sentence.
+pub fn check_query(text: &str) -> Result<(), String> {
+    let parsed = pg_query::parse(text, 0).map_err(|e| match e {
+        pg_query::Error::Parse(words) => words,
+        other => other.to_string(),
+    })?;
+    let [statement] = parsed.protobuf.stmts.as_slice() else { return Err(format!("{text} is not one query")) };
+    match statement.stmt.as_ref().and_then(|s| s.node.as_ref()) {
+        Some(NodeEnum::SelectStmt(select)) if select.into_clause.is_none() => Ok(()),
+        _ => Err(format!("{text} is no SELECT")),
+    }
+}
+
 /// The parse tree of the text as the one value of a SELECT.
 fn value(text: &str) -> Result<pg_query::protobuf::Node, String> {
     let parsed = pg_query::parse(&format!("SELECT ({text})"), 0).map_err(|e| match e {

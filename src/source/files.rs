@@ -1,6 +1,7 @@
 //! Finding and reading the files of a schema.
 
 use super::problem::{Problem, Problems};
+use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ pub struct File {
 }
 
 /// A stretch of text in a file.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// Index into [`Files`].
     pub file: usize,

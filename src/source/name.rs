@@ -1,9 +1,10 @@
 //! Names that statements define and require.
 
 use super::files::Place;
+use serde::{Deserialize, Serialize};
 
 /// What kind of thing a name names: coarser than a kind of object, as fine as a parse tree can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Class {
     /// A schema.
     Schema,
@@ -48,7 +49,7 @@ pub enum Class {
 }
 
 /// A name: class, parts (outermost first) and, for a routine, its input argument types.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Name {
     /// What it names.
     pub class: Class,

@@ -1,0 +1,80 @@
+//! The wanted schema of files that were loaded before, for what is not proven: `plumb drift` every night, `plumb plan --no-prove`.
+//! A proof loads them anew (docs/decisions/0019).
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+use super::side::Side;
+use super::workspace::Workspace;
+use crate::catalog::{Catalog, digest_of_bytes, read_snapshot, write_compact};
+use crate::prove::Pair;
+use crate::shadow::{Choice, Compiled};
+use crate::source::directive::Directive;
+use crate::source::name::Name;
+use crate::source::{Files, Loaded, Place, Policy};
+
+const CATALOG: &str = "catalog";
+const LOADED: &str = "loaded";
+const SETTLED: &str = "settled";
+
+/// What loading has told, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    places: Vec<(Name, Place)>,
+    directives: Vec<Directive>,
+    notices: Vec<String>,
+}
+
+/// Where the wanted schema of these files is kept; nowhere when scratch databases are made on a server that is not plumb's own.
+pub fn place(
+    workspace: &Workspace,
+    shadow: Option<&str>,
+    files: &Files,
+    policy: &Policy,
+    (live, owner): (&Side, &str),
+) -> Option<Compiled> {
+    if workspace.choice(shadow).ok()? != Choice::Auto {
+        return None;
+    }
+    let mut key = format!("{owner}\n{policy:?}\n").into_bytes();
+    for file in &files.0 {
+        key.extend_from_slice(format!("{:?} {}\n", file.path, file.text.len()).as_bytes());
+        key.extend_from_slice(file.text.as_bytes());
+    }
+    Compiled::new(&live.properties, &key)
+}
+
+/// What is kept there.
+pub fn find(place: &Compiled) -> Option<(Catalog, Loaded)> {
+    let told: Told = serde_json::from_str(&place.find(LOADED)?).ok()?;
+    let catalog = read_snapshot(&place.find(CATALOG)?).ok()?;
+    let (places, directives, notices) = (told.places.into_iter().collect(), told.directives, told.notices);
+    tracing::info!("the wanted schema was kept by an earlier command");
+    Some((catalog, Loaded { places, directives, notices, ..Loaded::default() }))
+}
+
+/// Keeps it.
+pub fn keep(place: &Compiled, catalog: &Catalog, loaded: &Loaded) {
+    let places = loaded.places.iter().map(|(name, place)| (name.clone(), place.clone())).collect();
+    let told = Told { places, directives: loaded.directives.clone(), notices: loaded.notices.clone() };
+    if let Ok(text) = serde_json::to_string(&told) {
+        place.keep(LOADED, &text);
+        place.keep(CATALOG, &write_compact(catalog));
+    }
+}
+
+/// Pairs of texts that mean the same, as the server has said in earlier commands.
+pub fn settled(place: &Compiled) -> BTreeSet<String> {
+    place.find(SETTLED).map(|text| text.lines().map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// Keeps these too.
+pub fn keep_settled(place: &Compiled, known: &BTreeSet<String>) {
+    let lines: Vec<&str> = known.iter().map(String::as_str).collect();
+    place.keep(SETTLED, &lines.join("\n"));
+}
+
+/// What a pair is kept under.
+pub fn mark(pair: &Pair) -> String {
+    digest_of_bytes(serde_json::json!([pair.left, pair.right]).to_string().as_bytes())
+}

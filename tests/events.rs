@@ -1,0 +1,109 @@
+//! What machines are told of an apply (docs/events.md), line by line.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+mod support;
+
+use serde_json::Value;
+use std::time::Duration;
+use support::command::finish;
+use support::desk::{Desk, desk, waits};
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+}
+
+fn named<'a>(all: &'a [Value], event: &str) -> Vec<&'a Value> {
+    all.iter().filter(|e| e["event"] == event).collect()
+}
+
+/// A table with rows, and a plan that fills a column, adds a check and builds an index.
+async fn planned(d: &Desk<'_>) {
+    d.sql("CREATE TABLE t (id bigint PRIMARY KEY, a int); INSERT INTO t SELECT g, g FROM generate_series(1, 3000) g").await;
+    let wanted = "CREATE TABLE t (\n    id bigint PRIMARY KEY,\n    a int,\n    b uuid NOT NULL DEFAULT gen_random_uuid(),\n    CHECK (a > 0)\n);\n\
+         CREATE INDEX \"t; --\" ON t (a);\n";
+    d.place.write("schema/t.sql", wanted);
+    d.exits(2, "plan --db $DB --out plan.json");
+}
+
+#[test]
+fn every_step_is_told_and_standard_output_has_nothing_else() {
+    desk("events", async |d| {
+        planned(d).await;
+        let done = d.exits(0, "apply plan.json --db $DB --yes --events -");
+        assert!(done.stderr.contains("Done:"), "people are told beside it: {}", done.stderr);
+        let all = lines(&done.stdout);
+        let begin = &all[0];
+        assert_eq!((begin["event"].as_str(), begin["done_before"].as_u64()), (Some("begin"), Some(0)));
+        let steps = begin["steps"].as_u64().unwrap();
+        let numbers = |event| named(&all, event).iter().map(|e| e["step"].as_u64().unwrap()).collect::<Vec<_>>();
+        assert_eq!(numbers("done"), (1..=steps).collect::<Vec<_>>());
+        assert_eq!(numbers("started"), (1..=steps).collect::<Vec<_>>());
+        let rows = named(&all, "progress").into_iter().find(|e| e["of"] == "rows").expect("rows are counted");
+        assert!(rows["done"].as_u64() >= Some(1000), "{rows}");
+        let end = all.last().unwrap();
+        assert_eq!((&end["event"], &end["exit"], &end["applied"]), (&"end".into(), &0.into(), &steps.into()));
+        assert!(end.get("error").is_none());
+        let time = end["time"].as_str().unwrap();
+        assert!(time.len() == 24 && time.ends_with('Z') && time.starts_with("20"), "{time}");
+    });
+}
+
+#[test]
+fn who_is_in_the_way_is_told_and_a_refusal_is_an_end() {
+    desk("eventswait", async |d| {
+        planned(d).await;
+        d.sql("BEGIN; LOCK TABLE t IN ACCESS SHARE MODE").await;
+        let apply = d.start("apply plan.json --db $DB --yes --events log/events.jsonl --wait 3s --lock-timeout 300ms");
+        let apply = finish(apply);
+        assert_eq!(apply.exit, 1, "a folder that is not there: {}", apply.stderr);
+        assert!(apply.stderr.contains("events::file"), "{}", apply.stderr);
+        let apply = d.start("apply plan.json --db $DB --yes --events events.jsonl --wait 3s --lock-timeout 300ms");
+        waits(d).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let apply = finish(apply);
+        assert_eq!(apply.exit, 3, "{}", apply.stderr);
+        let text = d.place.read("events.jsonl");
+        let all = lines(&text);
+        let pid = d.number("SELECT pg_backend_pid()::bigint").await;
+        let waiting = named(&all, "waiting");
+        let blocker = &waiting.first().expect("it waits")["blockers"][0];
+        assert_eq!((blocker["pid"].as_i64(), blocker["state"].as_str()), (Some(pid), Some("idle in transaction")));
+        let retry = named(&all, "retry");
+        assert_eq!(retry.first().map(|r| r["attempt"].as_u64()), Some(Some(2)));
+        let failed = named(&all, "failed");
+        assert_eq!(failed.last().unwrap()["sqlstate"], "55P03");
+        let end = all.last().unwrap();
+        assert_eq!((&end["event"], &end["exit"], &end["error"]), (&"end".into(), &3.into(), &"apply::locked".into()));
+        d.sql("COMMIT").await;
+        d.exits(0, "apply plan.json --db $DB --yes --events events.jsonl");
+        let more = d.place.read("events.jsonl");
+        assert!(more.starts_with(&text) && more.len() > text.len(), "a file is added to");
+    });
+}
+
+#[test]
+fn a_full_disk_stops_no_apply() {
+    desk("eventsfull", async |d| {
+        planned(d).await;
+        let done = d.exits(0, "apply plan.json --db $DB --yes --events /dev/full");
+        assert_eq!(done.stderr.matches("no more events are written").count(), 1, "{}", done.stderr);
+        assert!(done.stdout.contains("Done:"), "{}", done.stdout);
+    });
+}
+
+#[test]
+fn the_building_of_an_index_is_told() {
+    desk("eventsindex", async |d| {
+        let slow = "CREATE FUNCTION slow(a int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.002); RETURN a; END $$;\n";
+        let table = "CREATE TABLE t (id bigint PRIMARY KEY, a int);\n";
+        d.sql(&format!("{slow}{table}INSERT INTO t SELECT g, g FROM generate_series(1, 1000) g")).await;
+        d.place.write("schema/t.sql", &format!("{slow}{table}CREATE INDEX i ON t (slow(a));\n"));
+        d.exits(2, "plan --db $DB --online always --out plan.json");
+        let done = d.exits(0, "apply plan.json --db $DB --yes --events -");
+        let all = lines(&done.stdout);
+        let told = named(&all, "progress");
+        let scanning = told.iter().find(|e| e["of"].as_str().is_some_and(|of| of.starts_with("building index")));
+        let scanning = scanning.unwrap_or_else(|| panic!("{}", done.stdout));
+        assert!(scanning["total"].as_u64() > Some(0) && scanning["done"].as_u64() <= scanning["total"].as_u64(), "{scanning}");
+    });
+}
