@@ -12,10 +12,11 @@ use toml::Spanned;
 mod accepted;
 mod deploying;
 mod durations;
+mod schema_name;
 
 use crate::lint;
 
-use crate::statement::Online;
+use crate::statement::{Online, Protect};
 
 pub use accepted::accepted;
 use deploying::approvals;
@@ -70,6 +71,13 @@ pub struct Config {
     /// How long the live database may be asked about rows that would be in the way of one step: `10s`; `0s` for not at all.
     #[serde(default, deserialize_with = "optional_duration")]
     pub row_check_timeout: Option<Duration>,
+    /// What becomes of tables and columns that the files no longer have: `none` (they are dropped) or `quarantine` (they are put aside
+    /// with their rows).
+    #[serde(default)]
+    pub protect: Protect,
+    /// The schema in which what is put aside is.
+    #[serde(default, deserialize_with = "schema_name::optional")]
+    pub quarantine_schema: Option<String>,
     /// The file of accepted drift; without it nothing is accepted.
     pub accepted: Option<String>,
     /// How many rows are given their values in one transaction.
@@ -197,6 +205,8 @@ impl Default for Config {
             lock_timeout: None,
             online: Online::default(),
             row_check_timeout: None,
+            protect: Protect::default(),
+            quarantine_schema: None,
             accepted: None,
             backfill_batch: None,
             backfill_pause: None,

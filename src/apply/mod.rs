@@ -5,6 +5,8 @@ pub mod batches;
 mod harmless;
 pub mod ledger;
 pub mod preflight;
+pub mod quarantine;
 pub mod resume;
 pub mod row_checks;
 pub mod run;
+pub mod watch;

@@ -105,6 +105,15 @@ fn owner<'a>(step: &PlanStep, now: &'a Catalog, relations: &BTreeMap<String, &Id
 
 /// It may not create where the step does.
 fn no_room(step: &PlanStep, now: &Catalog, rights: &Rights, made: &BTreeSet<&str>) -> Option<String> {
+    if let Some(to) =
+        step.renamed.as_ref().map(|names| &names.to).filter(|to| step.change == "quarantine" && to.name().len() == 2)
+    {
+        let there = now.contains(&Id::new("schema", [to.first()]));
+        return match there {
+            true => (!rights.schemas.contains(to.first())).then(|| format!("it takes CREATE on schema {}", ident(to.first()))),
+            false => (!rights.database).then(|| format!("making the schema {} takes CREATE on the database", ident(to.first()))),
+        };
+    }
     if step.change != "create" || step.object.of().is_some() {
         return None;
     }

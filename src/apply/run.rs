@@ -10,6 +10,7 @@ use super::batches::{Filled, run_batches};
 use super::ledger::{LedgerError, Ran, Record};
 use crate::plan::sql::SETTINGS;
 use crate::plan::{Group, PlanStep, reaches_all_rows};
+use crate::sql::literal;
 
 /// A step that the server refused.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -25,7 +26,7 @@ pub struct StepFailed {
     pub message: String,
     /// The SQLSTATE; empty when the connection broke.
     pub code: String,
-    /// Whether something of it is there and unfinished.
+    /// Whether something of it is there and unfinished, or may be there to its end.
     pub unfinished: bool,
 }
 
@@ -95,6 +96,8 @@ pub struct Settings<'a> {
     pub asserts: bool,
     /// Is told how far a step with batches is.
     pub tell: Option<&'a Telling<'a>>,
+    /// The short id of the plan, for what notes by which plan it was put aside.
+    pub plan: Option<&'a str>,
 }
 
 /// What makes the server refuse a statement from whose view a policy hides rows.
@@ -104,7 +107,8 @@ pub(super) const ALL_ROWS: &str = "; SET LOCAL row_security = off";
 pub(super) fn preamble(settings: Settings) -> String {
     let timeout = settings.lock_timeout.map_or(0, |t| t.as_millis());
     let all: String = SETTINGS.iter().map(|(name, value)| format!("SET LOCAL {name} = {value}; ")).collect();
-    format!("{all}SET LOCAL lock_timeout = {timeout}")
+    let plan = settings.plan.map_or(String::new(), |id| format!("; SET LOCAL plumb.plan = {}", literal(id)));
+    format!("{all}SET LOCAL lock_timeout = {timeout}{plan}")
 }
 
 pub(super) fn failed(step: &PlanStep, sql: &str, error: &tokio_postgres::Error) -> StepFailed {
@@ -119,6 +123,11 @@ pub(super) fn unrecorded(step: &PlanStep, error: &LedgerError) -> StepFailed {
         _ => OVERTAKEN.to_owned(),
     };
     StepFailed::new(step, LEDGER, error.to_string(), code)
+}
+
+/// The step may be there: who goes on has to look.
+fn in_doubt(failure: StepFailed) -> StepFailed {
+    StepFailed { unfinished: true, ..failure }
 }
 
 /// Somebody wanted it to stop: after this step, between two of its batches, or before anything of it.
@@ -156,7 +165,7 @@ pub async fn run_group(
         }
         let ran = run_batches(client, first, batches, settings, record).await?;
         if let Some(record) = record {
-            record.finished(client, group, &[ran]).await.map_err(|e| unrecorded(first, &e))?;
+            record.finished(client, group, &[ran]).await.map_err(|e| in_doubt(unrecorded(first, &e)))?;
         }
         // It is the only step of its group.
         let _ = done(first);
@@ -241,11 +250,13 @@ async fn alone(
         if let Some(record) = record {
             record.started(client, step).await.map_err(|e| unrecorded(step, &e))?;
         }
-        let before = invalid_indexes(client, step).await.unwrap_or_default();
+        let before = invalid_indexes(client, step).await.map_err(|e| in_doubt(failed(step, "", &e)))?;
         let ran = match execute(client, step).await {
             Ok(ran) => ran,
             Err(mut failure) => {
-                for index in invalid_indexes(client, step).await.unwrap_or_default().difference(&before) {
+                // Where that cannot be asked, as when the cancelling of the statement meets this query, there may be one.
+                let Ok(after) = invalid_indexes(client, step).await else { return Err(in_doubt(failure)) };
+                for index in after.difference(&before) {
                     let dropped = client.batch_execute(&format!("DROP INDEX CONCURRENTLY {index}")).await;
                     failure.unfinished |= dropped.is_err();
                     failure.message += &match dropped {
@@ -257,7 +268,7 @@ async fn alone(
             }
         };
         if let Some(record) = record {
-            record.finished(client, group, &[ran]).await.map_err(|e| unrecorded(step, &e))?;
+            record.finished(client, group, &[ran]).await.map_err(|e| in_doubt(unrecorded(step, &e)))?;
         }
         if done(step).is_break() && n + 1 < group.steps.len() {
             return Err(stopped(step));

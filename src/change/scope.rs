@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 use crate::catalog::{Catalog, Id, Object};
+use crate::kind::quarantine;
 
 /// Classes of the whole database; managed as soon as the files declare one of them.
 const DATABASE_WIDE: &[&str] = &["extension", "event trigger"];
@@ -21,6 +22,17 @@ pub struct Scope {
     moved: BTreeSet<Vec<String>>,
     #[serde(default)]
     everything: bool,
+    /// The schemas in which is what was put aside, each with those that were made beside it: no plan touches it there.
+    #[serde(default = "usual", skip_serializing_if = "is_usual")]
+    quarantine: Vec<String>,
+}
+
+fn usual() -> Vec<String> {
+    vec![quarantine::SCHEMA.to_owned()]
+}
+
+fn is_usual(families: &[String]) -> bool {
+    families == [quarantine::SCHEMA]
 }
 
 impl Scope {
@@ -37,7 +49,45 @@ impl Scope {
             .filter(|class| desired.objects().any(|o| o.id.class() == **class))
             .map(|class| (*class).to_owned())
             .collect();
-        Scope { schemas, classes, moved: BTreeSet::new(), everything: stated.iter().any(|s| s == "*") }
+        let everything = stated.iter().any(|s| s == "*");
+        Scope { schemas, classes, moved: BTreeSet::new(), everything, quarantine: usual() }
+    }
+
+    /// Everything there is, with what is put aside.
+    pub fn whole() -> Scope {
+        Scope { everything: true, ..Scope::default() }
+    }
+
+    /// The same where what is put aside may be in another schema too.
+    pub fn with_quarantine(mut self, schema: &str) -> Scope {
+        if !self.quarantine.iter().any(|s| s == schema) {
+            self.quarantine.push(schema.to_owned());
+        }
+        self
+    }
+
+    /// The same without what has come back from where it was put aside.
+    pub fn without_returned(mut self) -> Scope {
+        let aside = |name: &Vec<String>| {
+            self.quarantine.iter().any(|family| name.first().is_some_and(|s| quarantine::is_schema(s, family)))
+        };
+        self.moved = self.moved.iter().filter(|name| name.len() < 3 && !aside(name)).cloned().collect();
+        self
+    }
+
+    /// Whether it was put aside.
+    pub fn quarantines(&self, id: &Id) -> bool {
+        let id = id.of().unwrap_or(id);
+        let schema = |family: &String| quarantine::is_schema(id.first(), family);
+        !self.quarantine.is_empty() && (quarantine::is_column(id) || self.quarantine.iter().any(schema))
+    }
+
+    /// What was put aside, less the parts of it and the schemas, in order.
+    pub fn quarantined<'c>(&self, catalog: &'c Catalog) -> impl Iterator<Item = &'c Object> {
+        let part = |o: &Object| o.parent.as_ref().is_some_and(|p| self.quarantines(p));
+        let alone =
+            move |o: &&Object| o.id.of().is_none() && !["schema", "partition", "owned by"].contains(&o.id.class()) && !part(o);
+        catalog.objects().filter(|o| self.quarantines(&o.id)).filter(alone)
     }
 
     /// The schemas, for a person.
@@ -48,16 +98,21 @@ impl Scope {
     /// Whether a plan may touch this object.
     pub fn holds(&self, id: &Id) -> bool {
         if let Some(of) = id.of() {
-            return self.holds(of);
+            // When that was, and by which plan, is nobody's wish.
+            return self.holds(of) && !(id.class() == "comment" && self.quarantines(of));
+        }
+        if self.moved.iter().any(|m| id.name().starts_with(m)) {
+            return true;
+        }
+        if self.quarantines(id) {
+            return false;
         }
         if self.everything {
             return true;
         }
         match id.class() {
             class if DATABASE_WIDE.contains(&class) => self.classes.contains(class),
-            _ => {
-                id.first().is_empty() || self.schemas.contains(id.first()) || self.moved.iter().any(|m| id.name().starts_with(m))
-            }
+            _ => id.first().is_empty() || self.schemas.contains(id.first()),
         }
     }
 
@@ -67,17 +122,19 @@ impl Scope {
         for object in before.objects().filter(gone) {
             match object.id.class() {
                 "schema" => _ = self.schemas.insert(object.id.base().to_owned()),
+                _ if quarantine::is_column(&object.id) => _ = self.moved.insert(object.id.name().to_vec()),
                 _ if self.holds(&object.id) => {}
                 _ => _ = self.moved.insert(object.id.name().iter().take(2).cloned().collect()),
             }
         }
-        self.moved.retain(|m| m.first().is_none_or(|schema| !self.schemas.contains(schema)));
+        self.moved.retain(|m| m.len() > 2 || m.first().is_none_or(|schema| !self.schemas.contains(schema)));
         self
     }
 
     /// Whether an object that is not managed lies in a schema of the scope.
     pub fn holds_schema(&self, schema: &str) -> bool {
-        self.everything || schema.is_empty() || self.schemas.contains(schema)
+        let aside = self.quarantine.iter().any(|family| quarantine::is_schema(schema, family));
+        !aside && (self.everything || schema.is_empty() || self.schemas.contains(schema))
     }
 
     /// The part of a catalog that is in scope.
@@ -91,7 +148,7 @@ impl Scope {
     pub fn outside(&self, catalog: &Catalog) -> Vec<Id> {
         catalog
             .objects()
-            .filter(|o| o.parent.is_none() && o.id.of().is_none() && !self.holds(&o.id))
+            .filter(|o| o.parent.is_none() && o.id.of().is_none() && !self.holds(&o.id) && !self.quarantines(&o.id))
             .map(|o| o.id.clone())
             .collect()
     }

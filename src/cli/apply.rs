@@ -41,16 +41,19 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
         }
         None if options.resume => {
             let live = side::live(workspace, &options.database).await?;
-            let Some(plan) = unfinished(&live).await? else {
-                workspace.say(&format!("Nothing is unfinished on {}.\n", live.name))?;
-                return Ok(DONE);
-            };
-            (plan, live)
+            match unfinished(&live).await? {
+                Some(plan) => (plan, live),
+                None => {
+                    workspace.say(&format!("Nothing is unfinished on {}.\n", live.name))?;
+                    return Ok(DONE);
+                }
+            }
         }
         None => {
             nothing_unfinished(options, workspace).await?;
             let online = options.online.unwrap_or(workspace.config.online);
-            let making = Making { proven: true, online, phase: None, renames: &options.renames.rename };
+            let protect = options.protect.unwrap_or(workspace.config.protect);
+            let making = Making { proven: true, online, phase: None, renames: &options.renames.rename, protect };
             let planned = planned(workspace, &options.database, &options.wanted, making).await?;
             (planned.plan, planned.live)
         }
@@ -79,19 +82,6 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
     let outcome = locked(&plan, &live, session, options, workspace).await;
     lock::unlock(&session.client).await.ok();
     outcome
-}
-
-/// The plan that was broken off, or was cut off at its very end.
-async fn unfinished(live: &Side) -> Result<Option<Plan>, LedgerError> {
-    let Some(session) = &live.session else { return Ok(None) };
-    let id = match standing(session).await? {
-        Some(open) => Some(open.plan),
-        None => unsettled(session).await?.map(|(_, plan)| plan),
-    };
-    match id {
-        Some(id) => document(&session.client, &id).await.map(Some),
-        None => Ok(None),
-    }
 }
 
 pub async fn take_lock(session: &Session) -> Result<(), Failure> {
@@ -135,7 +125,9 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     if resumed.is_none() {
         if scope == plan.to {
             plan.short_takes_back().map_or(Ok(()), |id| Err(not_there(id)))?;
-            settle(session, &plan.id, &now).await?;
+            if !options.dry_run {
+                settle(session, &plan.id, &now).await?;
+            }
             workspace.say(&format!("Plan {} is applied already: {} is as the plan leaves it.\n", plan.short_id(), live.name))?;
             return Ok(DONE);
         }
@@ -167,8 +159,8 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     }
     let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT);
     let pause = workspace.config.backfill_pause;
-    let settings =
-        Settings { lock_timeout: Some(lock_timeout), wait: options.wait, pause, all_rows: true, asserts: true, tell: None };
+    let by = Settings { plan: Some(plan.short_id()), ..Settings::default() };
+    let settings = Settings { lock_timeout: Some(lock_timeout), wait: options.wait, pause, all_rows: true, asserts: true, ..by };
     workspace.events.tell(&Event::Begin {
         plan: &plan.id,
         database: &live.name,
@@ -264,6 +256,19 @@ async fn recorded(
     let before = resumed.is_none().then(|| pack(now));
     let resumed = resumed.map(|r| r.deployment);
     Ok(Some(Record::begin(&session.client, plan, before.as_ref(), resumed, &who()).await?))
+}
+
+/// The plan that was broken off, or was cut off at its very end.
+async fn unfinished(live: &Side) -> Result<Option<Plan>, LedgerError> {
+    let Some(session) = &live.session else { return Ok(None) };
+    let id = match standing(session).await? {
+        Some(open) => Some(open.plan),
+        None => unsettled(session).await?.map(|(_, plan)| plan),
+    };
+    match id {
+        Some(id) => document(&session.client, &id).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Asks on a terminal; elsewhere the plan itself is the approval. Connections are looked after meanwhile, and signals are heard.

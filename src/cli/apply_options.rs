@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::arguments::{Database, Renames, Wanted};
 use crate::config::duration;
-use crate::statement::Online;
+use crate::statement::{Online, Protect};
 
 /// `plumb apply`.
 #[derive(Args, Debug)]
@@ -31,6 +31,10 @@ pub struct ApplyOptions {
     /// Without a plan: whether tables that hold rows are changed in a longer way that lets others work [default: the configuration's, then auto].
     #[arg(long, value_name = "always|auto|never")]
     pub online: Option<Online>,
+    /// Without a plan: what becomes of tables and columns that the files no longer have: none (they are dropped), or quarantine (they
+    /// are put aside with their rows, and `plumb purge` drops them later) [default: the configuration's, then none].
+    #[arg(long, value_name = "quarantine|none")]
+    pub protect: Option<Protect>,
     /// How long it goes on trying while somebody else holds a lock.
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
     pub wait: Duration,

@@ -8,6 +8,8 @@ pub use super::apply_options::ApplyOptions;
 pub use super::approve::ApproveOptions;
 pub use super::drift_options::{DriftOptions, ReportFormat};
 pub use super::plan_options::{Output, PlanFormat, PlanOptions, RollbackOptions};
+pub use super::purge_options::{PurgeFormat, PurgeOptions};
+pub use super::watching::WatchOptions;
 
 /// Your PostgreSQL schema, true to its source.
 #[derive(Parser, Debug)]
@@ -73,6 +75,10 @@ pub enum Command {
     History(HistoryOptions),
     /// Plan back to the schema before the plan that was applied last; exit 2 when there is something to do.
     Rollback(RollbackOptions),
+    /// Note who changes what in a live database, so that drift can say where a difference comes from.
+    Watch(WatchOptions),
+    /// List what was put aside instead of being dropped, or drop what has been there for long.
+    Purge(PurgeOptions),
     /// Write a completion script for a shell.
     Completions {
         /// The shell.
@@ -292,6 +298,8 @@ impl Arguments {
             Command::Graph(o) => &o.database,
             Command::History(o) => &o.database,
             Command::Rollback(o) => &o.database,
+            Command::Watch(o) => o.command.database(),
+            Command::Purge(o) => &o.database,
             Command::Approve(_) | Command::Diff(_) | Command::Check(_) | Command::Explain(_) | Command::Completions { .. } => {
                 return None;
             }

@@ -6,8 +6,9 @@ use std::time::SystemTime;
 use super::arguments::{DriftOptions, ReportFormat};
 use super::failure::Failure;
 use super::ledger::{kept, standing, with_ledger};
-use super::plan::{Making, planned};
+use super::plan::{Making, planned, put_aside};
 use super::side::{self, settled};
+use super::watching::origins;
 use super::workspace::Workspace;
 use super::{Outcome, failure};
 use crate::apply::ledger::{Presence, document, last_applied, presence, running};
@@ -38,12 +39,15 @@ pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
             return Ok(told(workspace, &motion));
         }
     }
-    let (compared, session) =
+    let (mut compared, session) =
         if options.applied { applied(options, workspace).await? } else { files(options, workspace).await? };
     if let Some(session) = &session
         && let Some(motion) = motion(session).await?
     {
         return Ok(told(workspace, &motion));
+    }
+    if let Some(session) = session.as_ref().filter(|_| !compared.plan.is_empty()) {
+        compared.plan.know_origins(&origins(session, &compared.plan).await);
     }
     workspace.progress.clear();
     let options_text = differences::Options {
@@ -135,7 +139,8 @@ async fn applied(options: &DriftOptions, workspace: &mut Workspace) -> Result<(C
     let scope = document(&session.client, &last.plan).await?.scope;
     let mut sides = Sides::within(live.catalog.clone(), &after, scope);
     settled(workspace, &live, &options.wanted, &mut sides).await?;
-    let made = make(&sides, &|_| None, Vec::new())?;
+    let mut made = make(&sides, &|_| None, Vec::new())?;
+    put_aside(&sides, &mut made.plan);
     let word = if last.abandoned { "abandoned" } else { "applied" };
     let compared = Compared {
         target: live.name.clone(),

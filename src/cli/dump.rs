@@ -8,6 +8,7 @@ use super::failure::{self, Failure};
 use super::workspace::Workspace;
 use super::{Outcome, plan::write_file, side};
 use crate::catalog::{Catalog, Id};
+use crate::change::Scope;
 use crate::exit_code::DONE;
 use crate::kind;
 use crate::plan::{PlanStep, Sides, make};
@@ -22,7 +23,10 @@ pub async fn run(options: &DumpOptions, workspace: &mut Workspace) -> Outcome {
     // Whoever loads the files owns what they make, so only other owners are written.
     fresh.role = live.catalog.owner.clone();
     let stated = if options.scope.is_empty() { vec!["*".to_owned()] } else { options.scope.clone() };
-    let sides = Sides::new(fresh, &live.catalog, &stated);
+    let scope = workspace.with_quarantine(Scope::new(&live.catalog, &stated));
+    let aside = scope.quarantined(&live.catalog).map(|o| one_line(&o.id.to_string()));
+    let aside: String = aside.map(|name| format!("-- Put aside, and not in this dump: {name}\n")).collect();
+    let sides = Sides::within(fresh, &live.catalog, scope);
     let made = make(&sides, &|_| None, Vec::new())?;
     let head = format!("-- {} as declarative SQL, written by plumb {}.\n", live.catalog.database, env!("CARGO_PKG_VERSION"));
     let steps: Vec<&PlanStep> = made.plan.steps().collect();
@@ -31,7 +35,7 @@ pub async fn run(options: &DumpOptions, workspace: &mut Workspace) -> Outcome {
         .unmanaged
         .iter()
         .map(|u| format!("-- Not managed by plumb and not in this dump: {} {}\n", u.class, one_line(&u.identity)));
-    let head = head + &unmanaged.collect::<String>();
+    let head = head + &unmanaged.collect::<String>() + &aside;
     workspace.progress.clear();
     match &options.out {
         None => failure::print(&(head + "\n" + &sql(&steps)))?,

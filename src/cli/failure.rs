@@ -146,6 +146,8 @@ impl From<MakeError> for Failure {
     fn from(error: MakeError) -> Failure {
         match &error {
             MakeError::Cycle(cycle) => Failure::from_report(diagnostic::cycle(cycle)),
+            MakeError::Blocked(_) if error.to_string().contains(crate::plan::PUT_ASIDE_BEFORE) => Failure::new("change::blocked", error.to_string())
+                .help("what was put aside instead of being dropped is never touched by a plan: `plumb purge` lists it, and drops it when that is wanted"),
             MakeError::Blocked(_) => Failure::new("change::blocked", error.to_string())
                 .help("what is outside the scope is never touched: widen it with --scope or bring that schema into the files. A column is never dropped for the sake of its type: give the new type another name and change the column to it"),
         }

@@ -14,7 +14,14 @@ pub async fn run(options: &GraphOptions, workspace: &mut Workspace) -> Outcome {
         Some(path) => read_plan(path)?,
         None => {
             let online = workspace.config.online;
-            planned(workspace, &options.database, &options.wanted, Making { online, ..Making::default() }).await?.plan
+            planned(
+                workspace,
+                &options.database,
+                &options.wanted,
+                Making { online, protect: workspace.config.protect, ..Making::default() },
+            )
+            .await?
+            .plan
         }
     };
     workspace.progress.clear();

@@ -27,6 +27,8 @@ mod plan_options;
 mod preflight;
 mod progress;
 mod prove;
+mod purge;
+mod purge_options;
 mod renames;
 mod report;
 mod resume;
@@ -41,6 +43,7 @@ mod terminal;
 mod told;
 mod verify;
 mod watch;
+mod watching;
 mod workspace;
 
 use clap::Parser;
@@ -164,6 +167,8 @@ async fn command(arguments: &Arguments, workspace: &mut Workspace) -> Outcome {
         Command::Explain(options) => explain::run(options, workspace),
         Command::History(options) => history::run(options, workspace).await,
         Command::Rollback(options) => rollback::run(options, workspace).await,
+        Command::Watch(options) => watching::run(options, workspace).await,
+        Command::Purge(options) => purge::run(options, workspace).await,
         Command::Completions { shell } => {
             use clap::CommandFactory;
             clap_complete::generate(*shell, &mut Arguments::command(), "plumb", &mut std::io::stdout());

@@ -24,7 +24,7 @@ use crate::plan::{self, ANSWERS, Made, Phase, Plan, Proof, Renamed, Sides, Sourc
 use crate::prove::prove;
 use crate::report::{junit, sarif};
 use crate::source::date::{day, moment};
-use crate::statement::{BATCH, Online};
+use crate::statement::{BATCH, Online, Protect};
 
 /// Both sides, a plan between them, and its proof.
 pub struct Planned {
@@ -55,6 +55,8 @@ pub struct Making<'a> {
     pub phase: Option<Phase>,
     /// What the command line says of names.
     pub renames: &'a [String],
+    /// What becomes of tables and columns that are not wanted any more.
+    pub protect: Protect,
 }
 
 /// Reads both sides and plans; asks the live rows whether the plan would fail on them.
@@ -77,8 +79,17 @@ pub async fn planned(
 pub fn measured(workspace: &Workspace, mut planned: Planned) -> Planned {
     planned.plan.observed.insert("made".to_owned(), moment(SystemTime::now()).into());
     planned.plan.observed.insert("objects".to_owned(), planned.sides.live.len().into());
+    put_aside(&planned.sides, &mut planned.plan);
     planned.plan.observed.insert("elapsed_seconds".to_owned(), workspace.progress.elapsed().as_secs_f64().into());
     planned
+}
+
+/// How much was put aside before and is still there: no difference, and yet nobody should forget it.
+pub fn put_aside(sides: &Sides, plan: &mut Plan) {
+    let aside = sides.scope.quarantined(sides.begin()).count();
+    if aside > 0 {
+        plan.observed.insert(plan::PUT_ASIDE.to_owned(), aside.into());
+    }
 }
 
 /// Reads both sides and plans; proves unless told not to.
@@ -96,7 +107,8 @@ pub async fn forward(
     }
     let batch = workspace.config.backfill_batch.map_or(BATCH, NonZeroU32::get);
     let between = beside(&mut ahead, side::between(workspace, (&live, &desired), wanted, making.renames)).await?;
-    let mut sides = Sides { online: making.online, batch, ..between };
+    let quarantine = workspace.quarantine(making.protect);
+    let mut sides = Sides { online: making.online, batch, quarantine, ..between };
     workspace.progress.stage("comparing and ordering");
     let source = |id: &Id| desired.source(id);
     let last = making.phase.unwrap_or(Phase::Contract);
@@ -272,7 +284,8 @@ async fn proof(
 /// The command.
 pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
     let online = options.online.unwrap_or(workspace.config.online);
-    let making = Making { proven: !options.no_prove, online, phase: options.phase, renames: &options.renames.rename };
+    let protect = options.protect.unwrap_or(workspace.config.protect);
+    let making = Making { proven: !options.no_prove, online, phase: options.phase, renames: &options.renames.rename, protect };
     let planned = if options.reverse {
         backward(workspace, &options.database, &options.wanted, making).await?
     } else {

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::arguments::{Database, Renames, Wanted};
 use crate::plan::Phase;
-use crate::statement::Online;
+use crate::statement::{Online, Protect};
 
 /// `plumb plan`.
 #[derive(Args, Debug)]
@@ -20,6 +20,10 @@ pub struct PlanOptions {
     /// Whether tables that hold rows are changed in a longer way that lets others work [default: the configuration's, then auto].
     #[arg(long, value_name = "always|auto|never")]
     pub online: Option<Online>,
+    /// What becomes of tables and columns that the files no longer have: none (they are dropped), or quarantine (they are put aside
+    /// with their rows, and `plumb purge` drops them later) [default: the configuration's, then none].
+    #[arg(long, value_name = "quarantine|none")]
+    pub protect: Option<Protect>,
     /// Plan the way back: from where the plan leads to what the live database is now. It can be applied when the plan has been.
     #[arg(long)]
     pub reverse: bool,
@@ -48,6 +52,10 @@ pub struct RollbackOptions {
     /// Whether tables that hold rows are changed in a longer way that lets others work [default: the configuration's, then auto].
     #[arg(long, value_name = "always|auto|never")]
     pub online: Option<Online>,
+    /// What becomes of tables and columns that the files no longer have: none (they are dropped), or quarantine (they are put aside
+    /// with their rows, and `plumb purge` drops them later) [default: the configuration's, then none].
+    #[arg(long, value_name = "quarantine|none")]
+    pub protect: Option<Protect>,
     /// Do not prove the plan.
     #[arg(long)]
     pub no_prove: bool,

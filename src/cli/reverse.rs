@@ -7,7 +7,9 @@ use super::renames::called_back;
 use super::side::{Side, settled};
 use super::workspace::Workspace;
 use crate::catalog::{Catalog, Id, Object, fingerprint};
-use crate::plan::{ANSWERS, Answer, Answered, Plan, Proof, Sides, make};
+use crate::change::Scope;
+use crate::kind;
+use crate::plan::{ANSWERS, Answer, Answered, Names, Plan, PlanStep, Proof, Sides, make};
 
 /// Plans both ways; what is given is the way back.
 pub async fn backward(
@@ -19,9 +21,9 @@ pub async fn backward(
     let forward = forward(workspace, database, wanted, making).await?;
     let Planned { sides, plan, live, .. } = &forward;
     let whole = end(&forward);
-    let mut back = turned(workspace, sides, live, whole, wanted).await?;
-    let start = back.renamed.as_ref().map_or(&back.live, |r| &r.live);
-    let supposed = (fingerprint(start) != plan.to).then(|| "it is not known for sure where the other plan ends".to_owned());
+    let start = fingerprint(&sides.scope.of(&whole));
+    let mut back = turned(workspace, (sides, plan), live, whole, wanted).await?;
+    let supposed = (start != plan.to).then(|| "it is not known for sure where the other plan ends".to_owned());
     let doubt = match &plan.proof {
         Proof::Unproven { reason } => Some(format!("the plan that it takes back is not: {reason}")),
         Proof::Equal { .. } => supposed,
@@ -48,23 +50,29 @@ pub async fn backward(
     Ok(measured(workspace, Planned { live, wanted, sides: back, filled: filled(&made), changes: made.changes, plan, after }))
 }
 
-/// The sides of the way back from `whole`: what has another name gets its old one first.
+/// What a plan has given other names, or put aside, and still stands so. What has its old name again in the meantime, or has it only
+/// since a plan brought it back, is not called as before.
+pub fn moves(plan: &Plan, after: &Catalog, scope: &Scope) -> Vec<(Id, Id)> {
+    let names = plan.steps().filter_map(|step| Some((step, step.renamed.as_ref()?)));
+    let free = |step: &PlanStep, from: &Id| step.change != "quarantine" || !after.contains(from);
+    let stands = |(step, names): &(&PlanStep, &Names)| {
+        kind::has(after, &names.to) && !scope.quarantines(&names.from) && free(step, &names.from)
+    };
+    names.filter(stands).map(|(_, names)| (names.from.clone(), names.to.clone())).collect()
+}
+
+/// The sides of the way back from `whole`: what has another name, or was put aside, gets its old one first.
 async fn turned(
     workspace: &mut Workspace,
-    sides: &Sides,
+    (sides, plan): (&Sides, &Plan),
     live: &Side,
     whole: Catalog,
     wanted: &Wanted,
 ) -> Result<Sides, Failure> {
-    let Some(renamed) = &sides.renamed else {
-        let (scope, desired) = (sides.scope.clone(), sides.live.clone());
-        return Ok(Sides { online: sides.online, batch: sides.batch, ..Sides::within(whole, &desired, scope) });
-    };
-    let moves: Vec<(Id, Id)> = renamed.moves().cloned().collect();
-    let called = called_back(workspace, live, &whole, &moves, wanted).await?;
-    let (scope, desired) = (sides.scope.clone(), renamed.live.clone());
-    let back = Sides { online: sides.online, batch: sides.batch, ..Sides::within(whole.clone(), &desired, scope) };
-    Ok(match called {
+    let (scope, quarantine) = (sides.scope.clone(), sides.quarantine.clone());
+    let desired = sides.renamed.as_ref().map_or(&sides.live, |renamed| &renamed.live);
+    let back = Sides { online: sides.online, batch: sides.batch, quarantine, ..Sides::within(whole.clone(), desired, scope) };
+    Ok(match called_back(workspace, live, &whole, &moves(plan, &whole, &sides.scope), wanted).await? {
         Some(called) => called.turn(back, &whole),
         None => back,
     })

@@ -6,10 +6,11 @@ use super::failure::Failure;
 use super::ledger::{kept, standing, stands_in_the_way, with_ledger};
 use super::plan::{Planned, Proven, estimates, filled, measured, other_owner, proven, row_checks, told};
 use super::renames::called_back;
+use super::reverse::moves;
 use super::side::{self, Side, settled};
 use super::workspace::Workspace;
 use crate::apply::ledger::{Applied, document, last_applied};
-use crate::catalog::{Catalog, Id, fingerprint};
+use crate::catalog::{Catalog, fingerprint};
 use crate::plan::{Plan, Sides, make, short};
 
 /// The command.
@@ -17,8 +18,9 @@ pub async fn run(options: &RollbackOptions, workspace: &mut Workspace) -> Outcom
     let wanted = Wanted { shadow: options.shadow.clone(), ..Wanted::default() };
     let live = side::live(workspace, &options.database).await?;
     let last = last(&live).await?;
-    let mut sides =
-        Sides { online: options.online.unwrap_or(workspace.config.online), ..sides(workspace, &live, &last, &wanted).await? };
+    let online = options.online.unwrap_or(workspace.config.online);
+    let quarantine = workspace.quarantine(options.protect.unwrap_or(workspace.config.protect));
+    let mut sides = Sides { online, quarantine, ..sides(workspace, &live, &last, &wanted).await? };
     settled(workspace, &live, &wanted, &mut sides).await?;
     workspace.progress.stage("comparing and ordering");
     let warnings = other_owner(&live).into_iter().chain(last.changed_since(&sides)).collect();
@@ -86,8 +88,8 @@ async fn last(live: &Side) -> Result<Last, Failure> {
 
 /// From what is to what was, in the scope of the plan; what it has renamed gets its old name first.
 async fn sides(workspace: &mut Workspace, live: &Side, last: &Last, wanted: &Wanted) -> Result<Sides, Failure> {
-    let sides = Sides::within(live.catalog.clone(), &last.before, last.plan.scope.clone());
-    let moves = moves(&last.plan, &live.catalog);
+    let sides = Sides::within(live.catalog.clone(), &last.before, last.plan.scope.clone().without_returned());
+    let moves = moves(&last.plan, &live.catalog, &last.plan.scope);
     if moves.is_empty() {
         return Ok(sides);
     }
@@ -95,10 +97,4 @@ async fn sides(workspace: &mut Workspace, live: &Side, last: &Last, wanted: &Wan
         Some(called) => called.turn(sides, &live.catalog),
         None => sides,
     })
-}
-
-/// The renames of a plan that still stand.
-fn moves(plan: &Plan, live: &Catalog) -> Vec<(Id, Id)> {
-    let names = plan.steps().filter_map(|step| step.renamed.as_ref());
-    names.filter(|names| live.contains(&names.to)).map(|names| (names.from.clone(), names.to.clone())).collect()
 }

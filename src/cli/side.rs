@@ -298,10 +298,12 @@ pub async fn between(
     renames: &[String],
 ) -> Result<Sides, Failure> {
     let stated = if wanted.scope.is_empty() { workspace.config.scope.schemas.clone() } else { wanted.scope.clone() };
-    let scope = Scope::new(&to.catalog, &stated);
+    let scope = workspace.with_quarantine(Scope::new(&to.catalog, &stated));
+    kept_free(to, &scope)?;
+    let sides = Sides::within(from.catalog.clone(), &to.catalog, scope.clone());
     let mut sides = match called(workspace, (from, to), wanted, renames, &scope).await? {
-        Some(called) => called.sides(&from.catalog, &to.catalog, &stated),
-        None => Sides::new(from.catalog.clone(), &to.catalog, &stated),
+        Some(called) => called.turn(sides, &from.catalog),
+        None => sides,
     };
     let mut known = to.compiled.as_ref().map(compiled::settled).unwrap_or_default();
     let pairs = candidates(&sides.live, &sides.desired);
@@ -322,6 +324,18 @@ pub async fn between(
     }
     sides.desired.put(same.into_iter().map(|p| p.left));
     Ok(sides)
+}
+
+/// What files want has no name of what is put aside: no plan would touch it.
+fn kept_free(to: &Side, scope: &Scope) -> Result<(), Failure> {
+    let wanted = to.catalog.objects().filter(|_| to.places.is_some()).find(|o| scope.quarantines(&o.id) && o.id.of().is_none());
+    let Some(object) = wanted else { return Ok(()) };
+    let at = to.source(&object.id).map_or(String::new(), |s| format!("{}:{}: ", s.file, s.line));
+    Err(Failure::new(
+        "source::quarantine",
+        format!("{at}{} has a name that is kept for what is put aside instead of being dropped", object.id),
+    )
+    .help("give it another name"))
 }
 
 /// Settles what only deparsing writes in two ways where no scratch database holds one of the sides, both being of the server of `side`.

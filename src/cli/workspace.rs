@@ -9,11 +9,14 @@ use super::events::Events;
 use super::failure::{self, Failure};
 use super::progress::Progress;
 use super::stop::Stop;
+use crate::change::Scope;
 use crate::config::{self, Config, Environment};
 use crate::introspect::Seen;
+use crate::kind::quarantine::SCHEMA;
 use crate::pg::{self, Target};
 use crate::shadow::{Choice, Properties, STATEMENT_TIMEOUT, Scratch, Shadow};
 use crate::source::Policy;
+use crate::statement::Protect;
 
 /// The state of one command.
 pub struct Workspace {
@@ -103,6 +106,20 @@ impl Workspace {
         let properties = Properties::read(&session).await.map_err(|e| Failure::from_server("connect::other", &e));
         session.close().await;
         properties
+    }
+
+    /// The schema in which tables are put aside, where they are.
+    pub fn quarantine(&self, protect: Protect) -> Option<String> {
+        let schema = || self.config.quarantine_schema.clone().unwrap_or_else(|| SCHEMA.to_owned());
+        (protect == Protect::Quarantine).then(schema)
+    }
+
+    /// A scope outside of which is what was put aside.
+    pub fn with_quarantine(&self, scope: Scope) -> Scope {
+        match &self.config.quarantine_schema {
+            Some(schema) => scope.with_quarantine(schema),
+            None => scope,
+        }
     }
 
     /// What SQL that a stranger may have written is allowed to do.

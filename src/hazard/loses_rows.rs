@@ -10,7 +10,7 @@ pub static RULE: Rule = Rule {
     by_size: false,
     meaning: "A table is dropped with all its rows.",
     why: "Nothing brings rows back but a backup. The way back that a plan shows makes the table again, empty.",
-    remedy: "Make sure that nobody reads or writes the table any more, rename it or keep a copy first, and drop it in a later plan.",
+    remedy: "Make sure that nobody reads or writes the table any more, rename it or keep a copy first, and drop it in a later plan. `protect = \"quarantine\"` does the latter two by itself: the table is put aside with its rows, and `plumb purge` drops it later.",
     same: &[
         Same { tool: "squawk", ids: &["ban-drop-table"] },
         Same { tool: "Atlas", ids: &["DS101", "DS102"] },

@@ -10,7 +10,7 @@ pub static RULE: Rule = Rule {
     by_size: false,
     meaning: "Values of a column are dropped, cut or converted.",
     why: "A dropped column, a shorter or coarser type, a removed enum label or a dropped attribute cannot give the old values back.",
-    remedy: "Stop using the column first; keep the values in a copy, or convert them into a new column and compare both before the old one goes.",
+    remedy: "Stop using the column first; keep the values in a copy, or convert them into a new column and compare both before the old one goes. `protect = \"quarantine\"` keeps the values of a dropped column where they are, under another name, until `plumb purge`.",
     same: &[
         Same { tool: "squawk", ids: &["ban-drop-column", "changing-column-type"] },
         Same { tool: "Atlas", ids: &["DS103"] },

@@ -48,6 +48,9 @@ const HEAD: &str = "SELECT datname::text, current_user::text, pg_get_userbyid(da
 /// The schema of the ledger; another one of this name has no such table in it.
 const LEDGER: &str = "plumb";
 
+/// The function of the event triggers that note DDL there.
+const WATCH: &str = "plumb.note_ddl";
+
 const DEPENDS: &str =
     "SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype FROM pg_depend WHERE objid >= 16384";
 
@@ -188,8 +191,7 @@ impl Reading {
         }
         let unmanaged: FastSet<(u32, u32)> = self.unmanaged.iter().map(|(o, _)| (o.0, o.1)).collect();
         for (oids, parent, mut entry) in self.objects {
-            if resolver.is_member(oids) || parent.is_some_and(|p| resolver.is_member(p)) || ledger && is_ledgers(&entry.object.id)
-            {
+            if resolver.is_member(oids) || parent.is_some_and(|p| resolver.is_member(p)) || ledger && is_ledgers(&entry.object) {
                 continue;
             }
             if let Some(parent) = parent {
@@ -244,9 +246,13 @@ impl Reading {
     }
 }
 
-/// Whether it is of the schema of plumb's own ledger, which is outside of every comparison.
-fn is_ledgers(id: &Id) -> bool {
-    id.first() == LEDGER && !["extension", "event trigger"].contains(&id.class())
+/// Whether it is of the schema of plumb's own ledger, which is outside of every comparison, or an event trigger that writes there.
+fn is_ledgers(object: &Object) -> bool {
+    match object.id.class() {
+        "extension" => false,
+        "event trigger" => object.text("function") == WATCH,
+        _ => object.id.first() == LEDGER,
+    }
 }
 
 /// The object of one row of a kind's query.

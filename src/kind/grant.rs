@@ -12,8 +12,8 @@ use crate::statement::{Effect, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Grant {
-    privileges: Privileges,
+pub(super) struct Grant {
+    pub(super) privileges: Privileges,
 }
 
 /// The privileges on `target` as an object; `default` is what `acldefault` gives for its class.

@@ -22,6 +22,7 @@ mod identity;
 mod like;
 mod not_null;
 pub mod privileges;
+pub mod quarantine;
 mod query;
 mod relation;
 mod rename;

@@ -16,6 +16,7 @@ pub fn absorb(graph: &mut Graph, apart: &BTreeSet<Node>) {
             Op::Drop if apart.contains(node) => gone_with_parents(graph, node),
             _ if apart.contains(node) => None,
             Op::Create => made_with(graph, node),
+            Op::Drop if graph.aside.contains_key(&node.id) => None,
             Op::Alter => altered_with(graph, node),
             Op::Drop => gone_with(graph, node),
             Op::Save | Op::Restore | Op::Rename => None,

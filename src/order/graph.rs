@@ -47,6 +47,8 @@ pub struct Graph<'a> {
     pub live: &'a Catalog,
     pub desired: &'a Catalog,
     pub changes: &'a Changes,
+    /// What is put aside instead of being dropped, and as what.
+    pub aside: &'a BTreeMap<Id, Id>,
     pub nodes: BTreeSet<Node>,
     /// Absorbed node -> the node that it is part of.
     pub within: HashMap<Node, Node>,
@@ -57,12 +59,12 @@ pub struct Graph<'a> {
 
 impl<'a> Graph<'a> {
     /// The first pass: nodes for changes.
-    pub fn new(live: &'a Catalog, desired: &'a Catalog, changes: &'a Changes) -> Graph<'a> {
+    pub fn new(live: &'a Catalog, desired: &'a Catalog, changes: &'a Changes, aside: &'a BTreeMap<Id, Id>) -> Graph<'a> {
         let mut nodes = BTreeSet::new();
         for change in changes.list.values() {
             nodes.extend(ops(change).iter().map(|op| Node { op: *op, id: change.id.clone() }));
         }
-        Graph { live, desired, changes, nodes, within: HashMap::new(), edges: Vec::new(), kept: BTreeMap::new() }
+        Graph { live, desired, changes, aside, nodes, within: HashMap::new(), edges: Vec::new(), kept: BTreeMap::new() }
     }
 
     /// The node of `id` with this operation, if there is one.

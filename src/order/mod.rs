@@ -9,6 +9,7 @@
 //! 7. `online`: steps on tables that hold rows are cut into parts, so that what takes long locks nobody out.
 
 mod absorb;
+mod aside;
 mod edges;
 mod family;
 mod graph;

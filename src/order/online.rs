@@ -113,7 +113,7 @@ fn written(steps: Vec<Step>, parts: Parts, levels: &[usize]) -> Vec<Step> {
         let tells = number == parts.stands(part.step, &steps);
         list.push(Step {
             node,
-            renamed: None,
+            renamed: step.renamed.clone(),
             fields: step.fields.clone(),
             with: if number == first { step.with.clone() } else { Vec::new() },
             statements: part.statements.clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::aside;
 use super::edges::edges;
 use super::graph::{Graph, Node, Op};
 use super::online::{form, spread};
@@ -35,12 +36,18 @@ pub struct Step {
     pub part: Option<(usize, usize)>,
 }
 
-/// Orders changes and writes their statements; those on tables that are `hot` in their online forms.
+/// Orders changes and writes their statements; those on tables that are `hot` in their online forms. What is put `aside` is not
+/// dropped.
 ///
 /// # Errors
 /// When no order exists: the sentences of a cycle.
-pub fn order(live: &Catalog, desired: &Catalog, changes: &Changes, hot: &dyn Fn(&Id) -> bool) -> Result<Vec<Step>, Cycle> {
-    let mut graph = Graph::new(live, desired, changes);
+pub fn order(
+    (live, desired): (&Catalog, &Catalog),
+    changes: &Changes,
+    aside: &BTreeMap<Id, Id>,
+    hot: &dyn Fn(&Id) -> bool,
+) -> Result<Vec<Step>, Cycle> {
+    let mut graph = Graph::new(live, desired, changes, aside);
     rows(&mut graph);
     edges(&mut graph);
     let (early, late) = (commits_first(&graph), runs_code(&graph));
@@ -141,7 +148,7 @@ fn write(graph: &Graph, sorted: Sorted, mut written: impl FnMut(&Node, &[Node], 
             reason: change.map_or(String::new(), |c| c.reason.clone()),
             after,
             part: None,
-            renamed: None,
+            renamed: graph.aside.get(&node.id).filter(|_| node.op == Op::Drop).map(|to| (node.id.clone(), to.clone())),
             node,
         });
     }
@@ -174,6 +181,10 @@ fn effects(graph: &Graph, node: &Node, members: &[Node]) -> Vec<Effect> {
 fn statements(graph: &Graph, node: &Node, members: &[Node]) -> (Vec<Statement>, usize) {
     let absorbed: BTreeSet<Id> = members.iter().filter(|m| m.op == Op::Create && *m != node).map(|m| m.id.clone()).collect();
     let context = Context { live: graph.live, desired: graph.desired, absorbed: &absorbed };
+    if let Some(statements) = aside::statements(graph, &context, node, members) {
+        let own = statements.len();
+        return (statements, own);
+    }
     let mut statements = one(graph, &context, node);
     let own = statements.len();
     for id in &absorbed {
@@ -225,7 +236,7 @@ fn inside(graph: &Graph, node: &Node) -> bool {
         && parent.is_some_and(|p| graph.node(Op::Create, &p).is_some_and(|outer| graph.within.get(node) == Some(&outer)))
 }
 
-fn one(graph: &Graph, context: &Context, node: &Node) -> Vec<Statement> {
+pub(super) fn one(graph: &Graph, context: &Context, node: &Node) -> Vec<Statement> {
     let kind = kind::of(&node.id);
     let change = graph.changes.list.get(&node.id);
     let saved = graph.kept.values().any(|(_, goes)| goes.contains(&node.id));

@@ -4,7 +4,7 @@
 //! The system's keepalives find a host that is gone (manual: 34.1.2, `keepalives`). A proxy in between answers them in the place of the
 //! server, so that each session asks the server itself now and then. When no answer comes while the server, asked on another
 //! line, has nothing to do for us, or cannot be reached either, then the line is lost: what waits for it fails, and does not wait for
-//! ever (docs/decisions/0020).
+//! ever (docs/decisions/0021).
 
 use super::error::TargetError;
 use super::keyword::Values;

@@ -100,7 +100,8 @@ fn gone<'a>(context: &Context, steps: &'a [Step], stays: &Stays) -> Vec<Gone<'a>
     let mut gone = Vec::new();
     for (step, s) in steps.iter().enumerate() {
         // What it was called is a name that goes.
-        let old = s.renamed.as_ref().map(|(from, _)| from).filter(|from| !context.desired.contains(from));
+        let old = s.renamed.as_ref().filter(|_| s.node.op == Op::Rename).map(|(from, _)| from);
+        let old = old.filter(|from| !context.desired.contains(from));
         if let Some((id, sort)) = old.and_then(|from| Some((from, sort(from)?))) {
             gone.push(Gone { id, sort, step });
         }

@@ -144,8 +144,9 @@ fn groups(context: &Context, steps: &[Step]) -> Vec<Group> {
 pub fn bare(steps: Vec<Step>) -> Vec<Group> {
     let bounds = bounds(&steps);
     let mut steps = steps.into_iter().enumerate().map(|(place, step)| {
+        let change = change(&step).to_owned();
         let sql = step.statements.into_iter().map(|s| s.sql).collect();
-        PlanStep { id: place as u32 + 1, sql, change: change(step.node.op).to_owned(), ..PlanStep::of(step.node.id) }
+        PlanStep { id: place as u32 + 1, sql, change, ..PlanStep::of(step.node.id) }
     });
     let group = |(number, (start, end, rule)): (usize, (usize, usize, Transaction))| Group {
         id: number as u32 + 1,
@@ -156,10 +157,11 @@ pub fn bare(steps: Vec<Step>) -> Vec<Group> {
     bounds.into_iter().enumerate().map(group).collect()
 }
 
-fn change(op: Op) -> &'static str {
-    match op {
+fn change(step: &Step) -> &'static str {
+    match step.node.op {
         Op::Create => "create",
         Op::Alter | Op::Save | Op::Restore => "alter",
+        Op::Drop if step.renamed.is_some() => "quarantine",
         Op::Drop => "drop",
         Op::Rename => "rename",
     }
@@ -256,7 +258,7 @@ fn write_step(
         object: step.node.id.clone(),
         part: step.part,
         renamed: step.renamed.clone().map(|(from, to)| Names { from, to }),
-        change: change(step.node.op).to_owned(),
+        change: change(step).to_owned(),
         fields: step.fields.clone(),
         reason: step.reason.clone(),
         source: (context.source)(&step.node.id),

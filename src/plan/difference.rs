@@ -1,6 +1,8 @@
 //! The differences that a plan would remove: one for each object, with the SQL in both directions.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 use super::compared::{Difference as Compared, compare};
 use super::document::{Plan, PlanStep, Source};
@@ -72,6 +74,29 @@ pub struct Difference {
     pub hazards: Vec<Hazard>,
     /// Where the wanted definition stands.
     pub source: Option<Source>,
+    /// Who has changed it last, when that was noted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+}
+
+/// The key of what is known of origins among what was observed.
+const ORIGINS: &str = "origins";
+
+impl Plan {
+    /// Notes who has changed objects last, by their names.
+    pub fn know_origins(&mut self, origins: &BTreeMap<String, String>) {
+        if !origins.is_empty() {
+            self.observed.insert(
+                ORIGINS.to_owned(),
+                origins.iter().map(|(name, who)| (name.clone(), who.clone().into())).collect::<Map<String, Value>>().into(),
+            );
+        }
+    }
+}
+
+/// The objects that differ.
+pub fn differences_of(plan: &Plan) -> Vec<Id> {
+    differences(plan).0.into_iter().map(|d| d.object).collect()
 }
 
 /// All differences of a plan, security first, and the objects that a repair only takes down and builds up again.
@@ -88,6 +113,11 @@ pub fn differences(plan: &Plan) -> (Vec<Difference>, Vec<Id>) {
         }
     }
     list.sort_by_key(|d| d.topic);
+    let origins = plan.observed.get(ORIGINS);
+    for difference in &mut list {
+        let who = origins.and_then(|o| o.get(difference.object.to_string())?.as_str());
+        difference.origin = who.map(str::to_owned);
+    }
     (list, carried)
 }
 
@@ -122,6 +152,7 @@ fn single(step: &PlanStep) -> Difference {
         note: step.reverse.why.clone(),
         hazards: step.hazards.clone(),
         source: step.source.clone(),
+        origin: None,
     }
 }
 

@@ -7,6 +7,7 @@ use super::compared::Difference as Compared;
 use super::difference::{Difference, State, Topic, beyond_switches, compared, differences, switches};
 use super::document::{Plan, UnmanagedDifference};
 use super::facts;
+use super::notes;
 use super::page::{Mark, Page};
 use super::text::{COMPARED, listed};
 use crate::report::Accepted;
@@ -133,6 +134,9 @@ fn one(page: &mut Page, difference: &Difference, class: usize, options: &Options
     for hazard in difference.hazards.iter().filter(|h| h.matters()) {
         page.marked(COLUMN - 2, Mark::Bang, &hazard.words());
     }
+    if let Some(origin) = &difference.origin {
+        page.labelled(COLUMN, "origin   ", origin);
+    }
     let (there, back) = if drift { ("repair     ", "reproduce  ") } else { ("there  ", "back   ") };
     statements(page, there, &difference.repair, options);
     match (&difference.reproduce, &difference.note) {
@@ -216,6 +220,7 @@ fn leftovers(page: &mut Page, plan: &Plan, options: &Options) {
         let words = facts::count(plan.outside_scope.len(), "object");
         page.say(&format!("Outside scope: {words} ({}).", facts::some_of(&plan.outside_scope, most)));
     }
+    notes::put_aside(plan).iter().for_each(|note| page.say(note));
     plan.warnings.iter().for_each(|w| page.say(&format!("Warning: {w}")));
 }
 
@@ -250,6 +255,8 @@ struct Document<'a> {
     unmanaged: &'a [UnmanagedDifference],
     /// Whole objects outside the scope.
     outside_scope: &'a [String],
+    /// How many objects were put aside instead of being dropped, and are no difference.
+    quarantined: u64,
     /// What a reviewer should know.
     warnings: &'a [String],
 }
@@ -264,8 +271,9 @@ struct Told<'a> {
 }
 
 /// The differences as pretty-printed JSON: `format`, `plumb`, `server`, `database`, `live`, `wanted`, `scope`, `count`,
-/// `differences[] {topic, object, name, state, fields, live, wanted, repair, reproduce, note, hazards, source, digest, accepted}`,
-/// `accepted`, `stale_acceptances[]`, `rebuilt[]`, `unmanaged[] {class, identity, side}`, `outside_scope[]`, `warnings[]`. The same
+/// `differences[] {topic, object, name, state, fields, live, wanted, repair, reproduce, note, hazards, source, origin, digest, accepted}`,
+/// `accepted`, `stale_acceptances[]`, `rebuilt[]`, `unmanaged[] {class, identity, side}`, `outside_scope[]`, `quarantined`,
+/// `warnings[]`. The same
 /// plan gives the same bytes.
 ///
 /// # Panics
@@ -288,6 +296,7 @@ pub fn json(plan: &Plan, acceptance: &Acceptance) -> String {
         rebuilt: carried.iter().map(ToString::to_string).collect(),
         unmanaged: &plan.unmanaged,
         outside_scope: &plan.outside_scope,
+        quarantined: plan.observed.get(notes::PUT_ASIDE).and_then(serde_json::Value::as_u64).unwrap_or_default(),
         warnings: &plan.warnings,
     };
     serde_json::to_string_pretty(&document).expect("differences serialize") + "\n"

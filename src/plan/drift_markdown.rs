@@ -35,7 +35,12 @@ pub fn render(plan: &Plan, acceptance: &Acceptance, target: &str, schema: &str) 
         let (object, reason) = (code(&name(difference)), prose(&shorten(&clean(&entry.reason), NAME)));
         text += &format!("- {object} is accepted until {} by {}: {reason}\n", entry.until, prose(&clean(&entry.author)));
     }
-    acceptance.stale.iter().chain(&plan.warnings).for_each(|note| text += &format!("- {}\n", prose(&clean(note))));
+    acceptance
+        .stale
+        .iter()
+        .chain(&plan.warnings)
+        .chain(&super::notes::put_aside(plan))
+        .for_each(|note| text += &format!("- {}\n", prose(&clean(note))));
     let blocks: Vec<String> = open.iter().map(|d| block(d)).collect();
     let mut left = 0;
     for block in blocks {
@@ -89,6 +94,7 @@ fn block(d: &Difference) -> String {
         sql += &format!("-- reproduce\n{}", joined(back));
     }
     let note = d.note.as_ref().map_or(String::new(), |n| format!("{}\n\n", prose(&clean(n))));
+    let note = d.origin.as_ref().map_or(String::new(), |o| format!("Last changed: {}\n\n", prose(&clean(o)))) + &note;
     let summary = super::markup::line(&name(d));
     format!("<details><summary><code>{summary}</code></summary>\n\n{}{note}</details>\n", fenced("sql", &sql))
 }

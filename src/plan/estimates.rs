@@ -155,7 +155,7 @@ fn in_bytes(size: Size) -> String {
 }
 
 /// Bytes in the units of `pg_size_pretty`.
-fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     const UNITS: &[(&str, f64)] = &[("TB", 1099511627776.0), ("GB", 1073741824.0), ("MB", 1048576.0), ("kB", 1024.0)];
     let bytes = bytes as f64;
     match UNITS.iter().find(|(_, size)| bytes >= *size) {

@@ -121,6 +121,7 @@ pub fn summary(plan: &Plan) -> String {
         ("create", steps("create")),
         ("alter", steps("alter")),
         ("rebuild", rebuilt.len()),
+        ("put aside", steps("quarantine")),
         ("drop", steps("drop")),
     ];
     let parts = parts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{} to {word}", thousands(*n as u64)));

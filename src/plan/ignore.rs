@@ -34,7 +34,12 @@ impl Plan {
     pub fn ignoring(mut self, known: &dyn Fn(&Id) -> Vec<Known>, today: &str) -> Plan {
         let mut warnings = Vec::new();
         let mut any = false;
-        for step in self.groups.iter_mut().flat_map(|g| &mut g.steps).filter(|s| s.change != "drop" && !s.hazards.is_empty()) {
+        for step in self
+            .groups
+            .iter_mut()
+            .flat_map(|g| &mut g.steps)
+            .filter(|s| !["drop", "quarantine"].contains(&s.change.as_str()) && !s.hazards.is_empty())
+        {
             let known = known(&step.object);
             any |= !known.is_empty();
             warnings.extend(note(step, &known, today));

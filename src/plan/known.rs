@@ -32,6 +32,7 @@ pub static KNOWN: &[Known] = &[
                 .collect()
         },
     },
+    Known { label: "aside", of: |step| aside(step).into_iter().collect() },
     Known { label: "batches", of: |step| step.batches.iter().map(batches).collect() },
     Known { label: "writes", of: |step| step.rewrites.iter().map(|r| format!("all of {r} anew")).collect() },
     Known { label: "reads", of: |step| step.scans.iter().map(|r| reading(step, r)).collect() },
@@ -55,9 +56,15 @@ pub fn source(step: &PlanStep) -> Option<String> {
 pub fn mark(step: &PlanStep) -> Mark {
     match step.change.as_str() {
         "create" => Mark::Plus,
-        "drop" => Mark::Minus,
+        "drop" | "quarantine" => Mark::Minus,
         _ => Mark::Tilde,
     }
+}
+
+/// `put aside as table plumb_quarantine.orders, with all that it holds`, for what is not dropped.
+pub fn aside(step: &PlanStep) -> Option<String> {
+    let names = step.renamed.as_ref().filter(|_| step.change == "quarantine")?;
+    Some(format!("put aside as {}, with all that it holds", names.to.label()))
 }
 
 /// `1,000 rows at a time in the order of id, each time committed`.

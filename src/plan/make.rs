@@ -1,6 +1,6 @@
 //! The whole way from two catalogs to a plan: scope, comparison, order, document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{Context, bare, build};
 use super::document::{Group, Plan, Source};
@@ -8,9 +8,9 @@ use super::phases::{Phase, cut};
 use super::renamed::Renamed;
 use super::standing::Touched;
 use crate::catalog::{Catalog, Id, Magnitude};
-use crate::change::{Blocked, Changes, Scope, compare, replace};
-use crate::kind;
-use crate::order::{Cycle, Step, order};
+use crate::change::{Asides, Blocked, Changes, Scope, asides, compare, held, replace};
+use crate::kind::{self, quarantine};
+use crate::order::{Cycle, Op, Step, order};
 use crate::statement::{BATCH, Online};
 
 /// Why there is no plan.
@@ -49,6 +49,8 @@ pub struct Sides {
     pub renamed: Option<Renamed>,
     /// How many rows are given their values in one transaction.
     pub batch: u32,
+    /// The schema in which tables are put aside instead of being dropped, and columns in their tables; none when they are dropped.
+    pub quarantine: Option<String>,
 }
 
 impl Sides {
@@ -63,7 +65,8 @@ impl Sides {
         let mut desired = scope.of(desired);
         desired.server = whole.server;
         desired.put(kind::finished(&desired));
-        Sides { live: scope.of(&whole), desired, whole, scope, online: Online::Never, renamed: None, batch: BATCH }
+        let (online, renamed, batch, quarantine) = (Online::Never, None, BATCH, None);
+        Sides { live: scope.of(&whole), desired, whole, scope, online, renamed, batch, quarantine }
     }
 
     /// The live database, whole, as it is before the plan.
@@ -111,6 +114,9 @@ pub fn make(sides: &Sides, source: &dyn Fn(&Id) -> Option<Source>, warnings: Vec
     Ok(Made { plan, steps, changes })
 }
 
+/// What is said of what stands in the way and is only there since it was put aside.
+pub const PUT_ASIDE_BEFORE: &str = " (put aside before)";
+
 /// What a plan would run, and nothing of what it would say of that.
 ///
 /// # Errors
@@ -123,14 +129,46 @@ pub fn make_bare(sides: &Sides) -> Result<Vec<Group>, MakeError> {
 fn ordered(sides: &Sides) -> Result<(Changes, Vec<Step>), MakeError> {
     let mut changes = sides.changes();
     loop {
+        held(&mut changes, &sides.scope, &sides.whole);
+        let aside = match &sides.quarantine {
+            Some(schema) => asides(&mut changes, &sides.scope, &sides.desired, &sides.whole, schema),
+            None => Asides::default(),
+        };
         if !changes.blocked.is_empty() {
+            let aside: BTreeSet<String> =
+                sides.whole.objects().filter(|o| sides.scope.quarantines(&o.id)).map(|o| o.id.to_string()).collect();
+            for blocked in changes.blocked.iter_mut().filter(|b| aside.contains(&b.by)) {
+                blocked.by += PUT_ASIDE_BEFORE;
+            }
             return Err(MakeError::Blocked(changes.blocked));
         }
-        match order(&sides.live, &sides.desired, &changes, &|table| sides.is_hot(table)) {
-            Ok(steps) => return Ok((changes, steps)),
+        match order((&sides.live, &sides.desired), &changes, &aside.moves, &|table| sides.is_hot(table)) {
+            Ok(mut steps) => {
+                put_aside(sides, &aside, &mut steps);
+                return Ok((changes, steps));
+            }
             // What holds nothing but its definition can go before and come back after, where it cannot change in between.
             Err(cycle) if replace(&mut changes, &cycle.altered, &sides.live, &sides.desired, &sides.whole) => {}
             Err(cycle) => return Err(MakeError::Cycle(cycle)),
+        }
+    }
+}
+
+/// The schema for what is put aside is made when the first of it needs it; what is dropped all the same is said.
+fn put_aside(sides: &Sides, aside: &Asides, steps: &mut [Step]) {
+    let mut there: BTreeSet<&str> = BTreeSet::new();
+    for step in steps {
+        if let Some(why) = aside.dropped.get(&step.node.id).filter(|_| step.node.op == Op::Drop)
+            && let Some(last) = step.statements.last_mut()
+        {
+            last.warnings.push(format!("{} is dropped and not put aside: {why}", step.node.id));
+        }
+        let Some(to) = aside.moves.get(&step.node.id).filter(|_| step.renamed.is_some() && step.node.op == Op::Drop) else {
+            continue;
+        };
+        let missing = to.name().len() == 2 && !sides.whole.contains(&Id::new("schema", [to.first()])) && there.insert(to.first());
+        if missing {
+            step.statements.splice(0..0, quarantine::schema(to.first()));
         }
     }
 }

@@ -51,14 +51,16 @@ mod samples;
 pub use acceptance::{Acceptance, entries};
 pub use answers::{ANSWERS, Answer, Answered, answers};
 pub use build::{Context, build};
+pub use difference::differences_of;
 pub use document::{
     FORMAT, Fingerprints, Group, LockFact, Names, Pending, Plan, PlanStep, Proof, Proposal, Reverse, Source, UnmanagedDifference,
     changed, short,
 };
-pub use estimates::{estimated, worked_on};
+pub use estimates::{bytes as size, estimated, worked_on};
 pub use facts::{count, fills, reaches_all_rows, thousands};
 pub use ignore::Known;
-pub use make::{Made, MakeError, Sides, make, make_bare, make_up_to, observed};
+pub use make::{Made, MakeError, PUT_ASIDE_BEFORE, Sides, make, make_bare, make_up_to, observed};
+pub use notes::PUT_ASIDE;
 pub use options::Options;
 pub use phases::Phase;
 pub use reader::{PlanError, read, read_edited, write};

@@ -11,6 +11,16 @@ const NAMED: usize = 3;
 /// Roles that are named, and relations that block.
 pub const LISTED: usize = 8;
 
+/// In `observed`: how many tables, columns and others were put aside before and are still there.
+pub const PUT_ASIDE: &str = "quarantined";
+
+/// What was put aside is no difference, and is there all the same.
+pub fn put_aside(plan: &Plan) -> Option<String> {
+    let aside = plan.observed.get(PUT_ASIDE).and_then(serde_json::Value::as_u64).filter(|n| *n > 0)?;
+    let objects = facts::count(usize::try_from(aside).unwrap_or_default(), "object");
+    Some(format!("Put aside before: {objects}. `plumb purge` lists them."))
+}
+
 /// Who is blocked by what, one sentence for each relation, the strongest lock first.
 pub fn locks(plan: &Plan) -> Vec<String> {
     let steps = |list: &[u32]| format!("step{} {}", if list.len() == 1 { "" } else { "s" }, facts::numbers(list));
@@ -66,6 +76,7 @@ pub fn leftovers(plan: &Plan, options: &Options) -> Vec<String> {
         let words = facts::count(plan.outside_scope.len(), "object");
         notes.push(format!("Outside scope: {words} ({}).", facts::some_of(&plan.outside_scope, most)));
     }
+    notes.extend(put_aside(plan));
     let roles = facts::roles(plan);
     if !roles.is_empty() {
         let most = if options.verbose { usize::MAX } else { LISTED };

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::build::Context;
 use super::document::Reverse;
 use crate::catalog::{Id, Object};
-use crate::kind::{self, Absorbed, Cost};
-use crate::order::{Op, Step};
+use crate::kind::{self, Absorbed, Cost, quarantine};
+use crate::order::{Node, Op, Step};
 use crate::statement::Statement;
 
 /// The statements back where there are some; whole reverse plans are made by planning in the other direction.
@@ -15,6 +15,9 @@ pub fn reverse(context: &Context, step: &Step) -> Reverse {
         let sql: Vec<String> = step.statements.iter().rev().filter_map(|s| s.back.clone()).collect();
         let why = sql.is_empty().then(|| "an earlier part takes back what this one did".to_owned());
         return Reverse { sql: Some(sql), why };
+    }
+    if let (Op::Drop, Some((from, to))) = (step.node.op, &step.renamed) {
+        return from_quarantine(context, step, from, to);
     }
     let id = &step.node.id;
     let nothing = BTreeSet::new();
@@ -41,6 +44,32 @@ pub fn reverse(context: &Context, step: &Step) -> Reverse {
         _ => None,
     };
     Reverse { sql, why }
+}
+
+/// The way back of what is put aside: its old name, and what was taken away of it. What it holds was never gone.
+fn from_quarantine(context: &Context, step: &Step, from: &Id, to: &Id) -> Reverse {
+    let Some(object) = context.live.get(from) else { return Reverse { sql: None, why: None } };
+    let nothing = BTreeSet::new();
+    let back = kind::Context { live: context.desired, desired: context.live, absorbed: &nothing };
+    let mut statements = kind::rename(&Object { id: to.clone(), ..object.clone() }, to, from);
+    statements.push(quarantine::unmarked(from));
+    let mut without = object.clone();
+    without.definition.retain(|field, _| !["not_null", "identity"].contains(&field.as_str()));
+    let fields = without.changed_fields(object);
+    if from.class() == "column" && !fields.is_empty() {
+        statements.extend((kind::of(from).alter)(&back, &without, object, &fields));
+    }
+    let gone = |n: &&Node| n.op == Op::Drop && n.id != *from && quarantine::is_taken_away(context.live, from, &n.id, true);
+    let mut gone: Vec<&Object> = step.with.iter().filter(gone).filter_map(|n| context.live.get(&n.id)).collect();
+    gone.retain(|part| !part.flag("inherited"));
+    gone.sort_by_key(|part| (kind::rank(part.id.class()), part.id.clone()));
+    statements.extend(gone.iter().flat_map(|part| (kind::of(&part.id).create)(&back, part)));
+    let columns = context.live.children(from).filter(|c| c.id.class() == "column" && from.class() == "table");
+    let rights = std::iter::once(object).chain(columns);
+    statements.extend(rights.flat_map(|o| satellites(context, &back, o)));
+    let published = context.live.published.contains(&from.sql());
+    let why = published.then(|| "it does not put it back into the publications that it was in".to_owned());
+    Reverse { sql: Some(statements.into_iter().map(|s| s.sql).collect()), why }
 }
 
 /// Whether these fields can be changed in place in this direction: what goes one way may not go the other.

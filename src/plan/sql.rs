@@ -6,6 +6,7 @@ use super::document::{Group, Plan, PlanStep};
 use super::facts;
 use super::known::{known, mark};
 use super::page::steers;
+use crate::sql::literal;
 
 /// What every statement of a plan relies on, in `apply` and in this script alike: names are written in full, bodies may name what
 /// comes later, and statements take the time that they need. How long they wait for a lock is said beside.
@@ -64,6 +65,8 @@ fn render_group(plan: &Plan, group: &Group, lock_timeout: Duration) -> String {
         script += &comment(&format!("{place}: one transaction"));
         script += "BEGIN;\n";
         script += &settings("SET LOCAL", lock_timeout);
+        let aside = group.steps.iter().any(|step| step.change == "quarantine");
+        script.extend(aside.then(|| format!("SET LOCAL plumb.plan = {};\n", literal(plan.short_id()))));
         script.extend(group.steps.iter().any(facts::reaches_all_rows).then_some("SET LOCAL row_security = off;\n"));
     } else {
         script += &comment(&format!("{place}: outside a transaction; a statement waits for others as long as it takes"));

@@ -139,6 +139,9 @@ fn one(
     } else {
         changed(page, step, other, at, options);
     }
+    for aside in known::aside(step).iter().filter(|_| !options.verbose) {
+        page.note(at, aside);
+    }
     for batches in step.batches.iter().filter(|_| !options.verbose) {
         page.note(at, &known::batches(batches));
     }

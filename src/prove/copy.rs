@@ -3,6 +3,7 @@
 use super::{administrator, limit};
 use crate::apply::run::{StepFailed, run_group_fast};
 use crate::catalog::Catalog;
+use crate::change::Scope;
 use crate::introspect::{IntrospectError, introspect};
 use crate::plan::{Group, MakeError, PlanStep, Sides, make_bare};
 use crate::shadow::Scratch;
@@ -29,7 +30,7 @@ pub enum CopyError {
 /// The outer error when the scratch database cannot be read; the inner one when the catalog cannot be built.
 pub async fn copy(scratch: &Scratch, catalog: &Catalog) -> Result<Result<(), CopyError>, IntrospectError> {
     let empty = introspect(&scratch.session).await?;
-    let sides = Sides::new(empty, catalog, &["*".to_owned()]);
+    let sides = Sides::within(empty, catalog, Scope::whole());
     // The server may have other work meanwhile.
     let groups = match tokio::task::spawn_blocking(move || make_bare(&sides)).await {
         Ok(Ok(groups)) => groups,

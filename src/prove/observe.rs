@@ -142,7 +142,7 @@ async fn one(
         counted(&copy.session.client, relations, scans).await?;
         found?
     };
-    if step.change == "rename" {
+    if step.renamed.is_some() {
         called(administrator, relations).await?;
     }
     let losses = match before {

@@ -12,11 +12,11 @@ use crate::apply::run::server_message;
 use crate::catalog::{Catalog, Id, Object};
 use crate::change::{Asked, Rename, Wrong, following, renames};
 use crate::introspect::{IntrospectError, Seen, introspect_beside};
-use crate::kind;
+use crate::kind::{self, quarantine};
 use crate::order::Step;
 use crate::plan::{Renamed, Sides, rename_step};
 use crate::shadow::{Scratch, ShadowError};
-use crate::statement::LockMode;
+use crate::statement::{LockMode, Statement};
 
 /// What is to be called otherwise.
 pub struct Names<'a> {
@@ -77,12 +77,6 @@ pub struct Called {
 }
 
 impl Called {
-    /// The sides of a plan that begins with it.
-    pub fn sides(self, live: &Catalog, desired: &Catalog, stated: &[String]) -> Sides {
-        let sides = Sides::new(self.whole.clone(), desired, stated);
-        self.turn(sides, live)
-    }
-
     /// These sides, with what stands called so.
     pub fn turn(self, sides: Sides, before: &Catalog) -> Sides {
         let Called { whole, steps, pictures, names } = self;
@@ -246,6 +240,9 @@ impl<'a, F> Work<'a, F> {
                 let locks = sequences.into_iter().map(|s| (s, LockMode::AccessExclusive));
                 step.statements.first_mut().into_iter().for_each(|s| s.locks.extend(locks.clone()));
             }
+            if quarantine::is_marked(&self.now, &bearer) {
+                come_back(&self.now, &mut step);
+            }
             if why == FOLLOWS {
                 // Nobody has chosen the name that it had.
                 step.effects.clear();
@@ -271,6 +268,17 @@ impl<'a, F> Work<'a, F> {
         let whole = as_it_will_be((self.live, &before, &self.now), &moves, &names);
         Ok(Some(Called { whole, steps: self.steps, pictures: self.pictures, names }))
     }
+}
+
+/// What was put aside comes back, where its schema may be gone meanwhile. Nobody knows it under the name that it has.
+fn come_back(now: &Catalog, step: &mut Step) {
+    let Some((_, to)) = &step.renamed else { return };
+    step.statements.push(quarantine::unmarked(to));
+    let schema = Id::new("schema", [to.first()]);
+    if !now.contains(&schema) {
+        step.statements.insert(0, Statement::new(format!("CREATE SCHEMA IF NOT EXISTS {}", schema.sql())));
+    }
+    step.effects.clear();
 }
 
 /// As the role that the plan will run as or, where that may not, as the administrator.

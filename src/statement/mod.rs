@@ -4,12 +4,14 @@ mod batches;
 mod effect;
 mod lock_mode;
 mod online;
+mod protect;
 mod row_check;
 
 pub use batches::{BATCH, Batches};
 pub use effect::{Effect, Loss, Reach, Transaction};
 pub use lock_mode::LockMode;
 pub use online::Online;
+pub use protect::Protect;
 pub use row_check::RowCheck;
 
 /// A statement that changes a database, with its declared facts.

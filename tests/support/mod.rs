@@ -1,6 +1,7 @@
 //! What the golden cases, the systems and the conformance runs share: a server, databases, an oracle.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+pub mod aside;
 pub mod catalog;
 pub mod command;
 pub mod covers;

@@ -54,7 +54,8 @@ async fn sides(called: Called, live: &Catalog, desired: &Side) -> Result<Sides, 
         let equal = equal.map_err(|e| Failure::new("not settled", e.to_string()))?.equal;
         wanted.put(pairs.into_iter().map(|p| p.left).filter(|l| equal.contains(&l.id)));
     }
-    Ok(called.sides(live, &wanted, &[ALL.to_owned()]))
+    let sides = Sides::new(called.whole.clone(), &wanted, &[ALL.to_owned()]);
+    Ok(called.turn(sides, live))
 }
 
 /// The plan from a state to another that a script has made, and that stands as well.

@@ -16,7 +16,7 @@ pub fn render(graph: &StepGraph) -> String {
         let color = match (!hurts(step), step.change.as_str()) {
             (false, _) => "red",
             (_, "create") => "darkgreen",
-            (_, "drop") => "firebrick",
+            (_, "drop" | "quarantine") => "firebrick",
             _ => "darkorange3",
         };
         let tooltip = quoted(&super::clean(&step.reason));

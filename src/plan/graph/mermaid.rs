@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::StepGraph;
+use crate::plan::PlanStep;
 use crate::plan::facts::hurts;
 
 /// What Mermaid draws unless it is told otherwise: edges, and characters of the text.
@@ -23,7 +24,8 @@ pub fn render(graph: &StepGraph) -> String {
         let _ = writeln!(text, "  s{} --> s{}", graph.steps[edge.from].id, graph.steps[edge.to].id);
     }
     for (class, style) in STYLES {
-        let of = graph.steps.iter().filter(|s| s.change == *class || (*class == "hurts" && hurts(s)));
+        let change = |s: &PlanStep| if s.change == "quarantine" { "drop".to_owned() } else { s.change.clone() };
+        let of = graph.steps.iter().filter(|s| change(s) == *class || (*class == "hurts" && hurts(s)));
         let of: Vec<String> = of.map(|s| format!("s{}", s.id)).collect();
         if !of.is_empty() {
             let _ = writeln!(text, "  classDef {class} {style}\n  class {} {class}", of.join(","));

@@ -54,7 +54,7 @@ fn picture(graph: &StepGraph, head: &str, link: impl Fn(u32, &str) -> String) ->
         let hurts = if facts::hurts(step) { " hurts" } else { "" };
         let change = match step.change.as_str() {
             "create" => "create",
-            "drop" => "drop",
+            "drop" | "quarantine" => "drop",
             _ => "alter",
         };
         let _ = writeln!(svg, "<g class=\"node {change}{hurts}\" data-step=\"{}\">{}</g>", step.id, link(step.id, &body));

@@ -87,8 +87,9 @@ pub fn definitions(plan: &Plan, definitions: &Definitions) -> (Vec<Part>, Vec<Pa
     let block = |step: &PlanStep| {
         let lines = definitions.lines(step);
         let rank = rank(step);
-        let told =
-            step.change == "alter" || step.change == "rename" || definitions.rebuilding(step).is_some() || facts::hurts(step);
+        let told = ["alter", "rename", "quarantine"].contains(&step.change.as_str())
+            || definitions.rebuilding(step).is_some()
+            || facts::hurts(step);
         (!lines.is_empty()).then(|| (told, Part { rank, text: definition(step, &lines) }))
     };
     let (told, plain): (Vec<_>, Vec<_>) = plan.steps().filter_map(block).partition(|(told, _)| *told);

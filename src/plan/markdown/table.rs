@@ -57,7 +57,7 @@ pub fn rank(step: &PlanStep) -> u32 {
         step if step.hazards.iter().any(crate::hazard::Hazard::refused) => 0,
         step if facts::hurts(step) => 1,
         step if step.locks.iter().any(|l| blocks(l) && !l.brief) => 2,
-        step if step.change == "drop" => 3,
+        step if ["drop", "quarantine"].contains(&step.change.as_str()) => 3,
         step if step.locks.iter().any(blocks) || facts::RIGHTS.contains(&step.object.class()) => 4,
         _ => 5,
     }
