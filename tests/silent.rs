@@ -8,10 +8,11 @@ mod support;
 
 use plumb::pg::lock;
 use proxy::{Fault, Proxy};
+use rustix::process::Signal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::command::{Done, finish, socket};
-use support::desk::{Desk, TABLE, desk, until, waits};
+use support::desk::{Desk, TABLE, desk, signal, until, waits};
 use support::server;
 
 const OTHERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
@@ -105,5 +106,34 @@ fn a_line_that_is_lost_at_the_end_leaves_what_can_be_recorded_later() {
             assert_eq!(d.number("SELECT count(*) FROM plumb.lease WHERE run IS NOT NULL").await, 0);
             d.exits(0, "drift --applied --db $DB");
         }
+    });
+}
+
+#[test]
+fn a_step_that_is_cancelled_when_it_is_through_is_looked_for() {
+    desk("through", async |d| {
+        let before = "CREATE TABLE users (id bigint PRIMARY KEY, name text)";
+        d.sql(&format!("SET application_name = 'somebody'; {before}")).await;
+        d.place.write("schema/users.sql", &format!("{before};\nCREATE INDEX users_name ON users (name);\n"));
+        d.exits(2, "plan --db $DB --out plan.json --online always");
+        let proxy = open(None);
+        d.exits(0, &format!("apply plan.json --db {} --allow all", by(&proxy, d)));
+        let made = |m: &proxy::Message| m.from == proxy::From::Server && m.text.starts_with("CREATE INDEX");
+        let at = proxy.messages().iter().position(made).expect("an index is made") + 1;
+        d.sql("DROP SCHEMA plumb CASCADE; DROP INDEX users_name").await;
+        let proxy = open(Some((at, Fault::Pause(true))));
+        let apply = d.start(&format!("apply plan.json --db {} --allow all", by(&proxy, d)));
+        until("the index is made", async || proxy.fired()).await;
+        // The second cancelling, two seconds later, meets what is to be recorded of the step.
+        d.sql("BEGIN; SELECT FROM plumb.lease FOR UPDATE").await;
+        signal(apply.id(), Signal::TERM);
+        proxy.release();
+        tokio::time::sleep(Duration::from_millis(3500)).await;
+        d.sql("COMMIT").await;
+        let done = tokio::task::spawn_blocking(|| finish(apply)).await.unwrap();
+        assert_eq!(done.exit, 4, "{done:?}");
+        assert_eq!(d.number("SELECT count(*) FROM plumb.step WHERE state = 'failed'").await, 0, "{done:?}");
+        d.exits(0, "apply plan.json --db $DB --allow all");
+        d.exits(0, "drift --db $DB");
     });
 }

@@ -26,7 +26,7 @@ pub struct StepFailed {
     pub message: String,
     /// The SQLSTATE; empty when the connection broke.
     pub code: String,
-    /// Whether something of it is there and unfinished.
+    /// Whether something of it is there and unfinished, or may be there to its end.
     pub unfinished: bool,
 }
 
@@ -125,6 +125,11 @@ pub(super) fn unrecorded(step: &PlanStep, error: &LedgerError) -> StepFailed {
     StepFailed::new(step, LEDGER, error.to_string(), code)
 }
 
+/// The step may be there: who goes on has to look.
+fn in_doubt(failure: StepFailed) -> StepFailed {
+    StepFailed { unfinished: true, ..failure }
+}
+
 /// Somebody wanted it to stop: after this step, between two of its batches, or before anything of it.
 pub fn stopped(step: &PlanStep) -> StepFailed {
     StepFailed::new(step, "", "it was broken off".to_owned(), STOPPED.to_owned())
@@ -160,7 +165,7 @@ pub async fn run_group(
         }
         let ran = run_batches(client, first, batches, settings, record).await?;
         if let Some(record) = record {
-            record.finished(client, group, &[ran]).await.map_err(|e| unrecorded(first, &e))?;
+            record.finished(client, group, &[ran]).await.map_err(|e| in_doubt(unrecorded(first, &e)))?;
         }
         // It is the only step of its group.
         let _ = done(first);
@@ -245,11 +250,13 @@ async fn alone(
         if let Some(record) = record {
             record.started(client, step).await.map_err(|e| unrecorded(step, &e))?;
         }
-        let before = invalid_indexes(client, step).await.unwrap_or_default();
+        let before = invalid_indexes(client, step).await.map_err(|e| in_doubt(failed(step, "", &e)))?;
         let ran = match execute(client, step).await {
             Ok(ran) => ran,
             Err(mut failure) => {
-                for index in invalid_indexes(client, step).await.unwrap_or_default().difference(&before) {
+                // Where that cannot be asked, as when the cancelling of the statement meets this query, there may be one.
+                let Ok(after) = invalid_indexes(client, step).await else { return Err(in_doubt(failure)) };
+                for index in after.difference(&before) {
                     let dropped = client.batch_execute(&format!("DROP INDEX CONCURRENTLY {index}")).await;
                     failure.unfinished |= dropped.is_err();
                     failure.message += &match dropped {
@@ -261,7 +268,7 @@ async fn alone(
             }
         };
         if let Some(record) = record {
-            record.finished(client, group, &[ran]).await.map_err(|e| unrecorded(step, &e))?;
+            record.finished(client, group, &[ran]).await.map_err(|e| in_doubt(unrecorded(step, &e)))?;
         }
         if done(step).is_break() && n + 1 < group.steps.len() {
             return Err(stopped(step));

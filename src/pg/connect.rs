@@ -3,7 +3,7 @@
 use super::error::ConnectError;
 use super::pooler::{MARK, refuses_settings, shares};
 use super::session::{Canceller, Notices, Session, drive};
-use super::silence::{Patience, Watcher};
+use super::silence::{Patience, Watcher, limited};
 use super::target::{Endpoint, ServerRole, Target};
 use super::tls::SslMode;
 use super::version::Version;
@@ -131,7 +131,7 @@ fn may_differ<T>(result: &Result<T, ConnectError>) -> bool {
 
 /// Connects one way and asks the server who it is.
 async fn one_way(target: &Target, endpoint: &Endpoint, way: Way) -> Result<(Session, SimpleQueryRow), ConnectError> {
-    let marked = target.with_setting(MARK.0, MARK.1);
+    let marked = limited(target, endpoint).with_setting(MARK.0, MARK.1);
     let config = config(&marked, endpoint, way);
     let plain = self::config(target, endpoint, way);
     let notices = Notices::default();

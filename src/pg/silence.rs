@@ -86,6 +86,21 @@ impl Patience {
     fn all(&self) -> Duration {
         self.idle + self.interval * self.count
     }
+
+    /// How long, in milliseconds, a session may be idle: a watched one never is for so long.
+    fn limits(&self) -> [(&'static str, u128); 2] {
+        let [(transaction, _), (session, _)] = NO_LIMITS;
+        [(transaction, self.all().as_millis() * 2), (session, self.all().as_millis() * 4)]
+    }
+}
+
+/// For sessions that nobody watches.
+const NO_LIMITS: [(&str, u128); 2] = [("idle_in_transaction_session_timeout", 0), ("idle_session_timeout", 0)];
+
+/// The target whose sessions are limited from their first moment on, if they will be watched.
+pub(super) fn limited(target: &Target, endpoint: &Endpoint) -> Target {
+    let Some(patience) = target.patience.filter(|_| !endpoint.is_socket()) else { return target.clone() };
+    patience.limits().iter().fold(target.clone(), |target, (name, ms)| target.with_setting(name, &ms.to_string()))
 }
 
 /// Watches a line as long as its client is used.
@@ -167,8 +182,7 @@ impl Session {
     /// heard of us any more. As long as we are there it is asked more often than that (manual: 20.11.1 "Statement Behavior"). Without
     /// end where nobody asks.
     pub(super) fn idle_limits(&self) -> String {
-        let all = self.patience().map_or(0, |patience| patience.all().as_millis());
-        format!("SET idle_in_transaction_session_timeout = {}; SET idle_session_timeout = {}; ", all * 2, all * 4)
+        self.patience().map_or(NO_LIMITS, |patience| patience.limits()).map(|(name, ms)| format!("SET {name} = {ms}; ")).concat()
     }
 
     fn patience(&self) -> Option<Patience> {

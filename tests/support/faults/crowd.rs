@@ -29,7 +29,7 @@ const OTHERS: &[(&str, Others)] = &[
 ];
 
 /// How often each of them is met.
-pub const TIMES: usize = 12;
+pub const TIMES: usize = 8;
 
 /// What a transaction may wait for locks, and how much longer somebody else may wait behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);

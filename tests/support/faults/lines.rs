@@ -34,7 +34,7 @@ const BLOWS: &[(&str, Blow)] = &[
 /// Those that happen at every message that is written; the others take turns.
 const ALWAYS: &[usize] = &[0, 7];
 /// One message in so many gets a blow that takes turns, and one in so many of those that only read any.
-const TURNS: (usize, usize) = (6, 16);
+const TURNS: (usize, usize) = (8, 24);
 
 /// The cells of an apply in which these messages come by. `every` blow at every message, or each at its turn, which the seed shifts.
 pub fn cells(messages: &[Message], every: bool, seed: u64) -> Vec<usize> {

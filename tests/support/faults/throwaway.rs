@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 const PORT: u16 = 5432;
@@ -68,11 +68,26 @@ pub fn folder(path: &Path) {
     }
 }
 
-/// Where such folders are: in memory, where there is some.
+/// Where such folders are: in memory, where there is some. Those of a test that was killed are taken away first.
 fn place(name: &str) -> PathBuf {
+    static SWEPT: Once = Once::new();
     let memory = Path::new("/dev/shm");
     let root = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    SWEPT.call_once(|| sweep(&root));
     root.join(format!("plumb-faults-{}-{name}", std::process::id()))
+}
+
+fn sweep(root: &Path) {
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let pid = name.strip_prefix("plumb-faults-").and_then(|rest| rest.split('-').next()).map(str::to_owned);
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            for below in std::fs::read_dir(entry.path()).into_iter().flatten().flatten() {
+                _ = Command::new("umount").arg("-lq").arg(below.path()).output();
+            }
+            _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 impl Throwaway {

@@ -142,7 +142,7 @@ const LEFT: &[(&str, &str)] = &[
 pub async fn nothing_left(on: &Throwaway, database: &str) -> Result<(), String> {
     let session = on.session(database).await;
     session.client.batch_execute("SET application_name = 'the test'").await.map_err(|e| server::message(&e))?;
-    let limit = Instant::now() + Duration::from_secs(15);
+    let limit = Instant::now() + Duration::from_secs(30);
     let outcome = loop {
         let mut left = Vec::new();
         for (what, query) in LEFT {
