@@ -324,7 +324,7 @@ fn bless(cases: &[Arc<Case>], filter: Option<&str>) -> bool {
     let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..tree::jobs() {
-            scope.spawn(|| {
+            support::work(scope, || {
                 while let Some(case) = chosen.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
                     case.outcomes();
                 }

@@ -257,7 +257,7 @@ fn run_all(units: &[Unit]) -> Vec<Item> {
     let done = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
         for _ in 0..tree::jobs() {
-            scope.spawn(|| {
+            support::work(scope, || {
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     let Some(unit) = units.get(i) else { break };

@@ -283,7 +283,7 @@ fn main() {
     let (known, found) = (Mutex::new(BTreeSet::new()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..tree::jobs() {
-            scope.spawn(|| {
+            support::work(scope, || {
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed) as u64;
                     if i >= count {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::ledger::{Ran, Record};
-use super::run::{ALL_ROWS, Settings, StepFailed, failed, preamble, stopped, unrecorded};
+use super::run::{ALL_ROWS, Settings, StepFailed, failed, jittered, preamble, stopped, unrecorded};
 use crate::plan::PlanStep;
 use crate::sql::literal;
 use crate::statement::Batches;
@@ -201,7 +201,7 @@ impl Work<'_> {
             if !failure.gives_way() || begun.elapsed() + pause > self.settings.wait {
                 return Err(failure);
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(jittered(pause)).await;
             pause = (pause * 2).min(RETRY.1);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::assertion::holds;
@@ -76,6 +76,12 @@ pub const STOPPED: &str = "stopped";
 /// Whether this SQLSTATE says that the connection is gone; what is none comes from the client.
 pub fn is_lost(code: &str) -> bool {
     code.is_empty() || code.starts_with("57P") || code.starts_with("08")
+}
+
+/// Between half of a pause and the whole: two that wait for each other do not meet again.
+pub fn jittered(pause: Duration) -> Duration {
+    let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.subsec_nanos());
+    pause.mul_f64(0.5 + f64::from(nanos % 1000) / 2000.0)
 }
 
 /// What is told how far a step is, and says whether the next batch is wanted.

@@ -36,7 +36,7 @@ pub struct ApplyOptions {
     #[arg(long, value_name = "quarantine|none")]
     pub protect: Option<Protect>,
     /// How long it goes on trying while somebody else holds a lock.
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10m")]
     pub wait: Duration,
     /// End sessions that hold a lock which a step needs: those that are idle in a transaction. It takes the right to
     /// (pg_signal_backend, or the same role).

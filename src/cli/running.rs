@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use unicode_width::UnicodeWidthStr;
 
 use super::events::Event;
@@ -14,7 +14,7 @@ use super::watch::Watch;
 use super::workspace::Workspace;
 use crate::apply::batches::Filled;
 use crate::apply::ledger::Record;
-use crate::apply::run::{NO_LOCK, STOPPED, Settings, StepFailed, run_group, stopped};
+use crate::apply::run::{NO_LOCK, STOPPED, Settings, StepFailed, jittered, run_group, stopped};
 use crate::pg::{Building, Session};
 use crate::plan::text::step_line;
 use crate::plan::{Group, Plan, PlanStep, thousands};
@@ -321,10 +321,4 @@ fn padded(step: &PlanStep, columns: usize) -> String {
     let line = step_line(step, columns);
     let gap = columns.saturating_sub(line.width());
     format!("{line}{}", " ".repeat(gap))
-}
-
-/// Between half of a pause and the whole: two that wait for each other do not meet again.
-fn jittered(pause: Duration) -> Duration {
-    let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.subsec_nanos());
-    pause.mul_f64(0.5 + f64::from(nanos % 1000) / 2000.0)
 }

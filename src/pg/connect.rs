@@ -103,7 +103,7 @@ async fn one_host(target: &Target, endpoint: &Endpoint, wanted: ServerRole) -> R
     }
     let (session, introduction) = result?;
     if introduction.get(MARKED) != Some(MARK.1) {
-        refuse_shared(&session, endpoint, used).await?;
+        Box::pin(refuse_shared(&session, endpoint, used)).await?;
     }
     refuse_unfit(&session, &introduction, wanted)?;
     Ok(session)
@@ -139,16 +139,16 @@ async fn one_way(target: &Target, endpoint: &Endpoint, way: Way) -> Result<(Sess
     let given = target.password_for(endpoint).is_some();
     let explained = |error: tokio_postgres::Error| explain(&error, target, &host, given);
     let (client, driver, tls) = if way == Way::Disable {
-        let connected = match config.connect(NoTls).await {
-            Err(error) if refuses_settings(&error) => plain.connect(NoTls).await,
+        let connected = match Box::pin(config.connect(NoTls)).await {
+            Err(error) if refuses_settings(&error) => Box::pin(plain.connect(NoTls)).await,
             connected => connected,
         };
         let (client, connection) = connected.map_err(explained)?;
         (client, drive(connection, notices.clone()), None)
     } else {
         let tls = connector(target, endpoint)?;
-        let connected = match config.connect(tls.clone()).await {
-            Err(error) if refuses_settings(&error) => plain.connect(tls.clone()).await,
+        let connected = match Box::pin(config.connect(tls.clone())).await {
+            Err(error) if refuses_settings(&error) => Box::pin(plain.connect(tls.clone())).await,
             connected => connected,
         };
         let (client, connection) = connected.map_err(explained)?;

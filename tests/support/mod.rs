@@ -24,3 +24,11 @@ pub mod tree;
 
 pub use engine::{Failure, Side};
 pub use server::Bench;
+
+/// A thread with the stack that plumb itself runs on: parse trees of what other people write are deep.
+pub fn work<'scope, T: Send + 'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> std::thread::ScopedJoinHandle<'scope, T> {
+    std::thread::Builder::new().stack_size(1 << 30).spawn_scoped(scope, work).expect("a thread")
+}
