@@ -52,11 +52,11 @@ bless: ## Write the golden plan of a case that converges: make bless CASE=table/
 	@tools/setup.sh test
 	@$(WITH) PLUMB_BLESS=1 PLUMB_CASE="$(CASE)" cargo test --locked --test cases -- --nocapture
 
-bench: ## plumb plan beside pg_dump on 100, 1,000 and 10,000 tables; TABLES="100" for others; FILES=1: plans from files, with their proof
+bench: ## plumb plan beside pg_dump on 100, 1,000 and 10,000 tables; TABLES="100" for others; FILES=1: plans from files, with their proof; DRIFT=1: drift
 	@tools/setup.sh demo
 	@echo "== build plumb, optimized (a few minutes the first time)"
 	@$(WITH) cargo build --locked --release --bin plumb
-	@$(WITH) tools/bench.sh $(if $(FILES),--files) $(TABLES)
+	@$(WITH) tools/bench.sh $(if $(FILES),--files) $(if $(DRIFT),--drift) $(TABLES)
 
 online: ## How long others wait while a table of 5 million rows changes, in direct and online forms; PLUMB_ROWS for others
 	@tools/setup.sh test

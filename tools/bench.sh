@@ -5,6 +5,8 @@
 #   tools/bench.sh [TABLES...]           default: 100 1000 10000; `make bench` builds and runs it
 #   tools/bench.sh --files [TABLES...]   default: 1000; `make bench FILES=1`: plans from files, unproven, proven, and proven again
 #                                        with the copy of the live schema that the plan before has kept
+#   tools/bench.sh --drift [TABLES...]   default: 1000; `make bench DRIFT=1`: `plumb drift` of files that have not changed since the last one,
+#                                        beside `pg_dump --schema-only`, and the first one, which loads them
 #
 # The programs are run in turn on a throwaway PostgreSQL, RUNS times each (default 7), so that what else the machine does meets
 # them alike. PLUMB is the binary (default: the release build), PLUMB_TEST_PG the folder with PostgreSQL's programs, GENERATOR
@@ -18,8 +20,8 @@ bin=${PLUMB_TEST_PG:?run make bench, which finds PostgreSQL first}
 runs=${RUNS:-7}
 generator=${GENERATOR-../shared/workloads/generate.py}
 files=''
-if [ "${1:-}" = --files ]; then
-    files=1
+if [ "${1:-}" = --files ] || [ "${1:-}" = --drift ]; then
+    files=$1
     shift
 fi
 [ "$#" -gt 0 ] || if [ "$files" ]; then set -- 1000; else set -- 100 1000 10000; fi
@@ -137,10 +139,37 @@ from_files() {
     done
 }
 
+# Drift of a database that is as its files say: the first one loads them, the others take what that has kept.
+drifting() {
+    echo "| tables | pg_dump -s, median (least) | drift, files unchanged | ratio of medians (of least) | drift, files loaded | ratio of medians (of least) |"
+    echo "| ---: | ---: | ---: | ---: | ---: | ---: |"
+    export PLUMB_CACHE=$place/cache PLUMB_PG_BIN=$bin
+    chmod 755 "$place"
+    for tables in "$@"; do
+        written "$tables"
+        loaded before
+        dump=("$bin/pg_dump" --schema-only -f /dev/null -d before)
+        drift=("$plumb" drift --db "$(url before)" --schema "$place/before.sql" -q)
+        timed "0" "${dump[@]}" >/dev/null
+        timed "0" "${drift[@]}" >/dev/null
+        dumps='' warm='' cold=''
+        for _ in $(seq "$runs"); do
+            dumps+=" $(timed 0 "${dump[@]}")"
+            rm -rf "$PLUMB_CACHE/compiled"
+            cold+=" $(timed 0 "${drift[@]}")"
+            warm+=" $(timed 0 "${drift[@]}")"
+        done
+        d=$(median "$dumps") w=$(median "$warm") c=$(median "$cold")
+        dl=$(least "$dumps") wl=$(least "$warm") cl=$(least "$cold")
+        echo "| $tables | $d ms ($dl ms) | $w ms ($wl ms) | $(ratio "$w" "$d") ($(ratio "$wl" "$dl")) | $c ms ($cl ms) | $(ratio "$c" "$d") ($(ratio "$cl" "$dl")) |"
+        "$bin/dropdb" before
+    done
+}
+
 echo "PostgreSQL $("$bin/postgres" --version | grep -oE '[0-9]+(\.[0-9]+)?' | head -n 1), $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg 2>/dev/null || echo unknown), $runs runs each, in turn"
 echo
 if [ "$files" ]; then
-    from_files "$@"
+    if [ "$files" = --drift ]; then drifting "$@"; else from_files "$@"; fi
     echo
     echo "Tables from $source."
     exit 0

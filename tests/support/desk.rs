@@ -58,7 +58,12 @@ impl Desk<'_> {
 /// Waits until plumb waits for a lock of a table.
 pub async fn waits(d: &Desk<'_>) {
     let query = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()";
-    until("it waits for a lock", async || d.number(query).await > 0).await;
+    // In a transaction the server shows the sessions as they were when they were first asked for, be it for another database's sake.
+    until("it waits for a lock", async || {
+        d.sql("SELECT pg_stat_clear_snapshot()").await;
+        d.number(query).await > 0
+    })
+    .await;
 }
 
 pub async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
