@@ -64,10 +64,19 @@ fn parted(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
             continue;
         }
         let sentence = || format!("{member} is the table's own after {}", node.id);
+        // One that stays inherited is altered with that of the parent, as long as the tables are not parted.
+        let again = graph.desired.uses(member).iter().any(|(_, d)| *d == Dependency::Inherited);
+        let with_parent = member.class() == "foreign key" && again;
         for op in [Op::Alter, Op::Drop] {
             push(list, Some(node.clone()), graph.node(op, member), false, sentence);
             for id in &theirs {
-                push(list, Some(node.clone()), graph.node(op, id), false, sentence);
+                match (op, with_parent) {
+                    (Op::Alter, true) => {
+                        let sentence = || format!("{member} is altered with {id}");
+                        push(list, graph.node(op, id), Some(node.clone()), false, sentence);
+                    }
+                    _ => push(list, Some(node.clone()), graph.node(op, id), false, sentence),
+                }
             }
         }
     }
