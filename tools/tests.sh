@@ -15,6 +15,7 @@ code=${PIPESTATUS[0]}
         /^     Running |^   Doc-tests / { program = $0 }
         /^failures:$/ { blocks++; if (blocks % 2) { print program; told = 0 } }
         /^test result: / { blocks = 0 }
+        /^ +at |^ +[0-9]+: |^stack backtrace|^note: Some details/ { next }
         blocks % 2 && told++ < 60 { print substr($0, 1, 300) }
         /^error(\[|:)/ { print }
     ' "$log" | tail -n 300
