@@ -113,13 +113,18 @@ loaded() { # SIDE: a database of its file
     "$bin/psql" -X -q -d "$1" -c "VACUUM ANALYZE"
 }
 
+# own_cache: a cache of one's own, in which nothing is kept yet.
+own_cache() {
+    export PLUMB_CACHE=$place/cache PLUMB_PG_BIN=$bin
+    chmod 755 "$place"
+}
+
 # Plans from files of which 5 % are others than in the database. The cache is one of its own; in it the server's template is made
 # before anything is timed.
 from_files() {
     echo "| tables | unproven, median (least) | proven | ratio of medians (of least) | proven, the copy kept | ratio of medians (of least) |"
     echo "| ---: | ---: | ---: | ---: | ---: | ---: |"
-    export PLUMB_CACHE=$place/cache PLUMB_PG_BIN=$bin
-    chmod 755 "$place"
+    own_cache
     for tables in "$@"; do
         written "$tables"
         loaded before
@@ -143,8 +148,7 @@ from_files() {
 drifting() {
     echo "| tables | pg_dump -s, median (least) | drift, files unchanged | ratio of medians (of least) | drift, files loaded | ratio of medians (of least) |"
     echo "| ---: | ---: | ---: | ---: | ---: | ---: |"
-    export PLUMB_CACHE=$place/cache PLUMB_PG_BIN=$bin
-    chmod 755 "$place"
+    own_cache
     for tables in "$@"; do
         written "$tables"
         loaded before

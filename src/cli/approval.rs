@@ -23,6 +23,18 @@ pub fn beside(plan: &Path) -> PathBuf {
     plan.with_file_name(name)
 }
 
+/// What lies there; nothing where nobody has approved yet.
+///
+/// # Errors
+/// When it cannot be read, in words.
+pub fn read(approvals: &Path) -> Result<String, String> {
+    match std::fs::read_to_string(approvals) {
+        Ok(text) => Ok(text),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(e) => Err(format!("{} cannot be read: {e}", approvals.display())),
+    }
+}
+
 /// The signatures of a file, one after another; what stands between them is not looked at.
 pub fn signatures(text: &str) -> Vec<SshSig> {
     let mut found = Vec::new();
@@ -59,11 +71,7 @@ pub fn approved<'a>(plan: &Plan, path: Option<&Path>, config: &'a Config) -> Res
         };
     };
     let beside = beside(path);
-    let text = match std::fs::read_to_string(&beside) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(e) => return Err(Failure::new("apply::unapproved", format!("{} cannot be read: {e}", beside.display()))),
-    };
+    let text = read(&beside).map_err(|why| Failure::new("apply::unapproved", why))?;
     let found = approvers(&plan.id, &text, &config.approvers);
     if found.len() >= needed {
         return Ok(found);

@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use super::apply::asked;
-use super::approval::{NAMESPACE, approvers, beside, signatures};
+use super::approval::{NAMESPACE, approvers, beside, read, signatures};
 use super::failure::Failure;
 use super::plan::write_file;
 use super::prove::read_plan;
@@ -47,11 +47,7 @@ pub async fn run(options: &ApproveOptions, workspace: &Workspace) -> Outcome {
             "warning: plumb.toml does not list this key, so that it approves nothing there: approvers = [\"{listed}\"]"
         ));
     }
-    let before = match std::fs::read_to_string(&out) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(e) => return Err(Failure::new("system::write", format!("{} cannot be read: {e}", out.display()))),
-    };
+    let before = read(&out).map_err(|why| Failure::new("system::write", why))?;
     if !approvers(&plan.id, &before, std::slice::from_ref(&who)).is_empty() {
         workspace.say(&format!("Plan {} is approved by {} already.\n", plan.short_id(), who.name()))?;
         return Ok(DONE);

@@ -53,7 +53,7 @@ pub enum Event<'a> {
     Progress {
         /// The step's number.
         step: u32,
-        /// What is counted: `rows`, `blocks`, or a phase that is not counted.
+        /// What is counted: `rows`, or the phase of an index as the server calls it.
         of: &'a str,
         /// How many are done.
         done: u64,

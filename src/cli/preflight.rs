@@ -17,7 +17,7 @@ use crate::catalog::{Catalog, Magnitude};
 use crate::exit_code::REFUSED;
 use crate::introspect::read_sizes;
 use crate::pg::Session;
-use crate::plan::{Answered, Group, Plan, Proof, fills};
+use crate::plan::{Answered, Group, Plan, Proof, count, fills};
 use crate::source::date::{day, instant};
 use crate::sql::ident;
 
@@ -208,8 +208,7 @@ fn age_in_words(age: Duration) -> String {
     let seconds = age.as_secs();
     let units = [(86_400, "day"), (3600, "hour"), (60, "minute")];
     let (size, unit) = units.into_iter().find(|(size, _)| seconds >= 2 * size).unwrap_or((1, "second"));
-    let n = seconds / size;
-    format!("{n} {unit}{}", if n == 1 { "" } else { "s" })
+    count((seconds / size) as usize, unit)
 }
 
 /// What `[[assert]]` of the configuration says is true of the live database.

@@ -145,9 +145,14 @@ async fn ledger(session: &Session, install: bool) -> Result<(), Failure> {
     }
 }
 
+/// Whether there is a log that may be read.
+async fn noting(session: &Session) -> Result<bool, Failure> {
+    let readable = matches!(presence(&session.client).await?, Presence::Here(_));
+    Ok(readable && watch::installed(&session.client).await.map_err(|e| refused(&e))?)
+}
+
 async fn told(session: &Session, format: LogFormat, most: i64, workspace: &Workspace) -> Outcome {
-    let there = matches!(presence(&session.client).await?, Presence::Here(_))
-        && watch::installed(&session.client).await.map_err(|e| refused(&e))?;
+    let there = noting(session).await?;
     let noted = if there { watch::newest(&session.client, most).await.map_err(|e| refused(&e))? } else { Vec::new() };
     let line = |noted: &Noted| {
         let object = noted.object.as_ref().unwrap_or(&noted.class);
@@ -168,9 +173,7 @@ async fn told(session: &Session, format: LogFormat, most: i64, workspace: &Works
 
 /// Where the differences of a plan come from, as far as the log knows, by the objects' names. Without a log nothing is known.
 pub async fn origins(session: &Session, plan: &Plan) -> BTreeMap<String, String> {
-    let there = matches!(presence(&session.client).await, Ok(Presence::Here(_)))
-        && watch::installed(&session.client).await.unwrap_or(false);
-    if !there {
+    if !noting(session).await.unwrap_or(false) {
         return BTreeMap::new();
     }
     let objects = differences_of(plan);
