@@ -13,6 +13,7 @@ mod accepted;
 mod deploying;
 mod durations;
 mod schema_name;
+mod time_limits;
 
 use crate::lint;
 
@@ -24,6 +25,7 @@ pub use deploying::{Action, Approver, Assertion, Hook, Moment};
 pub use durations::duration;
 use durations::optional_duration;
 use schema_name::optional as optional_name;
+pub use time_limits::StatementTimeout;
 
 /// The file that is read when none is named.
 pub const DEFAULT: &str = "plumb.toml";
@@ -65,6 +67,9 @@ pub struct Config {
     /// How long a statement waits for a lock: `2s`, `500ms`.
     #[serde(default, deserialize_with = "optional_duration")]
     pub lock_timeout: Option<Duration>,
+    /// How long a statement of a plan may run, by what it does to rows.
+    #[serde(default)]
+    pub statement_timeout: StatementTimeout,
     /// When changes of tables take their online forms, in which others can go on with their work: `always`, `auto` (on tables that hold
     /// rows) or `never`.
     #[serde(default)]
@@ -204,6 +209,7 @@ impl Default for Config {
             owner: None,
             shadow: None,
             lock_timeout: None,
+            statement_timeout: StatementTimeout::default(),
             online: Online::default(),
             row_check_timeout: None,
             protect: Protect::default(),

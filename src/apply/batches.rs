@@ -209,7 +209,8 @@ impl Work<'_> {
     async fn attempt(&self, bound: &str, statement: impl Fn(&str) -> String) -> Result<Option<(String, u64)>, StepFailed> {
         let refused = |e: Error| failed(self.step, self.sql, &e);
         // Rows that a policy hides would be left without a value: the server says so instead.
-        let begin = format!("BEGIN; {}{ALL_ROWS}", preamble(self.settings));
+        let limit = self.settings.limits.of(self.step, true);
+        let begin = format!("BEGIN; {}{ALL_ROWS}; {}", preamble(self.settings), limit.sql(true));
         self.client.batch_execute(&begin).await.map_err(refused)?;
         if let Some(record) = self.record {
             record.enter(self.client).await.map_err(|e| unrecorded(self.step, &e))?;
@@ -225,7 +226,9 @@ impl Work<'_> {
         };
         let values: Vec<String> = (0..last.len()).map(|i| last.get(i).map_or("NULL".to_owned(), literal)).collect();
         let values = values.join(", ");
-        let done = self.client.simple_query(&statement(&values)).await.map_err(refused)?;
+        let sent = Instant::now();
+        let told = |e: Error| limit.told(refused(e), sent.elapsed());
+        let done = self.client.simple_query(&statement(&values)).await.map_err(told)?;
         let rows = done.iter().map(|m| match m {
             SimpleQueryMessage::CommandComplete(rows) => *rows,
             _ => 0,

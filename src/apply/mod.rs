@@ -9,4 +9,6 @@ pub mod quarantine;
 pub mod resume;
 pub mod row_checks;
 pub mod run;
+pub mod standbys;
+pub mod time_limit;
 pub mod watch;

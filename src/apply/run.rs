@@ -8,6 +8,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use super::assertion::holds;
 use super::batches::{Filled, run_batches};
 use super::ledger::{LedgerError, Ran, Record};
+use super::time_limit::{TimeLimit, TimeLimits};
 use crate::plan::sql::SETTINGS;
 use crate::plan::{Group, PlanStep, reaches_all_rows};
 use crate::sql::literal;
@@ -92,6 +93,8 @@ pub type Telling<'a> = dyn Fn(&PlanStep, Filled) -> ControlFlow<()> + 'a;
 pub struct Settings<'a> {
     /// How long a statement may wait for a lock; none for a private copy.
     pub lock_timeout: Option<Duration>,
+    /// How long a statement may run.
+    pub limits: TimeLimits,
     /// How long locks are tried for altogether: for each group, and for each batch of rows.
     pub wait: Duration,
     /// The pause after a batch of rows; a share of the time that it took when nobody says how long.
@@ -209,9 +212,11 @@ async fn inside<'a>(
         record.enter(client).await.map_err(|e| unrecorded(first, &e))?;
     }
     let mut ran = Vec::with_capacity(group.steps.len());
+    let mut limit = TimeLimit::default();
     for step in &group.steps {
+        settings.limits.of(step, true).set(client, &mut limit, step, true).await?;
         asserted(client, step, settings, true).await?;
-        ran.push(execute(client, step).await?);
+        ran.push(execute(client, step, limit).await?);
         if done(step).is_break() && ran.len() < group.steps.len() {
             return Err(stopped(step));
         }
@@ -230,11 +235,12 @@ async fn asserted(client: &Client, step: &PlanStep, settings: Settings<'_>, in_t
     Ok(())
 }
 
-/// Runs the statements of a step.
-async fn execute<'a>(client: &Client, step: &'a PlanStep) -> Result<Ran<'a>, StepFailed> {
+/// Runs the statements of a step within a limit that is set.
+async fn execute<'a>(client: &Client, step: &'a PlanStep, limit: TimeLimit) -> Result<Ran<'a>, StepFailed> {
     let (began, mut rows) = (Instant::now(), None);
     for sql in &step.sql {
-        let answer = client.simple_query(sql).await.map_err(|e| failed(step, sql, &e))?;
+        let sent = Instant::now();
+        let answer = client.simple_query(sql).await.map_err(|e| limit.told(failed(step, sql, &e), sent.elapsed()))?;
         if ["INSERT ", "UPDATE ", "DELETE ", "MERGE "].iter().any(|word| sql.starts_with(word)) {
             let changed = answer.iter().map(|m| if let SimpleQueryMessage::CommandComplete(n) = m { *n } else { 0 });
             rows = Some(rows.unwrap_or(0) + changed.sum::<u64>());
@@ -252,12 +258,19 @@ async fn alone(
     mut done: impl FnMut(&PlanStep) -> ControlFlow<()>,
 ) -> Result<(), StepFailed> {
     for (n, step) in group.steps.iter().enumerate() {
+        let (limit, mut none) = (settings.limits.of(step, false), TimeLimit::default());
         asserted(client, step, settings, false).await?;
         if let Some(record) = record {
             record.started(client, step).await.map_err(|e| unrecorded(step, &e))?;
         }
         let before = invalid_indexes(client, step).await.map_err(|e| in_doubt(failed(step, "", &e)))?;
-        let ran = match execute(client, step).await {
+        limit.set(client, &mut none, step, false).await?;
+        let ran = execute(client, step, limit).await;
+        // Neither what is looked at now nor what is taken away again is under the limit.
+        if limit.time.is_some() {
+            client.batch_execute("SET statement_timeout = 0").await.ok();
+        }
+        let ran = match ran {
             Ok(ran) => ran,
             Err(mut failure) => {
                 // Where that cannot be asked, as when the cancelling of the statement meets this query, there may be one.

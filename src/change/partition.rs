@@ -63,17 +63,21 @@ fn reads_otherwise(text: &str) -> bool {
     text.contains("])::")
 }
 
-/// Before 15 DETACH drops the foreign keys by which a partition refers to the table that it leaves: those that are wanted as its
-/// own are made after it.
+/// DETACH drops foreign keys, or fails over them: before 15 those by which a partition refers to the table that it leaves; in all
+/// versions those of a partitioned table that refer to the partition. Those that are wanted are made after it.
 pub fn keys(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
-    if whole.server >= 150_000 {
-        return;
-    }
     let mut again = Vec::new();
-    for key in whole.objects().filter(|o| o.id.class() == "foreign key") {
-        let leaves = kind::lost_with(whole, key).into_iter().find(|partition| changes.goes(partition));
+    let mut anew = |key: &Object, because: &Id| {
         let wanted = desired.get(&key.id).filter(|new| !new.flag("inherited"));
-        again.extend(leaves.zip(wanted).map(|(partition, new)| rebuilt(key, new, &partition)));
+        again.extend(wanted.map(|new| rebuilt(key, new, because)));
+    };
+    for key in whole.objects().filter(|o| o.id.class() == "foreign key") {
+        if let Some(partition) = kind::lost_with(whole, key).into_iter().find(|partition| changes.goes(partition)) {
+            anew(key, &partition);
+        }
+    }
+    for partition in changes.list.values().map(|c| &c.id).filter(|id| id.class() == "partition" && changes.goes(id)) {
+        kind::referring_in_parts(whole, &partition.as_class("table")).for_each(|key| anew(key, partition));
     }
     changes.list.extend(again.into_iter().map(|change| (change.id.clone(), change)));
 }

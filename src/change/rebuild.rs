@@ -32,7 +32,7 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
                         for (user, dependency) in whole.used_by(&dependent).to_vec() {
                             // One side of a foreign key has the new type before the other one has.
                             let apart = kind::of(&user).carried == kind::Carried::WithinFamily && id.class() != "collation";
-                            let forgets = whole.get(&user).is_some_and(kind::forgets);
+                            let forgets = whole.get(&user).is_some_and(|user| kind::forgets(whole, user));
                             let direct = apart || forgets || kind::waits_as_text(&id);
                             let verdict = under_retype(changes, desired, &user, dependency, direct);
                             if verdict == Verdict::Stays && kind::of(&user).carried != kind::Carried::Never {
@@ -198,7 +198,9 @@ fn verdict(changes: &Changes, desired: &Catalog, whole: &Catalog, id: &Id, depen
             return if column { Verdict::Retyped } else { under_retype(changes, desired, dependent, dependency, true) };
         }
         let carried = match (&change.old, &change.new) {
-            (Some(old), Some(new)) => whole.get(dependent).is_some_and(|d| kind::carries(d, old, new)),
+            (Some(old), Some(new)) => {
+                whole.get(dependent).is_some_and(|d| kind::carries(d, old, new) && !kind::forgets(whole, d))
+            }
             _ => false,
         };
         return if carried { Verdict::Carried } else { under_retype(changes, desired, dependent, dependency, true) };

@@ -10,7 +10,9 @@ use super::failure::Failure;
 use super::hooks;
 use super::ledger::{settle, standing, stands_in_the_way, unsettled, who};
 use super::plan::{Making, planned};
-use super::preflight::{allowed, asserted, fits, grown, may, roles, rows, same_version, visible, writable, young};
+use super::preflight::{
+    allowed, asserted, fits, grown, may, read_elsewhere, roles, rows, same_version, visible, writable, young,
+};
 use super::prove::{on_a_copy, read_plan};
 use super::resume::{Looking, Resumed, resumed};
 use super::running::Run;
@@ -21,7 +23,9 @@ use super::workspace::Workspace;
 use super::{Outcome, side};
 use crate::apply::ledger::{Deployment, LedgerError, Presence, Record, document, prepare, presence};
 use crate::apply::run::Settings;
+use crate::apply::time_limit::{BRIEF, TimeLimits};
 use crate::catalog::{Catalog, fingerprint, pack};
+use crate::config::StatementTimeout;
 use crate::exit_code::{DONE, REFUSED};
 use crate::introspect::introspect_beside;
 use crate::pg::{Session, lock};
@@ -144,6 +148,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     may(groups, &now, session, options).await?;
     rows(plan, groups, session, options, workspace).await?;
     asserted(session, workspace).await?;
+    read_elsewhere(groups, session, workspace).await;
     if options.dry_run {
         return dry(plan, groups, live, &now, workspace, options).await;
     }
@@ -159,7 +164,7 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     }
     let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT);
     let pause = workspace.config.backfill_pause;
-    let by = Settings { plan: Some(plan.short_id()), ..Settings::default() };
+    let by = Settings { plan: Some(plan.short_id()), limits: limits(workspace.config.statement_timeout), ..Settings::default() };
     let settings = Settings { lock_timeout: Some(lock_timeout), wait: options.wait, pause, all_rows: true, asserts: true, ..by };
     workspace.events.tell(&Event::Begin {
         plan: &plan.id,
@@ -178,6 +183,14 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     let code = verify(plan, session, workspace, record.as_ref(), ran).await?;
     hooks::after(plan, session, workspace).await?;
     Ok(code)
+}
+
+/// How long statements may run: what nobody has said, and is brief by nature, has a limit all the same.
+fn limits(stated: StatementTimeout) -> TimeLimits {
+    let StatementTimeout { brief, scan, rewrite, apart, batch } = stated;
+    let [brief, scan, rewrite, apart, batch] =
+        [brief.or(Some(BRIEF)), scan, rewrite, apart, batch].map(|limit| limit.filter(|limit| !limit.is_zero()));
+    TimeLimits { brief, scan, rewrite, apart, batch }
 }
 
 /// Everything is looked at; the plan, or what is left of it, runs on a copy of the live schema as it is now, and nowhere else.

@@ -3,15 +3,16 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::path::Path;
+use tokio::task::JoinHandle;
 
-use super::side::Side;
 use super::workspace::Workspace;
 use crate::catalog::{Catalog, digest_of_bytes, read_snapshot, write_compact};
 use crate::prove::Pair;
-use crate::shadow::{Choice, Compiled};
+use crate::shadow::{Choice, Compiled, Properties};
 use crate::source::directive::Directive;
 use crate::source::name::Name;
-use crate::source::{Files, Loaded, Place, Policy};
+use crate::source::{Files, Loaded, Place, Policy, Problems};
 
 const CATALOG: &str = "catalog";
 const LOADED: &str = "loaded";
@@ -25,27 +26,63 @@ struct Told {
     notices: Vec<String>,
 }
 
-/// Where the wanted schema of these files is kept; nowhere when scratch databases are made on a server that is not plumb's own.
-pub fn place(
-    workspace: &Workspace,
-    shadow: Option<&str>,
-    files: &Files,
-    policy: &Policy,
-    (live, owner): (&Side, &str),
-) -> Option<Compiled> {
-    if workspace.choice(shadow).ok()? != Choice::Auto {
-        return None;
+/// What else than the files makes their schema what it is.
+pub struct Around {
+    policy: Policy,
+    properties: Properties,
+    owner: String,
+}
+
+/// Files, where their schema is kept, and what is kept there.
+pub struct Read {
+    /// The files.
+    pub files: Files,
+    /// The place; none where nothing can be kept.
+    pub place: Option<Compiled>,
+    /// The schema, as an earlier command has left it.
+    pub found: Option<(Catalog, Loaded)>,
+}
+
+/// What `Read` asks for; none when scratch databases are made on a server that is not plumb's own.
+pub fn around(workspace: &Workspace, shadow: Option<&str>, properties: &Properties, owner: &str) -> Option<Around> {
+    let owner = workspace.config.owner.clone().unwrap_or_else(|| owner.to_owned());
+    let around = Around { policy: workspace.policy(), properties: properties.clone(), owner };
+    (workspace.choice(shadow).ok()? == Choice::Auto).then_some(around)
+}
+
+impl Read {
+    /// Reads the files, and what is kept of them when it is told what is around them.
+    pub fn new(path: &str, around: Option<&Around>) -> Result<Read, Problems> {
+        let files = Files::read(Path::new(path))?;
+        let place = around.and_then(|around| around.place(&files));
+        let found = place.as_ref().and_then(find);
+        Ok(Read { files, place, found })
     }
-    let mut key = format!("{owner}\n{policy:?}\n").into_bytes();
-    for file in &files.0 {
-        key.extend_from_slice(format!("{:?} {}\n", file.path, file.text.len()).as_bytes());
-        key.extend_from_slice(file.text.as_bytes());
+
+    /// The same in a thread, while the server reads its catalog.
+    pub fn begin(path: &str, around: Around) -> Begun {
+        let path = path.to_owned();
+        tokio::task::spawn_blocking(move || Read::new(&path, Some(&around)))
     }
-    Compiled::new(&live.properties, &key)
+}
+
+/// A reading in a thread.
+pub type Begun = JoinHandle<Result<Read, Problems>>;
+
+impl Around {
+    /// Where the wanted schema of these files is kept.
+    fn place(&self, files: &Files) -> Option<Compiled> {
+        let mut key = format!("{}\n{:?}\n", self.owner, self.policy).into_bytes();
+        for file in &files.0 {
+            key.extend_from_slice(format!("{:?} {}\n", file.path, file.text.len()).as_bytes());
+            key.extend_from_slice(file.text.as_bytes());
+        }
+        Compiled::new(&self.properties, &key)
+    }
 }
 
 /// What is kept there.
-pub fn find(place: &Compiled) -> Option<(Catalog, Loaded)> {
+fn find(place: &Compiled) -> Option<(Catalog, Loaded)> {
     let told: Told = serde_json::from_str(&place.find(LOADED)?).ok()?;
     let catalog = read_snapshot(&place.find(CATALOG)?).ok()?;
     let (places, directives, notices) = (told.places.into_iter().collect(), told.directives, told.notices);

@@ -1,6 +1,7 @@
 //! `plumb diff FROM TO`: any two of database, directory, file and snapshot.
 
 use super::arguments::{DiffFormat, DiffOptions, Wanted};
+use super::settling;
 use super::side::{self, Side};
 use super::workspace::Workspace;
 use super::{Outcome, failure};
@@ -24,7 +25,7 @@ pub async fn run(options: &DiffOptions, workspace: &mut Workspace) -> Outcome {
     if wanted.scope.is_empty() && workspace.config.scope.schemas.is_empty() {
         wanted.scope = schemas(&from, &to);
     }
-    let sides = side::between(workspace, (&from, &to), &wanted, &options.renames.rename).await?;
+    let sides = settling::between(workspace, (&from, &to), &wanted, &options.renames.rename).await?;
     let made = make(&sides, &|id| to.source(id), Vec::new())?;
     workspace.progress.clear();
     let text_options = differences::Options {

@@ -36,6 +36,7 @@ mod resume;
 mod reverse;
 mod rollback;
 mod running;
+mod settling;
 mod side;
 mod snapshot;
 mod stale;

@@ -4,7 +4,8 @@
 use super::arguments::Wanted;
 use super::failure::Failure;
 use super::renames::called_back;
-use super::side::{Side, settled};
+use super::settling::settled;
+use super::side::Side;
 use super::workspace::Workspace;
 use crate::catalog::{Catalog, Id};
 use crate::kind;

@@ -11,6 +11,7 @@ use super::arguments::{Output, PlanFormat, PlanOptions, Wanted};
 use super::failure::Failure;
 use super::phased::before_renames;
 use super::reverse::backward;
+use super::settling;
 use super::side::{self, Side};
 use super::told;
 use super::workspace::Workspace;
@@ -107,7 +108,7 @@ pub async fn forward(
         beside(&mut ahead, read_sizes(session, &mut live.catalog)).await?;
     }
     let batch = workspace.config.backfill_batch.map_or(BATCH, NonZeroU32::get);
-    let between = beside(&mut ahead, side::between(workspace, (&live, &desired), wanted, making.renames)).await?;
+    let between = beside(&mut ahead, settling::between(workspace, (&live, &desired), wanted, making.renames)).await?;
     let quarantine = workspace.quarantine(making.protect);
     let mut sides = Sides { online: making.online, batch, quarantine, ..between };
     workspace.progress.stage("comparing and ordering");

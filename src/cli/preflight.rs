@@ -13,6 +13,7 @@ use crate::apply::assertion::holds;
 use crate::apply::batches::hidden;
 use crate::apply::preflight::{Rights, forbidden};
 use crate::apply::row_checks::ask;
+use crate::apply::standbys::{conflicts, standbys};
 use crate::catalog::{Catalog, Magnitude};
 use crate::exit_code::REFUSED;
 use crate::introspect::read_sizes;
@@ -142,6 +143,14 @@ pub async fn may(groups: &[Group], now: &Catalog, session: &Session, options: &A
     Err(Failure::new("apply::rights", message)
         .help("plan and apply as a role that owns these objects, or is a member of their owner; or give it the rights. --allow rights tries all the same")
         .exit(REFUSED))
+}
+
+/// Says what the plan means for those who read on standbys. That nobody can be asked about them is no reason to stop.
+pub async fn read_elsewhere(groups: &[Group], session: &Session, workspace: &Workspace) {
+    let found = standbys(&session.client).await.unwrap_or_default();
+    if let Some(text) = conflicts(groups, &found) {
+        workspace.progress.line(&format!("note: {text}"));
+    }
 }
 
 /// The rows are such that no step fails on them, as far as they can be asked before the first one.

@@ -5,19 +5,16 @@ use std::path::Path;
 
 use super::ahead::{self, Ahead};
 use super::arguments::{Database, Wanted};
-use super::compiled;
+use super::compiled::{self, Begun, Read};
 use super::failure::Failure;
-use super::renames::called;
 use super::workspace::Workspace;
 use crate::catalog::{Catalog, Id, read_snapshot};
-use crate::change::Scope;
 use crate::hazard::{Ignored, Line};
 use crate::introspect::introspect_beside;
 use crate::kind;
 use crate::pg::{self, Session, Target};
-use crate::plan::{Known, Sides, Source, thousands};
-use crate::prove::{Pair, Settled, candidates, settle, surroundings};
-use crate::shadow::{Compiled, Properties, Scratch};
+use crate::plan::{Known, Source, thousands};
+use crate::shadow::{Compiled, Properties, Scratch, owner};
 use crate::source::bodies::body;
 use crate::source::directive::Directive;
 use crate::source::{self, Class, Files, Loaded, Loading, Place, load_read, read};
@@ -62,9 +59,23 @@ pub async fn both(
         let (live, desired) = tokio::join!(live(workspace, options), async { database(workspace, Target::parse(schema)?).await });
         return Ok((live?, desired?));
     }
-    let live = live(workspace, options).await?;
-    let desired =
-        if schema.ends_with(".json") { snapshot(schema)? } else { files(workspace, schema, wanted, Some(&live), proven).await? };
+    let target = target(workspace, options)?.filter(|_| !proven && !schema.ends_with(".json"));
+    let Some(target) = target else {
+        let live = live(workspace, options).await?;
+        let desired = if schema.ends_with(".json") {
+            snapshot(schema)?
+        } else {
+            files(workspace, schema, wanted, Some(&live), (proven, None)).await?
+        };
+        return Ok((live, desired));
+    };
+    // What is kept of the files is read while the server reads its catalog.
+    let opened = Opened::new(workspace, target).await?;
+    let owner = owner(&opened.session).await.map_err(|e| Failure::from_server("connect::other", &e))?;
+    let around = compiled::around(workspace, wanted.shadow.as_deref(), &opened.properties, &owner);
+    let begun = around.map(|around| Read::begin(schema, around));
+    let live = opened.side(workspace).await?;
+    let desired = files(workspace, schema, wanted, Some(&live), (false, begun)).await?;
     Ok((live, desired))
 }
 
@@ -97,18 +108,35 @@ pub async fn any(workspace: &mut Workspace, text: &str, wanted: &Wanted, beside:
     if text.ends_with(".json") {
         return snapshot(text);
     }
-    files(workspace, text, wanted, beside, false).await
+    files(workspace, text, wanted, beside, (false, None)).await
 }
 
 async fn database(workspace: &Workspace, target: Target) -> Result<Side, Failure> {
-    workspace.progress.stage(format!("reading the catalog of {target}"));
-    for warning in &target.warnings {
-        workspace.progress.line(&format!("warning: {warning}"));
+    Opened::new(workspace, target).await?.side(workspace).await
+}
+
+/// A database whose catalog is not read yet.
+struct Opened {
+    name: String,
+    session: Session,
+    properties: Properties,
+}
+
+impl Opened {
+    async fn new(workspace: &Workspace, target: Target) -> Result<Opened, Failure> {
+        workspace.progress.stage(format!("reading the catalog of {target}"));
+        for warning in &target.warnings {
+            workspace.progress.line(&format!("warning: {warning}"));
+        }
+        let session = pg::connect(&target).await?;
+        let properties = Properties::read(&session).await.map_err(|e| Failure::from_server("connect::other", &e))?;
+        Ok(Opened { name: target.to_string(), session, properties })
     }
-    let session = pg::connect(&target).await?;
-    let properties = Properties::read(&session).await.map_err(|e| Failure::from_server("connect::other", &e))?;
-    let catalog = introspect_beside(&session, &workspace.seen).await?;
-    Ok(Side { session: Some(session), ..Side::new(catalog, target.to_string(), properties) })
+
+    async fn side(self, workspace: &Workspace) -> Result<Side, Failure> {
+        let catalog = introspect_beside(&self.session, &workspace.seen).await?;
+        Ok(Side { session: Some(self.session), ..Side::new(catalog, self.name, self.properties) })
+    }
 }
 
 fn snapshot(path: &str) -> Result<Side, Failure> {
@@ -140,17 +168,23 @@ async fn files(
     path: &str,
     wanted: &Wanted,
     beside: Option<&Side>,
-    proven: bool,
+    (proven, begun): (bool, Option<Begun>),
 ) -> Result<Side, Failure> {
     workspace.progress.stage(format!("reading {path}"));
-    let files = Files::read(Path::new(path))?;
+    let shadow = wanted.shadow.as_deref();
+    let read_already = match begun {
+        Some(begun) => begun.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?,
+        None => {
+            let live = beside.filter(|_| !proven);
+            let around = live.and_then(|live| compiled::around(workspace, shadow, &live.properties, &live.catalog.owner));
+            Read::new(path, around.as_ref())?
+        }
+    };
+    let Read { files, place: compiled, found } = read_already;
     let policy = workspace.policy();
     let owner = workspace.config.owner.clone().or_else(|| beside.map(|b| b.catalog.owner.clone()));
     let owner = owner.unwrap_or_else(|| "owner".to_owned());
-    let shadow = wanted.shadow.as_deref();
-    let compiled =
-        beside.filter(|_| !proven).and_then(|live| compiled::place(workspace, shadow, &files, &policy, (live, &owner)));
-    if let (Some(live), Some((catalog, loaded))) = (beside, compiled.as_ref().and_then(compiled::find)) {
+    if let (Some(live), Some((catalog, loaded))) = (beside, found) {
         loaded.notices.iter().for_each(|notice| workspace.progress.line(&format!("note: {notice}")));
         let side = Side::new(catalog, shown(path), live.properties.clone());
         return Ok(Side { line_ends: line_ends(&files), places: Some((files, loaded)), compiled, ..side });
@@ -288,95 +322,4 @@ impl Side {
         let line = self.line_ends.get(place.file)?.partition_point(|end| *end < place.span.start) + 1;
         Some(Source { file: files.0.get(place.file)?.path.clone(), line })
     }
-}
-
-/// Both sides cut to the scope, with what only deparsing writes in two ways settled.
-pub async fn between(
-    workspace: &mut Workspace,
-    (from, to): (&Side, &Side),
-    wanted: &Wanted,
-    renames: &[String],
-) -> Result<Sides, Failure> {
-    let stated = if wanted.scope.is_empty() { workspace.config.scope.schemas.clone() } else { wanted.scope.clone() };
-    let scope = workspace.with_quarantine(Scope::new(&to.catalog, &stated));
-    kept_free(to, &scope)?;
-    let sides = Sides::within(from.catalog.clone(), &to.catalog, scope.clone());
-    let mut sides = match called(workspace, (from, to), wanted, renames, &scope).await? {
-        Some(called) => called.turn(sides, &from.catalog),
-        None => sides,
-    };
-    let mut known = to.compiled.as_ref().map(compiled::settled).unwrap_or_default();
-    let pairs = candidates(&sides.live, &sides.desired);
-    let (same, pairs): (Vec<Pair>, Vec<Pair>) = pairs.into_iter().partition(|pair| known.contains(&compiled::mark(pair)));
-    sides.desired.put(same.into_iter().map(|p| p.left));
-    if pairs.is_empty() {
-        return Ok(sides);
-    }
-    workspace.progress.stage(format!("settling {} expressions", pairs.len()));
-    let settled = match (&to.scratch, &from.scratch) {
-        (Some(scratch), _) | (None, Some(scratch)) => settle(&scratch.session, &to.catalog, &pairs).await?,
-        (None, None) => settle_apart(workspace, to, &to.catalog, wanted, &pairs).await?,
-    };
-    let same: Vec<Pair> = pairs.into_iter().filter(|pair| settled.equal.contains(&pair.left.id)).collect();
-    if let Some(place) = to.compiled.as_ref().filter(|_| !same.is_empty()) {
-        known.extend(same.iter().map(compiled::mark));
-        compiled::keep_settled(place, &known);
-    }
-    sides.desired.put(same.into_iter().map(|p| p.left));
-    Ok(sides)
-}
-
-/// What files want has no name of what is put aside: no plan would touch it.
-fn kept_free(to: &Side, scope: &Scope) -> Result<(), Failure> {
-    let wanted = to.catalog.objects().filter(|_| to.places.is_some()).find(|o| scope.quarantines(&o.id) && o.id.of().is_none());
-    let Some(object) = wanted else { return Ok(()) };
-    let at = to.source(&object.id).map_or(String::new(), |s| format!("{}:{}: ", s.file, s.line));
-    Err(Failure::new(
-        "source::quarantine",
-        format!("{at}{} has a name that is kept for what is put aside instead of being dropped", object.id),
-    )
-    .help("give it another name"))
-}
-
-/// Settles what only deparsing writes in two ways where no scratch database holds one of the sides, both being of the server of `side`.
-pub async fn settled(workspace: &mut Workspace, side: &Side, wanted: &Wanted, sides: &mut Sides) -> Result<(), Failure> {
-    let pairs = candidates(&sides.live, &sides.desired);
-    if !pairs.is_empty() {
-        let settled = settle_apart(workspace, side, &sides.desired, wanted, &pairs).await?;
-        sides.desired.put(pairs.into_iter().map(|p| p.left).filter(|l| settled.equal.contains(&l.id)));
-    }
-    Ok(())
-}
-
-/// Settles pairs on a copy of what the few of them rest on, which is made in no time; of everything only when that was not enough.
-async fn settle_apart(
-    workspace: &mut Workspace,
-    side: &Side,
-    around: &Catalog,
-    wanted: &Wanted,
-    pairs: &[Pair],
-) -> Result<Settled, Failure> {
-    let settled = settle_on(workspace, side, &surroundings(around, pairs), wanted, pairs).await?;
-    if settled.unmade { settle_on(workspace, side, around, wanted, pairs).await } else { Ok(settled) }
-}
-
-/// Settles pairs in a scratch database with a copy of `part` of a side; nothing is settled when that cannot be built.
-async fn settle_on(
-    workspace: &mut Workspace,
-    side: &Side,
-    part: &Catalog,
-    wanted: &Wanted,
-    pairs: &[Pair],
-) -> Result<Settled, Failure> {
-    let roles = kind::roles(part);
-    let scratch = workspace.scratch(wanted.shadow.as_deref(), &side.properties, None, &side.catalog.owner, &roles).await?;
-    let settled = match crate::prove::copy(&scratch, part).await? {
-        Ok(()) => settle(&scratch.session, part, pairs).await?,
-        Err(why) => {
-            tracing::info!("no copy to settle expressions on: {why}");
-            Settled { unmade: true, ..Settled::default() }
-        }
-    };
-    scratch.drop().await?;
-    Ok(settled)
 }

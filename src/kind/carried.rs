@@ -1,7 +1,7 @@
 //! What becomes of an object when a column that it uses changes its type.
 
-use super::{Cost, Field, is_held, is_of_type, of};
-use crate::catalog::{Catalog, Id, Object};
+use super::{Cost, Field, is_held, is_of_type, of, type_change};
+use crate::catalog::{Catalog, Dependency, Id, Object};
 
 /// How an object takes a change of type of a column that it uses.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,19 +28,59 @@ fn computes(object: &Object) -> bool {
     of(&object.id).fields.iter().any(|f| f.expression && calls(f))
 }
 
-/// Whether the server, when it rebuilds the object, forgets something of it: the statistics targets of an index.
-pub fn forgets(object: &Object) -> bool {
-    object.id.class() == "index" && object.definition.contains_key("statistics")
+/// Whether the server, when it rebuilds the object, forgets something of it: the statistics targets of an index; and of an index of a
+/// partitioned table what is special about those of the partitions, which it makes anew as it would make new ones.
+pub fn forgets(catalog: &Catalog, object: &Object) -> bool {
+    object.id.class() == "index" && object.definition.contains_key("statistics") || has_special_parts(catalog, object)
 }
 
-/// Whether `dependent` survives, as it is written, that a column changes from `old` to `new`.
+/// Whether an index of a partition is not as the server makes it for that of the table: its name, its comment, its parameters. The
+/// comment of an index passes on to those of the partitions.
+fn has_special_parts(catalog: &Catalog, object: &Object) -> bool {
+    const INDEXES: &[&str] = &["index", "primary key", "unique", "exclusion"];
+    if !INDEXES.contains(&object.id.class()) {
+        return false;
+    }
+    let commented = |o: &Object| catalog.contains(&Id::satellite("comment", &o.id));
+    let passes_on = object.id.class() == "index" && commented(object);
+    let set = |o: &Object| ["replica_identity", "clustered"].iter().any(|flag| o.flag(flag));
+    let inherited = catalog.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited);
+    let mut parts = inherited.filter_map(|(part, _)| catalog.get(part)).filter(|o| INDEXES.contains(&o.id.class()));
+    parts.any(|part| {
+        let alike = part.definition.get("options") == object.definition.get("options");
+        let plain = chosen_name(part).is_some_and(|name| name == part.id.base());
+        passes_on || !plain || !alike || commented(part) || set(part) || has_special_parts(catalog, part)
+    })
+}
+
+/// The name that the server gives to an index or a key when nobody says one and nothing has it; none where that is not easily told.
+fn chosen_name(object: &Object) -> Option<String> {
+    let (columns, end) = match object.id.class() {
+        "primary key" => (Vec::new(), "pkey"),
+        "unique" => ([object.texts("columns"), object.texts("include")].concat(), "key"),
+        "index" => (plain_columns(object.text("body"))?, "idx"),
+        _ => return None,
+    };
+    let table = object.parent.as_ref()?.base().to_owned();
+    let name = [vec![table], columns, vec![end.to_owned()]].concat().join("_");
+    (name.len() < 64).then_some(name)
+}
+
+/// The columns of an index of which nothing is an expression or quoted: `USING btree (a, b DESC)`.
+fn plain_columns(body: &str) -> Option<Vec<String>> {
+    let (_, list) = body.split_once('(')?;
+    let list = list.strip_suffix(')').filter(|list| !list.contains(['(', ')', '"']))?;
+    Some(list.split(", ").filter_map(|column| column.split(' ').next().map(str::to_owned)).collect())
+}
+
+/// Whether `dependent` survives, as it is written, that a column changes from `old` to `new`, where nothing of it is forgotten.
 pub fn carries(dependent: &Object, old: &Object, new: &Object) -> bool {
-    let base = |o: &Object| o.text("type").split('(').next().unwrap_or_default().to_owned();
+    let base = |o: &Object| type_change::base(o.text("type"));
     let (before, after) = (base(old), base(new));
     let family = before == after || FAMILIES.iter().any(|f| f.contains(&before.as_str()) && f.contains(&after.as_str()));
     match of(&dependent.id).carried {
         Carried::Never => false,
-        Carried::Always => (before == after || !computes(dependent)) && !forgets(dependent),
+        Carried::Always => before == after || !computes(dependent),
         // Where it compares enums, arrays or ranges too, the server looks for a cast to `anyenum` and finds none.
         Carried::WithinFamily => family && !dependent.detail.contains_key("polymorphic"),
     }

@@ -35,6 +35,10 @@ pub struct Key {
     #[serde(default)]
     #[allow(dead_code, reason = "read through Object::flag")]
     inherited: bool,
+    /// The key of the partitioned table that a partition's belongs to.
+    #[serde(default)]
+    #[allow(dead_code, reason = "read through Object::text")]
+    parent: Option<String>,
 }
 
 /// What a change of each field of a key costs.
@@ -49,6 +53,8 @@ pub const KEY_FIELDS: &[Field] = &[
     field("replica_identity", Cost::Alter),
     field("clustered", Cost::Alter),
     field("inherited", Cost::Alter),
+    // A key joins one, or leaves it, with its table. No statement takes it from one to another.
+    field("parent", Cost::AlterOrReplace(|old, new| old.text("parent").is_empty() || new.text("parent").is_empty())),
 ];
 
 /// The rows of `pg_constraint` of one `contype` over tables, each with its table.
@@ -93,11 +99,12 @@ pub fn key_query(contype: char, version: u32) -> Query {
     let nulls = if version >= 150_000 { "CASE WHEN i.indnullsnotdistinct THEN true END" } else { "NULL::bool" };
     let overlaps = if version >= 180_000 { "CASE WHEN k.conperiod THEN true END" } else { "NULL::bool" };
     let key = column_names("k.conrelid", "k.conkey");
+    let parent = "CASE WHEN k.conparentid <> 0 THEN (SELECT p.conname FROM pg_constraint p WHERE p.oid = k.conparentid) END";
     let include = "(SELECT json_agg(a.attname ORDER BY x.n) FROM unnest(i.indkey::int2[]) WITH ORDINALITY x(attnum, n) \
          JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = x.attnum WHERE x.n > i.indnkeyatts)";
     query(contype).define(format!(
         "'columns', {key}, 'include', CASE WHEN i.indnatts > i.indnkeyatts THEN {include} END, 'nulls_not_distinct', {nulls}, \
-         'without_overlaps', {overlaps}, {COMMON}, {INDEX}"
+         'without_overlaps', {overlaps}, 'parent', {parent}, {COMMON}, {INDEX}"
     ))
     .detail(age("c", "k.conindid"))
 }

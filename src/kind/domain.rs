@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-use super::{BASE, Context, Cost, Kind, Query, Renaming, Space, expression, field, reads_as, row_checks};
-use crate::catalog::{Id, Object};
+use super::{BASE, Context, Cost, Kind, Query, Renaming, Space, expression, field, is_remade, reads_as, row_checks};
+use crate::catalog::{Catalog, Id, Object};
 use crate::kind::relation::remake;
 use crate::kind::type_change::narrows;
 use crate::sql::ident;
@@ -47,6 +47,13 @@ pub(super) fn held_to(context: &Context, domain: &Id, condition: &str, statement
             }
         }
     }
+    // Columns that get another type let go of a domain before it is made anew.
+    let anew = match (context.live.get(domain), context.desired.get(domain)) {
+        (Some(old), Some(new)) => is_remade(context.live, old, new),
+        _ => false,
+    };
+    let uses = |side: &Catalog, column: &Id| side.uses(column).iter().any(|(used, _)| used == domain);
+    columns.retain(|column| !(anew && uses(context.live, column) && !uses(context.desired, column)));
     let tables: BTreeSet<String> = columns.iter().map(|c| c.table_sql()).collect();
     let plain = columns.iter().filter_map(|c| context.live.get(c)).filter(|c| c.text("type") == domain.sql());
     let checks = plain.filter_map(|c| Some(row_checks::values_fulfil(context, &c.id, c.parent.as_ref()?, condition)));

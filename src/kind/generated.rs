@@ -1,6 +1,6 @@
 //! Computed columns: what of them can be changed in place.
 
-use super::Cost;
+use super::{Cost, type_change};
 use crate::catalog::Object;
 
 /// A stored expression can be dropped in place; nothing can be turned into one, and (before 17) none can be changed.
@@ -14,7 +14,7 @@ pub const EXPRESSION: Cost = Cost::AlterOrReplace(expression_cost);
 /// What is computed is computed again for another type: the server takes no USING for it, and casts only what it would cast by
 /// itself. Before 15 it refuses another type or collation to a column whose expression uses more than columns of the table.
 fn type_cost(old: &Object, new: &Object) -> bool {
-    let base = |o: &Object| o.text("type").split('(').next().unwrap_or_default().to_owned();
+    let base = |o: &Object| type_change::base(o.text("type"));
     let in_place = base(old) == base(new) && !old.detail.contains_key("expression_uses_more");
     !new.definition.contains_key("generated") || in_place
 }

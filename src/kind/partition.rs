@@ -46,6 +46,12 @@ fn referring<'c>(catalog: &'c Catalog, table: &Id) -> impl Iterator<Item = &'c O
     keys.into_iter().filter_map(|key| catalog.get(key)).filter(move |key| key.text("referenced") == name)
 }
 
+/// The foreign keys of partitioned tables that refer to a partition. DETACH takes the parts that their partitions have of them for
+/// parts of one that refers to the table which is left, and fails.
+pub fn referring_in_parts<'c>(catalog: &'c Catalog, table: &Id) -> impl Iterator<Item = &'c Object> {
+    referring(catalog, table).filter(|key| catalog.used_by(&key.id).iter().any(|(_, d)| *d == Dependency::Inherited))
+}
+
 /// The rows of a table that becomes a partition lie within its bound. Some of the bound's functions are the server's own, none the
 /// user's.
 fn bound(context: &Context, object: &Object) -> Option<RowCheck> {

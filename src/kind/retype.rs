@@ -2,8 +2,8 @@
 
 use super::column::Column;
 use super::relation::is_enum;
-use super::type_change::{narrows, rewrites, widens};
-use super::{Context, carries, row_checks};
+use super::type_change::{base, narrows, rewrites, widens};
+use super::{Context, carries, forgets, row_checks};
 use crate::catalog::{Id, Object};
 use crate::sql::ident;
 use crate::statement::{LockMode, Loss, Statement};
@@ -12,7 +12,6 @@ use crate::statement::{LockMode, Loss, Statement};
 pub fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     let (before, after): (Column, Column) = (old.read(), new.read());
     let (table, name) = (new.id.table_sql(), ident(new.id.base()));
-    let base = |t: &str| t.split('(').next().unwrap_or(t).to_owned();
     let same_base = base(&before.data_type) == base(&after.data_type);
     let told = context.using(&new.id);
     let using = told.map(|expression| format!(" USING {expression}")).unwrap_or_else(|| {
@@ -72,10 +71,22 @@ fn keys_on(context: &Context, column: &Id) -> Vec<(String, bool)> {
     // Those that the server cannot rebuild have gone before.
     let carried = |key: &Object| old.zip(new).is_some_and(|(old, new)| carries(key, old, new));
     let same = |key: &&Object| context.desired.get(&key.id).is_some_and(|wanted| wanted.definition == key.definition);
-    let stay = keys.filter_map(|(key, _)| context.live.get(key)).filter(|key| same(key) && carried(key));
+    let stay = keys
+        .filter_map(|(key, _)| context.live.get(key))
+        .filter(|key| same(key) && carried(key) && !rests_on_rebuilt(context, key));
     let ends = stay.map(|key| (key.id.table_sql(), key.text("referenced").to_owned()));
     let own = column.table_sql();
     ends.map(|(from, to)| if from == own { (to, false) } else { (from, true) }).collect()
+}
+
+/// Whether a foreign key goes and comes back with the key that it rests on: the server would forget something of that.
+fn rests_on_rebuilt(context: &Context, foreign: &Object) -> bool {
+    let used = |o: &Object| context.live.uses(&o.id).iter().filter_map(|(used, _)| context.live.get(used));
+    let changes = |column: &Object| {
+        let wanted = context.desired.get(&column.id).filter(|_| column.id.class() == "column");
+        wanted.is_some_and(|new| ["type", "collation"].iter().any(|field| new.text(field) != column.text(field)))
+    };
+    used(foreign).any(|key| forgets(context.live, key) && used(key).any(changes))
 }
 
 impl<'a> Context<'a> {

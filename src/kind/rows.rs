@@ -9,6 +9,9 @@ use crate::statement::{LockMode, Loss, Statement};
 /// What the table is called in which rows are put aside, after the name of theirs.
 pub const ASIDE: &str = "__plumb_rows";
 
+/// Text whose collation is nobody's own.
+const PLAIN: &str = " COLLATE pg_catalog.\"default\"";
+
 /// The statements that carry rows over.
 #[derive(Clone, Debug)]
 pub struct Kept {
@@ -33,8 +36,14 @@ pub fn keep(context: &Context, table: &Id, from: &[Id]) -> Option<Kept> {
     let names: Vec<String> = columns.iter().map(|c| ident(c.id.base())).collect();
     let lost = context.live.children(table).filter(stored).filter(|c| !columns.iter().any(|k| k.id == c.id));
     let as_text: Vec<bool> = columns.iter().map(|c| type_changes(context, &c.id) || becomes_enum(context, c)).collect();
-    let taken =
-        names.iter().zip(&as_text).map(|(name, text)| if *text { format!("{name}::text AS {name}") } else { name.clone() });
+    // Text keeps the collation of what it was read from.
+    let plain =
+        |c: &Object| if context.live.get(&c.id).is_some_and(|old| old.definition.contains_key("collation")) { PLAIN } else { "" };
+    let taken = columns
+        .iter()
+        .zip(&names)
+        .zip(&as_text)
+        .map(|((c, name), text)| if *text { format!("{name}::text{} AS {name}", plain(c)) } else { name.clone() });
     let mut save = save(&holder, &taken.collect::<Vec<_>>(), from);
     save[1].losses = lost.map(|c| Loss::Values(c.id.sql())).collect();
     let values = columns.iter().zip(&names).zip(&as_text).map(|((c, name), text)| {

@@ -143,7 +143,9 @@ fn sequences_stay(context: &Context, table: &Object, unlogged: bool) -> Vec<Stat
     let columns = context.live.children(&table.id).filter(|c| c.id.class() == "column");
     let owned = columns.flat_map(|c| context.live.used_by(&c.id)).map(|(user, _)| user).filter(|u| u.class() == "owned by");
     let sequences = owned.filter_map(|o| context.desired.get(&o.as_class("sequence")));
-    let other = sequences.filter(|s| s.flag("unlogged") != unlogged && persists_with_table(context, s));
+    // One whose column is made anew may belong to the table still when that changes.
+    let taken_along = |s: &Object| persists_with_table(context, s) || sequence_owner::stays_owned(context, &s.id).is_none();
+    let other = sequences.filter(|s| s.flag("unlogged") != unlogged && taken_along(s));
     other.map(|s| set_persistence(&s.id, s.flag("unlogged"))).collect()
 }
 

@@ -4,6 +4,14 @@ fn length(data_type: &str) -> Option<i64> {
     data_type.split_once('(').and_then(|(_, rest)| rest.split([',', ')']).next()?.parse().ok())
 }
 
+/// The type without what stands in brackets: `timestamp with time zone` of `timestamp(3) with time zone`.
+pub fn base(data_type: &str) -> String {
+    match (data_type.split_once('('), data_type.rsplit_once(')')) {
+        (Some((before, _)), Some((_, after))) => format!("{before}{after}"),
+        _ => data_type.to_owned(),
+    }
+}
+
 /// Whether PostgreSQL has to write every row anew for it (docs/locks.md C14 to C20), in a session whose time zone is UTC.
 pub fn rewrites(old: &str, new: &str) -> bool {
     let is = |t: &str, all: &[&str]| all.contains(&t);
@@ -42,7 +50,6 @@ pub fn narrows(old: &str, new: &str) -> bool {
     let grows = GROWING.iter().any(|(from, to)| *from == old && to.contains(&new))
         || new == "text"
         || old == "text" && new.ends_with("citext");
-    let base = |t: &str| t.split('(').next().unwrap_or(t).to_owned();
     // Digits before the point and those after it: one kind must not grow at the cost of the other.
     let longer = length(old).is_some_and(|before| {
         let (digits, more) = (scale(old), scale(new));
@@ -80,6 +87,13 @@ fn scale(data_type: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_array_is_another_type() {
+        assert_eq!(base("character varying(20)"), base("character varying"));
+        assert_ne!(base("character varying(20)[]"), base("character varying(20)"));
+        assert_eq!(base("timestamp(3) with time zone"), "timestamp with time zone");
+    }
 
     #[test]
     fn more_bits_are_no_rewrite() {

@@ -17,7 +17,7 @@ pub fn absorb(graph: &mut Graph, apart: &BTreeSet<Node>) {
             _ if apart.contains(node) => None,
             Op::Create => made_with(graph, node),
             Op::Drop if graph.aside.contains_key(&node.id) => None,
-            Op::Alter => altered_with(graph, node),
+            Op::Alter | Op::Release => altered_with(graph, node),
             Op::Drop => gone_with(graph, node),
             Op::Save | Op::Restore | Op::Rename => None,
         };
@@ -61,10 +61,17 @@ fn from_parent_table(graph: &Graph, node: &Node) -> Option<Node> {
 
 /// Whether the table of a member comes to another parent table in this plan, or is parted from the one that it has.
 pub fn parted(graph: &Graph, id: &Id) -> bool {
-    parent(graph, id).is_some_and(|table| {
-        let partition = table.as_class("partition");
-        [Op::Create, Op::Drop].iter().any(|op| graph.node(*op, &partition).is_some()) || graph.changes.alters(&table, "inherits")
-    })
+    parent(graph, id).is_some_and(|table| changes_parent(graph, &table))
+}
+
+fn changes_parent(graph: &Graph, table: &Id) -> bool {
+    let partition = table.as_class("partition");
+    [Op::Create, Op::Drop].iter().any(|op| graph.node(*op, &partition).is_some()) || graph.changes.alters(table, "inherits")
+}
+
+/// The same of the table that has it now, for what goes.
+fn parted_now(graph: &Graph, id: &Id) -> bool {
+    parent_now(graph, id).is_some_and(|table| changes_parent(graph, &table))
 }
 
 fn altered_with(graph: &Graph, node: &Node) -> Option<Node> {
@@ -98,7 +105,7 @@ fn parent_now(graph: &Graph, id: &Id) -> Option<Id> {
 
 /// The drop of the parent table's member.
 fn gone_with_parents(graph: &Graph, node: &Node) -> Option<Node> {
-    let inherited = graph.live.get(&node.id).is_some_and(|o| o.flag("inherited")) && !parted(graph, &node.id);
+    let inherited = graph.live.get(&node.id).is_some_and(|o| o.flag("inherited")) && !parted_now(graph, &node.id);
     let parents = graph.live.uses(&node.id).iter().filter(|(_, d)| inherited && *d == Dependency::Inherited);
     parents.map(|(id, _)| id).find_map(|id| graph.node(Op::Drop, id))
 }
@@ -124,7 +131,7 @@ fn gone_with(graph: &Graph, node: &Node) -> Option<Node> {
     }
     let ties = graph.live.children(&node.id).filter(|c| kind::of(&c.id).ties_parent).map(|c| &c.id);
     let tied = std::iter::once(&node.id).chain(ties).flat_map(|id| graph.live.uses(id));
-    let apart = parted(graph, &node.id);
+    let apart = parted_now(graph, &node.id);
     let automatic = tied.filter(|(_, d)| *d != Dependency::Normal && !(apart && *d == Dependency::Inherited));
     // What a parent table's member takes along goes with that and not by itself, wherever that one goes.
     let (inherited, others): (Vec<_>, Vec<_>) = automatic.partition(|(_, d)| *d == Dependency::Inherited);

@@ -25,6 +25,7 @@ pub fn edges(graph: &mut Graph) {
     persistence(graph, &mut list);
     alone(graph, &mut list);
     told(graph, &mut list);
+    released(graph, &mut list);
     rows::edges(graph, &mut list);
     family(graph, &mut list);
     owned(graph, &mut list);
@@ -55,8 +56,9 @@ fn build(graph: &Graph, list: &mut Vec<Edge>) {
             for op in MAKE {
                 let other = graph.node(op, used);
                 let sentence = || format!("{} needs {used}, says pg_depend", node.id);
-                // A column that is computed no more has values of its own when its type is made anew.
-                let values = op == Op::Alter && node.op == Op::Alter && graph.changes.alters(&node.id, "generated");
+                // A column that is computed no more has values of its own when what it is of, or was computed by, is made anew.
+                let before = || graph.live.uses(&node.id).iter().any(|(u, _)| u == used);
+                let values = op == Op::Alter && node.op == Op::Alter && graph.changes.alters(&node.id, "generated") && before();
                 if values && graph.changes.list.get(used).is_some_and(|c| c.remade) {
                     let sentence = || format!("{} holds values of {used} from then on", node.id);
                     push(list, Some(node.clone()), other, false, sentence);
@@ -75,6 +77,14 @@ fn build(graph: &Graph, list: &mut Vec<Edge>) {
 fn attached_later(graph: &Graph, id: &Id) -> bool {
     let table = graph.desired.get(id).and_then(|o| o.parent.as_ref());
     table.is_some_and(|t| graph.node(Op::Create, &t.as_class("partition")).is_some())
+}
+
+/// A column is computed no more before anything else of it changes.
+fn released(graph: &Graph, list: &mut Vec<Edge>) {
+    for node in graph.nodes.iter().filter(|n| n.op == Op::Release) {
+        let sentence = || format!("{} is computed until then", node.id);
+        push(list, Some(node.clone()), graph.node(Op::Alter, &node.id), false, sentence);
+    }
 }
 
 /// Rows are given values by the expression of a directive: what it names stands before, and columns that it reads go after.
@@ -102,6 +112,11 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
     for node in graph.nodes.iter().filter(|n| matches!(n.op, Op::Alter | Op::Drop)) {
         for (used, dependency) in graph.live.uses(&node.id) {
             let sentence = || format!("{} uses {used} now", node.id);
+            // A column lets go of what it is computed from before it lets go of its type.
+            let type_of = |column: &Object| column.text("type").trim_end_matches("[]") == used.sql();
+            let of_type = || graph.live.get(&node.id).is_some_and(type_of);
+            let released = graph.node(Op::Release, &node.id).filter(|_| node.op == Op::Alter && !of_type());
+            let node = &released.unwrap_or_else(|| node.clone());
             // A parent table that goes has lost its children before; what they have from it is their own then.
             let whole = graph.live.get(used).and_then(|o| o.parent.as_ref()).and_then(|p| graph.node(Op::Drop, p));
             if node.op == Op::Alter && *dependency == Dependency::Inherited && whole.is_some() {
@@ -157,7 +172,8 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
 
 /// What takes away that something uses a column: it goes, or it is a column that is computed no more.
 fn gone_or_computed_no_more(graph: &Graph, user: &Id) -> Option<Node> {
-    let computed_no_more = || graph.node(Op::Alter, user).filter(|_| graph.changes.alters(user, "generated"));
+    let altered = || graph.node(Op::Release, user).or_else(|| graph.node(Op::Alter, user));
+    let computed_no_more = || altered().filter(|_| graph.changes.alters(user, "generated"));
     graph.node(Op::Drop, user).or_else(computed_no_more)
 }
 
@@ -268,7 +284,10 @@ fn column_grants(graph: &Graph, list: &mut Vec<Edge>) {
         let wanted = graph.desired.contains(of);
         let whole = if wanted { graph.desired } else { graph.live }.get(of).and_then(|o| o.parent.as_ref());
         let whole = whole.filter(|whole| wanted || graph.node(Op::Drop, whole).is_none());
-        for owned in [Some(of), whole].into_iter().flatten() {
+        // The owner of a sequence that belongs to a column changes with that of the table.
+        let tables = [graph.live, graph.desired].map(|side| Some(&kind::owning_column(side, &of.as_class("owned by"))?.parent));
+        let tables = tables.into_iter().flatten().flatten().filter(|_| of.class() == "sequence");
+        for owned in [Some(of), whole].into_iter().flatten().chain(tables) {
             let owner = Id::satellite("owner", owned);
             let sentence = || format!("{owner} decides whose rights are the owner's");
             push(list, graph.node(Op::Alter, &owner), Some(node.clone()), false, sentence);

@@ -14,7 +14,10 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
     for node in &graph.nodes {
         let table = node.id.as_class("table");
         match node.id.class() {
-            "partition" if node.op == Op::Drop => parted(graph, list, node, &table),
+            "partition" if node.op == Op::Drop => {
+                parted(graph, list, node, &table);
+                referred_to(graph, list, node, &table);
+            }
             "table" if node.op == Op::Drop => left(graph, list, node, &table),
             "table" if node.op == Op::Create => born(graph, list, node, &table),
             "partition" if node.op == Op::Create => joined(graph, list, node, &table, &ALL),
@@ -64,13 +67,13 @@ fn parted(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
             continue;
         }
         let sentence = || format!("{member} is the table's own after {}", node.id);
-        // One that stays inherited is altered with that of the parent, as long as the tables are not parted.
-        let again = graph.desired.uses(member).iter().any(|(_, d)| *d == Dependency::Inherited);
-        let with_parent = member.class() == "foreign key" && again;
+        // One that stays inherited from the same is altered with that, as long as the tables are not parted.
+        let again = |theirs: &Id| graph.desired.uses(member).iter().any(|(id, d)| *d == Dependency::Inherited && id == theirs);
+        let with_parent = |theirs: &Id| member.class() == "foreign key" && again(theirs);
         for op in [Op::Alter, Op::Drop] {
             push(list, Some(node.clone()), graph.node(op, member), false, sentence);
             for id in &theirs {
-                match (op, with_parent) {
+                match (op, with_parent(id)) {
                     (Op::Alter, true) => {
                         let sentence = || format!("{member} is altered with {id}");
                         push(list, graph.node(op, id), Some(node.clone()), false, sentence);
@@ -139,6 +142,15 @@ fn refers(graph: &Graph, list: &mut Vec<Edge>, node: &Node) {
             push(list, graph.node(Op::Drop, partition), Some(node.clone()), false, sentence);
             todo.extend(graph.live.get(partition).and_then(|p| p.parent.clone()).filter(|t| *t != table));
         }
+    }
+}
+
+/// A foreign key of a partitioned table that refers to a partition goes before the partition leaves.
+fn referred_to(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
+    for key in kind::referring_in_parts(graph.live, table) {
+        let sentence = || format!("DETACH fails while {} refers to the partition", key.id);
+        push(list, graph.node(Op::Drop, &key.id), Some(node.clone()), false, sentence);
+        push(list, Some(node.clone()), graph.node(Op::Create, &key.id), false, sentence);
     }
 }
 

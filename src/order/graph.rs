@@ -21,6 +21,8 @@ pub enum Op {
     Restore,
     /// It gets another name.
     Rename,
+    /// A column is computed no more, before it gets another type.
+    Release,
 }
 
 /// One operation on one object.
@@ -64,6 +66,8 @@ impl<'a> Graph<'a> {
         for change in changes.list.values() {
             nodes.extend(ops(change).iter().map(|op| Node { op: *op, id: change.id.clone() }));
         }
+        let released = changes.list.values().filter(|c| is_released_first((live, desired), changes, c));
+        nodes.extend(released.map(|c| Node { op: Op::Release, id: c.id.clone() }));
         Graph { live, desired, changes, aside, nodes, within: HashMap::new(), edges: Vec::new(), kept: BTreeMap::new() }
     }
 
@@ -71,6 +75,14 @@ impl<'a> Graph<'a> {
     pub fn node(&self, op: Op, id: &Id) -> Option<Node> {
         let node = Node { op, id: id.clone() };
         self.nodes.contains(&node).then_some(node)
+    }
+
+    /// The fields of its object that a node changes: of a column that is released first, what that leaves to the rest.
+    pub fn fields(&self, node: &Node) -> Vec<String> {
+        let Some(Action::Alter(fields)) = self.changes.list.get(&node.id).map(|c| &c.action) else { return Vec::new() };
+        let releases = |field: &&String| field.starts_with("generated");
+        let first = self.node(Op::Release, &node.id).is_some();
+        fields.iter().filter(|f| !first || releases(f) == (node.op == Op::Release)).cloned().collect()
     }
 
     /// The node that stands for `node` in the end.
@@ -90,6 +102,16 @@ impl<'a> Graph<'a> {
         }
         groups
     }
+}
+
+/// Whether a computed column becomes a plain one of a type that is made anew and was not its own: it has to let go of what it was computed
+/// from before that type comes, and gets it after.
+fn is_released_first((live, desired): (&Catalog, &Catalog), changes: &Changes, change: &Change) -> bool {
+    let id = &change.id;
+    let of_its_own = |used: &Id| live.uses(id).iter().any(|(u, _)| u == used);
+    let anew = |used: &Id| changes.list.get(used).is_some_and(|c| c.remade) && !of_its_own(used);
+    let plain = id.class() == "column" && change.alters("generated") && change.alters("type");
+    plain && desired.uses(id).iter().any(|(used, _)| anew(used))
 }
 
 fn ops(change: &Change) -> &'static [Op] {

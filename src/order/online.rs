@@ -24,13 +24,13 @@ pub fn form(graph: &Graph, node: &Node, members: &[Node], rest: &[Statement], ho
     let online = kind::of(&node.id).online;
     let mut statements = match node.op {
         Op::Create => (online.create)(&context, object, &name(graph, node, online.beside)),
-        Op::Alter => match (graph.live.get(&node.id), graph.changes.list.get(&node.id).map(|c| &c.action)) {
-            (Some(old), Some(crate::change::Action::Alter(fields))) => (online.alter)(&context, old, object, fields),
+        Op::Alter => match (graph.live.get(&node.id), graph.fields(node)) {
+            (Some(old), fields) if !fields.is_empty() => (online.alter)(&context, old, object, &fields),
             _ => Vec::new(),
         },
         Op::Drop if graph.desired.contains(&node.id) => Vec::new(),
         Op::Drop => (online.drop)(&context, object),
-        Op::Save | Op::Restore | Op::Rename => Vec::new(),
+        Op::Save | Op::Restore | Op::Rename | Op::Release => Vec::new(),
     };
     if !statements.is_empty() {
         let late = statements.iter().position(|s| s.late).unwrap_or(statements.len());

@@ -152,6 +152,7 @@ pub fn words(node: &Node) -> String {
     let verb = match node.op {
         Op::Create => "creating",
         Op::Alter => "altering",
+        Op::Release => "computing no more",
         Op::Drop => "dropping",
         Op::Save => "saving the rows of",
         Op::Restore => "restoring the rows of",

@@ -63,7 +63,7 @@ fn commits_first(graph: &Graph) -> BTreeSet<Id> {
     let nothing = BTreeSet::new();
     let context = Context { live: graph.live, desired: graph.desired, absorbed: &nothing };
     let commits = |node: &&Node| {
-        let statements = alter(&context, graph.changes, &node.id);
+        let statements = alter(&context, graph.changes, &node.id, &graph.fields(node));
         !statements.is_empty() && statements.iter().all(|s| s.transaction == Transaction::CommitAfter)
     };
     graph.nodes.iter().filter(|n| n.op == Op::Alter && n.id.class() == "enum").filter(commits).map(|n| n.id.clone()).collect()
@@ -102,14 +102,14 @@ fn place(node: &Node, early: bool) -> u8 {
     match node.op {
         Op::Alter if early => 0,
         Op::Create | Op::Save => 1,
-        Op::Alter | Op::Restore | Op::Rename => 2,
+        Op::Alter | Op::Release | Op::Restore | Op::Rename => 2,
         Op::Drop => 3,
     }
 }
 
-fn alter(context: &Context, changes: &Changes, id: &Id) -> Vec<Statement> {
+fn alter(context: &Context, changes: &Changes, id: &Id, fields: &[String]) -> Vec<Statement> {
     match changes.list.get(id).map(|c| (&c.action, &c.old, &c.new)) {
-        Some((Action::Alter(fields), Some(old), Some(new))) => (kind::of(id).alter)(context, old, new, fields),
+        Some((Action::Alter(_), Some(old), Some(new))) => (kind::of(id).alter)(context, old, new, fields),
         _ => Vec::new(),
     }
 }
@@ -139,8 +139,7 @@ fn write(graph: &Graph, sorted: Sorted, mut written: impl FnMut(&Node, &[Node], 
         steps.push(Step {
             fields: match change.map(|c| &c.action) {
                 _ if matches!(node.op, Op::Save | Op::Restore) => vec!["rows".to_owned()],
-                Some(Action::Alter(fields)) => fields.clone(),
-                _ => Vec::new(),
+                _ => graph.fields(&node),
             },
             effects: effects(graph, &node, &members),
             with: members.into_iter().filter(|m| *m != node).collect(),
@@ -162,7 +161,7 @@ fn effects(graph: &Graph, node: &Node, members: &[Node]) -> Vec<Effect> {
     let context = Context { live: graph.live, desired: graph.desired, absorbed: &nothing };
     let mut ids = BTreeSet::from([node.id.clone()]);
     match node.op {
-        Op::Save | Op::Restore | Op::Rename => return Vec::new(),
+        Op::Save | Op::Restore | Op::Rename | Op::Release => return Vec::new(),
         Op::Drop if graph.desired.contains(&node.id) => return Vec::new(),
         Op::Drop => {}
         Op::Create | Op::Alter => {
@@ -225,7 +224,7 @@ fn speaks(graph: &Graph, node: &Node) -> bool {
         Op::Create => kind::of(&node.id).absorbed == Absorbed::After || !inside(graph, node),
         Op::Alter => true,
         Op::Drop => satellite_of_made,
-        Op::Save | Op::Restore | Op::Rename => false,
+        Op::Save | Op::Restore | Op::Rename | Op::Release => false,
     }
 }
 
@@ -244,7 +243,7 @@ pub(super) fn one(graph: &Graph, context: &Context, node: &Node) -> Vec<Statemen
         Op::Save => graph.kept.get(&node.id).map(|(k, _)| k.save.clone()).unwrap_or_default(),
         Op::Restore => graph.kept.get(&node.id).map(|(k, _)| k.restore.clone()).unwrap_or_default(),
         Op::Create => graph.desired.get(&node.id).map(|o| (kind.create)(context, o)).unwrap_or_default(),
-        Op::Alter => alter(context, graph.changes, &node.id),
+        Op::Alter | Op::Release => alter(context, graph.changes, &node.id, &graph.fields(node)),
         // Names are given before anything is compared.
         Op::Rename => Vec::new(),
         Op::Drop => {

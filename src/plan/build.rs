@@ -160,7 +160,7 @@ pub fn bare(steps: Vec<Step>) -> Vec<Group> {
 fn change(step: &Step) -> &'static str {
     match step.node.op {
         Op::Create => "create",
-        Op::Alter | Op::Save | Op::Restore => "alter",
+        Op::Alter | Op::Release | Op::Save | Op::Restore => "alter",
         Op::Drop if step.renamed.is_some() => "quarantine",
         Op::Drop => "drop",
         Op::Rename => "rename",
@@ -329,7 +329,7 @@ fn phase(context: &Context, step: &Step) -> Phase {
         Op::Drop => Phase::Contract,
         Op::Create if restrains(context, &step.node.id) => Phase::Migrate,
         Op::Alter if tightens => Phase::Migrate,
-        Op::Create | Op::Alter | Op::Save | Op::Restore => Phase::Expand,
+        Op::Create | Op::Alter | Op::Release | Op::Save | Op::Restore => Phase::Expand,
     }
 }
 

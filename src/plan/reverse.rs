@@ -33,7 +33,7 @@ pub fn reverse(context: &Context, step: &Step) -> Reverse {
             }
             _ => None,
         },
-        Op::Save | Op::Restore | Op::Rename => None,
+        Op::Save | Op::Restore | Op::Rename | Op::Release => None,
         Op::Drop => context.live.get(id).map(|o| rebuild(context, step, o)),
     };
     let sql: Option<Vec<String>> =

@@ -39,7 +39,7 @@ pub use compiled::Compiled;
 pub use download::{download, find_or_download, newest_installed_or_download};
 pub use error::ShadowError;
 pub use guard::{Hushed, hush, powerful, quietly, restore};
-pub use properties::Properties;
+pub use properties::{Properties, owner};
 pub use registry::cleanup_all;
 pub use scratch::{STATEMENT_TIMEOUT, Scratch};
 

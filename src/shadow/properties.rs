@@ -131,6 +131,15 @@ impl Properties {
     }
 }
 
+/// Who owns the database that `session` is in (`pg_database.datdba`).
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn owner(session: &Session) -> Result<String, tokio_postgres::Error> {
+    let query = "SELECT pg_catalog.pg_get_userbyid(datdba)::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
+    session.client.query_one(query, &[]).await?.try_get(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -93,6 +93,12 @@ async fn converted(session: &Session, values: &[Option<String>], to: &str) -> Op
     session.client.query_one(&sql, &[&values]).await.ok().map(|r| r.get(0))
 }
 
+/// Whether a type may be another one under its old name: a domain over `numeric(12,3)` writes 1.000 where it was 1.00. Only the
+/// server's own types come without a schema.
+fn of_users(name: &str) -> bool {
+    name.contains('.')
+}
+
 /// That the rows of the tables that exist on both sides are those that were there before; `except` names columns
 /// (`public.t.a`) whose values are meant to change: of those only NULL is compared; and tables that others' rows come to.
 pub async fn survive(database: &str, before: &Tables, except: &[String]) -> Result<(), String> {
@@ -114,7 +120,7 @@ pub async fn survive(database: &str, before: &Tables, except: &[String]) -> Resu
             let null = |v: &Vec<Option<String>>| v.iter().map(|v| v.as_ref().map(|_| "set".to_owned())).collect();
             if except.contains(&format!("{}.{column}", old.sql)) {
                 (a, b) = (null(&a), null(&b));
-            } else if old.types[o] != new.types[n] {
+            } else if old.types[o] != new.types[n] || of_users(&new.types[n]) {
                 match converted(&session, &a, &new.types[n]).await {
                     Some(values) => a = values,
                     None => (a, b) = (null(&a), null(&b)),

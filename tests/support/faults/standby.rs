@@ -71,6 +71,9 @@ pub async fn run(copies: &Throwaway, cell: usize, script: Script<'_>) -> Result<
     if done.exit != 0 {
         return Err(format!("the reader stands in its way: {}", told(&done)));
     }
+    if !done.stderr.contains("1 standby") || !done.stderr.contains("max_standby_streaming_delay") {
+        return Err(format!("nobody is told of the standby: {}", told(&done)));
+    }
     site.check().await?;
     let words = ["drift", "--db", &standby.url(&site.name), "--shadow", site.shadow()].map(ToString::to_string);
     let drift = site.start(&words).end()?;

@@ -238,7 +238,12 @@ impl Model {
                 let fields: Vec<String> = fields.iter().map(|(n, t)| format!("{} {}", ident(n), self.type_sql(t))).collect();
                 format!("CREATE TYPE {} AS ({})", name(), fields.join(", "))
             }
-            What::Range(subtype) => format!("CREATE TYPE {} AS RANGE (subtype = {subtype})", name()),
+            What::Range(subtype) => {
+                // Two long names would be given the same name for their multirange types.
+                let beside = || format!(", multirange_type_name = {}.multirange_{key}", self.name(item.within));
+                let multirange = if item.name.len() > 50 { beside() } else { String::new() };
+                format!("CREATE TYPE {} AS RANGE (subtype = {subtype}{multirange})", name())
+            }
             What::Collation(definition) => format!("CREATE COLLATION {} ({definition})", name()),
             What::Sequence { ty, increment, cache, cycle, .. } => {
                 let cycle = if *cycle { " CYCLE" } else { "" };
