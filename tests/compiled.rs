@@ -149,3 +149,47 @@ fn texts_that_mean_the_same_are_asked_about_once() {
         assert_eq!(third.exit, 2, "{}{}", third.stdout, third.stderr);
     });
 }
+
+#[test]
+fn what_was_the_same_once_is_believed_of_that_schema_and_scope_only() {
+    desk("compiledsame", async |d| {
+        let cache = Cache::new("samelive");
+        let tables = "CREATE SCHEMA a;\nCREATE TABLE a.t (x int);\nCREATE SCHEMA b;\nCREATE TABLE b.t (x int);\n";
+        d.place.write("schema/a.sql", tables);
+        d.sql(tables).await;
+        d.sql("ALTER TABLE b.t ADD COLUMN y int; CREATE SCHEMA beside; CREATE TABLE beside.t (x int)").await;
+        let drift = |more: &str| cache.drift(d, more).0;
+        assert_eq!(drift("").exit, 2);
+        assert!(cache.parts("same").is_empty(), "something differs");
+        assert_eq!(drift(" --scope a").exit, 0);
+        assert_eq!(cache.parts("same").len(), 1);
+        // The live schema is the same again, but more of it is asked for.
+        assert_eq!(drift("").exit, 2, "what a narrow scope left out is no secret");
+        d.sql("ALTER TABLE b.t DROP COLUMN y").await;
+        let first = drift("");
+        let second = drift("");
+        assert_eq!((first.exit, &first.stdout), (0, &second.stdout));
+        let told = |more: &str| {
+            let done = cache.run(d, &format!("drift --db $DB -v -v{more}"));
+            (done.stdout.split(", ").next().unwrap().to_owned(), done.stderr.contains("same=true"))
+        };
+        let (text, same) = told("");
+        assert!(same && text.contains("No drift"), "{text}");
+        // What lies outside is told as ever, and what nobody compares makes no difference.
+        assert!(cache.run(d, "drift --db $DB").stdout.contains("beside"));
+        for (change, back) in [
+            ("ALTER TABLE b.t ENABLE ROW LEVEL SECURITY", "ALTER TABLE b.t DISABLE ROW LEVEL SECURITY"),
+            ("GRANT SELECT ON a.t TO PUBLIC", "REVOKE SELECT ON a.t FROM PUBLIC"),
+            ("CREATE OPERATOR a.=== (FUNCTION = int4eq, LEFTARG = int, RIGHTARG = int)", "DROP OPERATOR a.=== (int, int)"),
+        ] {
+            d.sql(change).await;
+            assert!(!told("").1, "{change}");
+            let done = cache.run(d, "drift --db $DB");
+            assert!(done.exit == 2 || done.stdout.contains("==="), "{change}: {}", done.stdout);
+            d.sql(back).await;
+        }
+        assert_eq!(drift("").exit, 0);
+        d.place.write("schema/a.sql", &tables.replace("CREATE TABLE b.t (x int)", "CREATE TABLE b.t (x bigint)"));
+        assert_eq!(drift("").exit, 2, "other files are another schema");
+    });
+}

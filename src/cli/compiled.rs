@@ -7,7 +7,8 @@ use std::path::Path;
 use tokio::task::JoinHandle;
 
 use super::workspace::Workspace;
-use crate::catalog::{Catalog, digest_of_bytes, read_snapshot, write_compact};
+use crate::catalog::{Catalog, digest, digest_of_bytes, fingerprint, read_snapshot, write_compact};
+use crate::change::Scope;
 use crate::prove::Pair;
 use crate::shadow::{Choice, Compiled, Properties};
 use crate::source::directive::Directive;
@@ -17,6 +18,7 @@ use crate::source::{Files, Loaded, Place, Policy, Problems};
 const CATALOG: &str = "catalog";
 const LOADED: &str = "loaded";
 const SETTLED: &str = "settled";
+const SAME: &str = "same";
 
 /// What loading has told, as it is kept.
 #[derive(Serialize, Deserialize)]
@@ -33,14 +35,37 @@ pub struct Around {
     owner: String,
 }
 
+/// A live schema in which nothing differed from the wanted one: where it is found again nothing differs again, and nobody reads on.
+#[derive(Serialize, Deserialize, PartialEq, Eq)]
+struct Same {
+    live: String,
+    asked: Asked,
+    scope: Scope,
+}
+
+/// What a command says of the scope.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Asked {
+    schemas: Vec<String>,
+    quarantine: Option<String>,
+}
+
+/// What an earlier command has left of a wanted schema.
+pub struct Found {
+    loaded: Loaded,
+    same: Option<Same>,
+    /// None while there is one that is the same, which makes it needless.
+    catalog: Option<Catalog>,
+}
+
 /// Files, where their schema is kept, and what is kept there.
 pub struct Read {
     /// The files.
     pub files: Files,
     /// The place; none where nothing can be kept.
     pub place: Option<Compiled>,
-    /// The schema, as an earlier command has left it.
-    pub found: Option<(Catalog, Loaded)>,
+    /// What is there.
+    pub found: Option<Found>,
 }
 
 /// What `Read` asks for; none when scratch databases are made on a server that is not plumb's own.
@@ -82,12 +107,60 @@ impl Around {
 }
 
 /// What is kept there.
-fn find(place: &Compiled) -> Option<(Catalog, Loaded)> {
+fn find(place: &Compiled) -> Option<Found> {
     let told: Told = serde_json::from_str(&place.find(LOADED)?).ok()?;
-    let catalog = read_snapshot(&place.find(CATALOG)?).ok()?;
+    let same: Option<Same> = place.find(SAME).and_then(|text| serde_json::from_str(&text).ok());
+    let catalog = if same.is_some() { None } else { Some(catalog(place)?) };
     let (places, directives, notices) = (told.places.into_iter().collect(), told.directives, told.notices);
-    tracing::info!("the wanted schema was kept by an earlier command");
-    Some((catalog, Loaded { places, directives, notices, ..Loaded::default() }))
+    Some(Found { loaded: Loaded { places, directives, notices, ..Loaded::default() }, same, catalog })
+}
+
+fn catalog(place: &Compiled) -> Option<Catalog> {
+    read_snapshot(&place.find(CATALOG)?).ok()
+}
+
+impl Found {
+    /// The wanted schema, and what loading has told.
+    pub fn wanted(self, place: &Compiled, live: &Catalog, asked: &Asked) -> Option<(Catalog, Loaded)> {
+        let same =
+            self.same.filter(|same| same.asked == *asked && same.live == picture(live)).map(|same| (same.scope.of(live), same));
+        let same = same.filter(|(wanted, same)| asked.scope(wanted) == same.scope).map(|(wanted, _)| wanted);
+        tracing::info!(same = same.is_some(), "the wanted schema was kept by an earlier command");
+        Some((same.or(self.catalog).or_else(|| catalog(place))?, self.loaded))
+    }
+}
+
+impl Asked {
+    /// What the command line says goes before the configuration.
+    pub fn new(workspace: &Workspace, stated: &[String]) -> Asked {
+        let schemas = if stated.is_empty() { workspace.config.scope.schemas.clone() } else { stated.to_vec() };
+        Asked { schemas, quarantine: workspace.config.quarantine_schema.clone() }
+    }
+
+    /// The scope of a wanted schema.
+    pub fn scope(&self, wanted: &Catalog) -> Scope {
+        let scope = Scope::new(wanted, &self.schemas);
+        match &self.quarantine {
+            Some(schema) => scope.with_quarantine(schema),
+            None => scope,
+        }
+    }
+}
+
+/// All of a live schema that is ever compared.
+fn picture(live: &Catalog) -> String {
+    digest(&(fingerprint(live), &live.unmanaged))
+}
+
+/// Keeps that nothing differs from this live schema.
+pub fn keep_same(place: &Compiled, live: &Catalog, asked: &Asked, scope: &Scope) {
+    let same = Same { live: picture(live), asked: asked.clone(), scope: scope.clone() };
+    let known: Option<Same> = place.find(SAME).and_then(|text| serde_json::from_str(&text).ok());
+    if known.as_ref() != Some(&same)
+        && let Ok(text) = serde_json::to_string(&same)
+    {
+        place.keep(SAME, &text);
+    }
 }
 
 /// Keeps it.

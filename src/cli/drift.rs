@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::arguments::{DriftOptions, ReportFormat};
+use super::compiled::{Asked, keep_same};
 use super::failure::Failure;
 use super::ledger::{kept, standing, with_ledger};
 use super::plan::{Making, planned, put_aside};
@@ -116,12 +117,19 @@ async fn motion(session: &Session) -> Result<Option<String>, Failure> {
 async fn files(options: &DriftOptions, workspace: &mut Workspace) -> Result<(Compared, Option<Session>), Failure> {
     let making = Making { proven: false, online: Online::Never, renames: &options.renames.rename, ..Making::default() };
     let planned = planned(workspace, &options.database, &options.wanted, making).await?;
+    let nothing = planned.plan.is_empty() && planned.plan.unmanaged.is_empty() && options.renames.rename.is_empty();
+    if let Some(place) = planned.wanted.compiled.as_ref().filter(|_| nothing) {
+        let asked = Asked::new(workspace, &options.wanted.scope);
+        keep_same(place, &planned.live.catalog, &asked, &planned.sides.scope);
+    }
     let compared = Compared {
         target: planned.live.name.clone(),
         schema: planned.wanted.name.clone(),
         objects: planned.sides.live.len(),
         plan: planned.plan,
     };
+    // The command ends next: taking catalogs apart object by object takes as long as comparing them.
+    std::mem::forget((planned.live.catalog, planned.wanted.catalog, planned.sides, planned.changes));
     Ok((compared, planned.live.session))
 }
 

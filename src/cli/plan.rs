@@ -104,24 +104,17 @@ pub async fn forward(
     let schema = workspace.schema(wanted, database.env.as_deref())?;
     let (mut live, mut desired) = side::both(workspace, database, &schema, wanted, making.proven).await?;
     let mut ahead = desired.ahead.take();
-    if let Some(session) = &live.session {
-        beside(&mut ahead, read_sizes(session, &mut live.catalog)).await?;
+    // Where nothing differs, and that is so every night, nobody asks how much there is.
+    let late = !making.proven && making.online == Online::Never;
+    if !late {
+        counted(&mut live, &mut ahead).await?;
     }
-    let batch = workspace.config.backfill_batch.map_or(BATCH, NonZeroU32::get);
-    let between = beside(&mut ahead, settling::between(workspace, (&live, &desired), wanted, making.renames)).await?;
-    let quarantine = workspace.quarantine(making.protect);
-    let mut sides = Sides { online: making.online, batch, quarantine, ..between };
-    workspace.progress.stage("comparing and ordering");
+    let (mut sides, mut made) = compared(workspace, (&live, &desired), wanted, making, &mut ahead).await?;
+    if late && !made.plan.is_empty() {
+        counted(&mut live, &mut ahead).await?;
+        (sides, made) = compared(workspace, (&live, &desired), wanted, making, &mut ahead).await?;
+    }
     let source = |id: &Id| desired.source(id);
-    let last = making.phase.unwrap_or(Phase::Contract);
-    let warnings = workspace_warnings(&live, &desired);
-    let mut made = match sides.renamed.clone().filter(|_| last != Phase::Contract) {
-        Some(renamed) => {
-            let sides = (&mut sides, &renamed);
-            beside(&mut ahead, before_renames(workspace, &live, wanted, sides, last, &source, warnings)).await?
-        }
-        None => make_up_to(&mut sides, last, &source, warnings)?,
-    };
     made.plan = made.plan.asserting(&|id| desired.asserted(id));
     let ahead = ahead.filter(|ahead| ahead.serves(&sides));
     let proven = proven(workspace, &live, wanted, &sides, &made, &source, (making.proven, ahead)).await?;
@@ -132,6 +125,40 @@ pub async fn forward(
     let plan = located(plan, &desired).asserting(&|id| desired.asserted(id));
     let plan = plan.ignoring(&|id| desired.known(id), &day(SystemTime::now()));
     Ok(Planned { live, wanted: desired, sides, filled: filled(&made), changes: made.changes, plan, after })
+}
+
+/// Asks how much the live tables hold.
+async fn counted(live: &mut Side, ahead: &mut Option<Ahead>) -> Result<(), Failure> {
+    if let Some(session) = &live.session {
+        beside(ahead, read_sizes(session, &mut live.catalog)).await?;
+    }
+    Ok(())
+}
+
+/// Both sides cut to the scope, and a plan between them.
+async fn compared(
+    workspace: &mut Workspace,
+    (live, desired): (&Side, &Side),
+    wanted: &Wanted,
+    making: Making<'_>,
+    ahead: &mut Option<Ahead>,
+) -> Result<(Sides, Made), Failure> {
+    let batch = workspace.config.backfill_batch.map_or(BATCH, NonZeroU32::get);
+    let between = beside(ahead, settling::between(workspace, (live, desired), wanted, making.renames)).await?;
+    let quarantine = workspace.quarantine(making.protect);
+    let mut sides = Sides { online: making.online, batch, quarantine, ..between };
+    workspace.progress.stage("comparing and ordering");
+    let source = |id: &Id| desired.source(id);
+    let last = making.phase.unwrap_or(Phase::Contract);
+    let warnings = workspace_warnings(live, desired);
+    let made = match sides.renamed.clone().filter(|_| last != Phase::Contract) {
+        Some(renamed) => {
+            let sides = (&mut sides, &renamed);
+            beside(ahead, before_renames(workspace, live, wanted, sides, last, &source, warnings)).await?
+        }
+        None => make_up_to(&mut sides, last, &source, warnings)?,
+    };
+    Ok((sides, made))
 }
 
 /// The columns whose rows a plan gives values.

@@ -1,7 +1,7 @@
 //! What only deparsing writes in two ways is settled before two sides are compared.
 
 use super::arguments::Wanted;
-use super::compiled;
+use super::compiled::{self, Asked};
 use super::failure::Failure;
 use super::renames::called;
 use super::side::Side;
@@ -19,8 +19,7 @@ pub async fn between(
     wanted: &Wanted,
     renames: &[String],
 ) -> Result<Sides, Failure> {
-    let stated = if wanted.scope.is_empty() { workspace.config.scope.schemas.clone() } else { wanted.scope.clone() };
-    let scope = workspace.with_quarantine(Scope::new(&to.catalog, &stated));
+    let scope = Asked::new(workspace, &wanted.scope).scope(&to.catalog);
     kept_free(to, &scope)?;
     let sides = Sides::within(from.catalog.clone(), &to.catalog, scope.clone());
     let mut sides = match called(workspace, (from, to), wanted, renames, &scope).await? {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::ahead::{self, Ahead};
 use super::arguments::{Database, Wanted};
-use super::compiled::{self, Begun, Read};
+use super::compiled::{self, Asked, Begun, Read};
 use super::failure::Failure;
 use super::workspace::Workspace;
 use crate::catalog::{Catalog, Id, read_snapshot};
@@ -184,7 +184,9 @@ async fn files(
     let policy = workspace.policy();
     let owner = workspace.config.owner.clone().or_else(|| beside.map(|b| b.catalog.owner.clone()));
     let owner = owner.unwrap_or_else(|| "owner".to_owned());
-    if let (Some(live), Some((catalog, loaded))) = (beside, found) {
+    let asked = Asked::new(workspace, &wanted.scope);
+    let kept = |live: &Side| found?.wanted(compiled.as_ref()?, &live.catalog, &asked);
+    if let Some((live, (catalog, loaded))) = beside.and_then(|live| Some((live, kept(live)?))) {
         loaded.notices.iter().for_each(|notice| workspace.progress.line(&format!("note: {notice}")));
         let side = Side::new(catalog, shown(path), live.properties.clone());
         return Ok(Side { line_ends: line_ends(&files), places: Some((files, loaded)), compiled, ..side });

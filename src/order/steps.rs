@@ -75,7 +75,9 @@ const LAST: u8 = 4;
 /// What runs functions as it is made.
 fn runs_code(graph: &Graph) -> BTreeSet<Node> {
     let made = graph.nodes.iter().filter(|n| n.op == Op::Create);
-    made.filter(|n| !called(graph.desired, &n.id).is_empty()).cloned().collect()
+    // Rows are held to a check; even where there are none, what it calls is looked into.
+    let holds = |id: &Id| id.class() == "check" && graph.desired.uses(id).iter().any(|(used, _)| used.class() == "function");
+    made.filter(|n| holds(&n.id) || !called(graph.desired, &n.id).is_empty()).cloned().collect()
 }
 
 /// The functions that run as an object is made: those that a materialized view calls, be it through views, when it is filled, and
