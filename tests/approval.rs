@@ -64,6 +64,8 @@ fn two_means_two_people() {
         let twice = d.place.read("plan.json.approvals").repeat(2);
         d.place.write("plan.json.approvals", &twice);
         refused(d, "approved by ann@example.com and needs 2");
+        let done = d.exits(3, "apply plan.json --db $DB --yes --allow all");
+        assert!(!done.stderr.contains("not of this plan"), "it is of this plan, and hers: {}", done.stderr);
         // a key that is listed twice is still one person's
         let config = d.place.read("plumb.toml");
         let ann = format!("\"{}\"", d.place.read("ann.pub").trim());

@@ -5,14 +5,14 @@
 //! - `plan`: the statements of the plan are those of `plan.sql`, and planning twice gives the same
 //! - `converges`: applied, a second plan is empty
 //! - `back`: the same from after to before, with pg_dump
-//! - `same`: a state against another load of itself is empty (every second case; all with `PLUMB_CASES=all`)
+//! - `same`: a state against another load of itself is empty (every fourth case; all with `PLUMB_CASES=all`)
 //! - `rows`: the rows of `seed.sql` survive; what loses them says so in a hazard
 //! - `dump`: pg_dump of the result equals that of a fresh `after`
 //! - `formats`: the plan document reads back as it was written
 //! - `proof`: the plan is proven on a copy
 //! - `locks`: locks, rewrites and scans of every step are those that it declares, as seen on a copy
 //! - `online`: planned for tables that hold rows, in statements that let others work (`online.sql`, where that is another plan), it
-//!   is proven, declares what is seen, and ends in the same state (which every second case runs)
+//!   is proven, declares what is seen, and ends in the same state (which every third case runs)
 //! - `covers`: it shows what `covers.toml` names it for
 //!
 //! `make bless CASE=kind/case` writes `plan.sql`, only when `converges` and `dump` pass. `case.toml` may hold `roles`,
@@ -104,16 +104,16 @@ impl Case {
         let wanted = |check: &&str| match *check {
             "back" => self.settings.back != Some(false),
             "rows" => self.folder.join("seed.sql").exists(),
-            "same" => self.one_of_two(1),
+            "same" => self.one_of(4),
             "covers" => !self.covers.is_empty(),
             _ => true,
         };
         CHECKS.iter().copied().filter(wanted)
     }
 
-    /// Whether what costs most is done with this case: every second one, for the sake of time; all with `PLUMB_CASES=all`.
-    fn one_of_two(&self, which: usize) -> bool {
-        self.name.len() % 2 == which || blessing() || std::env::var_os("PLUMB_CASES").is_some()
+    /// Whether what costs most is done with this case: one of so many, for the sake of time; all with `PLUMB_CASES=all`.
+    fn one_of(&self, many: usize) -> bool {
+        self.name.len().is_multiple_of(many) || blessing() || std::env::var_os("PLUMB_CASES").is_some()
     }
 
     fn outcomes(&self) -> &Outcomes {
@@ -149,7 +149,7 @@ impl Case {
         if std::env::var_os("PLUMB_CHECK").is_some() {
             return Ok(outcomes);
         }
-        if self.one_of_two(1) {
+        if self.one_of(4) {
             note("same", self.same(bench, &before, &after).await);
         }
         if let Some(seed) = self.file("seed.sql") {
@@ -236,7 +236,7 @@ impl Case {
                 return Err(Failure::new("online", differs("online.sql", &wanted, &found)));
             }
         }
-        if !self.one_of_two(0) {
+        if !self.one_of(3) {
             return Ok(());
         }
         let sql = [self.file("before.sql"), self.file("seed.sql")].map(Option::unwrap_or_default);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use tokio::task::JoinHandle;
 
+use super::asked::Asked;
 use super::workspace::Workspace;
 use crate::catalog::{Catalog, digest, digest_of_bytes, fingerprint, read_snapshot, write_compact};
 use crate::change::Scope;
@@ -41,13 +42,6 @@ struct Same {
     live: String,
     asked: Asked,
     scope: Scope,
-}
-
-/// What a command says of the scope.
-#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Asked {
-    schemas: Vec<String>,
-    quarantine: Option<String>,
 }
 
 /// What an earlier command has left of a wanted schema.
@@ -127,23 +121,6 @@ impl Found {
         let same = same.filter(|(wanted, same)| asked.scope(wanted) == same.scope).map(|(wanted, _)| wanted);
         tracing::info!(same = same.is_some(), "the wanted schema was kept by an earlier command");
         Some((same.or(self.catalog).or_else(|| catalog(place))?, self.loaded))
-    }
-}
-
-impl Asked {
-    /// What the command line says goes before the configuration.
-    pub fn new(workspace: &Workspace, stated: &[String]) -> Asked {
-        let schemas = if stated.is_empty() { workspace.config.scope.schemas.clone() } else { stated.to_vec() };
-        Asked { schemas, quarantine: workspace.config.quarantine_schema.clone() }
-    }
-
-    /// The scope of a wanted schema.
-    pub fn scope(&self, wanted: &Catalog) -> Scope {
-        let scope = Scope::new(wanted, &self.schemas);
-        match &self.quarantine {
-            Some(schema) => scope.with_quarantine(schema),
-            None => scope,
-        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::arguments::{DriftOptions, ReportFormat};
-use super::compiled::{Asked, keep_same};
+use super::asked::Asked;
+use super::compiled::keep_same;
 use super::failure::Failure;
 use super::ledger::{kept, standing, with_ledger};
 use super::plan::{Making, planned, put_aside};

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::arguments::DumpOptions;
+use super::asked::Asked;
 use super::failure::{self, Failure};
 use super::workspace::Workspace;
 use super::{Outcome, plan::write_file, side};
 use crate::catalog::{Catalog, Id};
-use crate::change::Scope;
 use crate::exit_code::DONE;
 use crate::kind;
 use crate::plan::{PlanStep, Sides, make};
@@ -23,7 +23,7 @@ pub async fn run(options: &DumpOptions, workspace: &mut Workspace) -> Outcome {
     // Whoever loads the files owns what they make, so only other owners are written.
     fresh.role = live.catalog.owner.clone();
     let stated = if options.scope.is_empty() { vec!["*".to_owned()] } else { options.scope.clone() };
-    let scope = workspace.with_quarantine(Scope::new(&live.catalog, &stated));
+    let scope = Asked::new(workspace, &stated).scope(&live.catalog);
     let aside = scope.quarantined(&live.catalog).map(|o| one_line(&o.id.to_string()));
     let aside: String = aside.map(|name| format!("-- Put aside, and not in this dump: {name}\n")).collect();
     let sides = Sides::within(fresh, &live.catalog, scope);

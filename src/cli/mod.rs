@@ -7,6 +7,7 @@ mod apply_options;
 mod approval;
 mod approve;
 mod arguments;
+mod asked;
 mod check;
 mod compiled;
 mod diff;

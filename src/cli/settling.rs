@@ -1,7 +1,8 @@
 //! What only deparsing writes in two ways is settled before two sides are compared.
 
 use super::arguments::Wanted;
-use super::compiled::{self, Asked};
+use super::asked::Asked;
+use super::compiled;
 use super::failure::Failure;
 use super::renames::called;
 use super::side::Side;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::ahead::{self, Ahead};
 use super::arguments::{Database, Wanted};
-use super::compiled::{self, Asked, Begun, Read};
+use super::asked::Asked;
+use super::compiled::{self, Begun, Read};
 use super::failure::Failure;
 use super::workspace::Workspace;
 use crate::catalog::{Catalog, Id, read_snapshot};

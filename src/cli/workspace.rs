@@ -9,7 +9,6 @@ use super::events::Events;
 use super::failure::{self, Failure};
 use super::progress::Progress;
 use super::stop::Stop;
-use crate::change::Scope;
 use crate::config::{self, Config, Environment};
 use crate::introspect::Seen;
 use crate::kind::quarantine::SCHEMA;
@@ -112,14 +111,6 @@ impl Workspace {
     pub fn quarantine(&self, protect: Protect) -> Option<String> {
         let schema = || self.config.quarantine_schema.clone().unwrap_or_else(|| SCHEMA.to_owned());
         (protect == Protect::Quarantine).then(schema)
-    }
-
-    /// A scope outside of which is what was put aside.
-    pub fn with_quarantine(&self, scope: Scope) -> Scope {
-        match &self.config.quarantine_schema {
-            Some(schema) => scope.with_quarantine(schema),
-            None => scope,
-        }
     }
 
     /// What SQL that a stranger may have written is allowed to do.
