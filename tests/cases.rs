@@ -4,7 +4,7 @@
 //!
 //! - `plan`: the statements of the plan are those of `plan.sql`, and planning twice gives the same
 //! - `converges`: applied, a second plan is empty
-//! - `back`: the same from after to before, with pg_dump
+//! - `back`: the same from after to before, with pg_dump (every second case; all with `PLUMB_CASES=all`)
 //! - `same`: a state against another load of itself is empty (every fourth case; all with `PLUMB_CASES=all`)
 //! - `rows`: the rows of `seed.sql` survive; what loses them says so in a hazard
 //! - `dump`: pg_dump of the result equals that of a fresh `after`
@@ -102,7 +102,7 @@ impl Case {
 
     fn checks(&self) -> impl Iterator<Item = &'static str> {
         let wanted = |check: &&str| match *check {
-            "back" => self.settings.back != Some(false),
+            "back" => self.settings.back != Some(false) && self.one_of(2),
             "rows" => self.folder.join("seed.sql").exists(),
             "same" => self.one_of(4),
             "covers" => !self.covers.is_empty(),
@@ -158,7 +158,7 @@ impl Case {
         let applied = engine::apply(&before.database, &made).await;
         note("converges", and(applied.clone(), names::empty(&before.database, &after, &script)).await);
         note("dump", and(applied, engine::same_dump(bench, &before.database, &after)).await);
-        if self.settings.back != Some(false) {
+        if self.settings.back != Some(false) && self.one_of(2) {
             let script = self.file("before.sql").unwrap();
             note("back", names::converge_back(bench, &after, (&before, &script), &sides).await);
         }

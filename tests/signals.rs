@@ -14,7 +14,7 @@ use support::desk::{Desk, desk, signal, until};
 const WANTED: &str =
     "CREATE FUNCTION slow(x int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_catalog.pg_sleep(x); RETURN true; END $$;
 CREATE TABLE before_it (id int);
-CREATE TABLE t (x int, CONSTRAINT is_slow CHECK (slow(x)));
+CREATE TABLE t (x int, CONSTRAINT is_slow CHECK (slow(x)), CONSTRAINT later CHECK (slow(x - x)));
 CREATE INDEX t_x ON t (x);
 ";
 

@@ -182,12 +182,10 @@ fn rows(context: &Context, object: &Object, key: &Key, primary: bool) -> Vec<Row
 pub fn create_key(context: &Context, object: &Object, words: &str) -> Vec<Statement> {
     let k: Key = object.read();
     let table = object.id.table_sql();
-    let mut statements = vec![add(object, &key_element(object, words)).partitions_in(table, LockMode::Share).needs(rows(
-        context,
-        object,
-        &k,
-        words == "PRIMARY KEY",
-    ))];
+    let added = add(object, &key_element(object, words));
+    // Since 18 the tables below are looked into for columns that may be NULL, whatever the key is.
+    let added = if context.live.server >= 180_000 { added.heirs() } else { added.partitions_in(table, LockMode::Share) };
+    let mut statements = vec![added.needs(rows(context, object, &k, words == "PRIMARY KEY"))];
     statements.extend(index_marks(object, k.clustered, k.replica_identity));
     statements
 }

@@ -78,7 +78,8 @@ pub static KIND: Kind = Kind {
         field("inherited", Cost::Alter),
     ],
     create: |context, o| {
-        let mut statements = vec![add(o, &element(o)).needs(rows(context, o))];
+        let added = add(o, &element(o)).needs(rows(context, o));
+        let mut statements = vec![if context.live.server >= 180_000 { added.heirs() } else { added }];
         statements.extend(index_marks(o, o.flag("clustered"), o.flag("replica_identity")));
         statements
     },

@@ -127,7 +127,7 @@ fn detach(context: &Context, object: &Object) -> Statement {
     }
     // A key that it has from the parent becomes its own, and gets triggers of its own on what it refers to.
     let keys = object.parent.iter().flat_map(|t| context.live.children(t)).filter(|k| k.id.class() == "foreign key");
-    let stays = |k: &&Object| k.flag("inherited") && context.desired.get(&k.id).is_some_and(|d| d.flag("inherited"));
+    let stays = |k: &&Object| k.flag("inherited") && context.desired.contains(&k.id);
     keys.filter(stays).fold(statement, |s, key| s.lock(key.text("referenced"), LockMode::ShareRowExclusive))
 }
 
