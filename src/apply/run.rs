@@ -48,6 +48,9 @@ pub const NO_LOCK: &str = "55P03";
 /// The SQLSTATE of a deadlock.
 const DEADLOCK: &str = "40P01";
 
+/// The SQLSTATE of a statement that was cancelled, by whomever or for its time (`query_canceled`).
+pub const CANCELLED: &str = "57014";
+
 /// What the server says, in full.
 pub fn server_message(error: &tokio_postgres::Error) -> (String, String) {
     match error.as_db_error() {

@@ -4,15 +4,12 @@
 use std::time::Duration;
 use tokio_postgres::Client;
 
-use super::run::{StepFailed, failed};
+use super::run::{CANCELLED, StepFailed, failed};
 use crate::plan::PlanStep;
 use crate::statement::LockMode;
 
 /// How long what only changes the catalog may take when nobody says so.
 pub const BRIEF: Duration = Duration::from_secs(60);
-
-/// What the server says of a statement that it has broken off (`query_canceled`).
-const CANCELED: &str = "57014";
 
 /// A limit for each kind of step; none is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,7 +74,7 @@ impl TimeLimit {
     /// What a statement that ran for so long before it failed needs to be told of it.
     pub(super) fn told(self, failure: StepFailed, took: Duration) -> StepFailed {
         match self.time {
-            Some(time) if failure.code == CANCELED && took >= time => {
+            Some(time) if failure.code == CANCELLED && took >= time => {
                 let (name, seconds) = (self.name, time.as_secs_f64());
                 let message = format!(
                     "{}\nHint: it may run for {seconds} s: `{name}` of [statement_timeout] in plumb.toml.",

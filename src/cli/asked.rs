@@ -16,8 +16,7 @@ pub struct Asked {
 impl Asked {
     /// What is `stated` on the command line goes before the configuration.
     pub fn new(workspace: &Workspace, stated: &[String]) -> Asked {
-        let schemas = if stated.is_empty() { workspace.config.scope.schemas.clone() } else { stated.to_vec() };
-        Asked { schemas, quarantine: workspace.config.quarantine_schema.clone() }
+        Asked { schemas: workspace.schemas(stated).to_vec(), quarantine: workspace.config.quarantine_schema.clone() }
     }
 
     /// The scope of a wanted schema; outside of it is what was put aside.

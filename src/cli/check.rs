@@ -26,7 +26,7 @@ pub async fn run(options: &CheckOptions, workspace: &mut Workspace) -> Outcome {
         }
     };
     workspace.progress.stage("looking for what is seldom meant");
-    let scope = if options.wanted.scope.is_empty() { &workspace.config.scope.schemas } else { &options.wanted.scope };
+    let scope = workspace.schemas(&options.wanted.scope);
     let report = findings::findings(&side, &workspace.config.lint, scope, &date::day(SystemTime::now()));
     workspace.progress.clear();
     let width = super::terminal::width(std::io::stdout()).clamp(60, 100);

@@ -103,10 +103,14 @@ impl Around {
 /// What is kept there.
 fn find(place: &Compiled) -> Option<Found> {
     let told: Told = serde_json::from_str(&place.find(LOADED)?).ok()?;
-    let same: Option<Same> = place.find(SAME).and_then(|text| serde_json::from_str(&text).ok());
+    let same = same(place);
     let catalog = if same.is_some() { None } else { Some(catalog(place)?) };
     let (places, directives, notices) = (told.places.into_iter().collect(), told.directives, told.notices);
     Some(Found { loaded: Loaded { places, directives, notices, ..Loaded::default() }, same, catalog })
+}
+
+fn same(place: &Compiled) -> Option<Same> {
+    serde_json::from_str(&place.find(SAME)?).ok()
 }
 
 fn catalog(place: &Compiled) -> Option<Catalog> {
@@ -132,8 +136,7 @@ fn picture(live: &Catalog) -> String {
 /// Keeps that nothing differs from this live schema.
 pub fn keep_same(place: &Compiled, live: &Catalog, asked: &Asked, scope: &Scope) {
     let same = Same { live: picture(live), asked: asked.clone(), scope: scope.clone() };
-    let known: Option<Same> = place.find(SAME).and_then(|text| serde_json::from_str(&text).ok());
-    if known.as_ref() != Some(&same)
+    if self::same(place).as_ref() != Some(&same)
         && let Ok(text) = serde_json::to_string(&same)
     {
         place.keep(SAME, &text);

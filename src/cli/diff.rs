@@ -22,7 +22,7 @@ pub async fn run(options: &DiffOptions, workspace: &mut Workspace) -> Outcome {
         let to = side::any(workspace, &options.to, &wanted, Some(&from)).await?;
         (from, to)
     };
-    if wanted.scope.is_empty() && workspace.config.scope.schemas.is_empty() {
+    if workspace.schemas(&wanted.scope).is_empty() {
         wanted.scope = schemas(&from, &to);
     }
     let sides = settling::between(workspace, (&from, &to), &wanted, &options.renames.rename).await?;

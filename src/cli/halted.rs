@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::failure::Failure;
-use super::running::{CANCELLED, Run};
+use super::running::Run;
 use super::stop::Wish;
 use super::watch::Watch;
 use crate::apply::ledger::Ended;
-use crate::apply::run::{ASSERTED, COMMIT, LEDGER, OVERTAKEN, STOPPED, StepFailed, is_lost};
+use crate::apply::run::{ASSERTED, CANCELLED, COMMIT, LEDGER, OVERTAKEN, STOPPED, StepFailed, is_lost};
 use crate::exit_code::{ERROR, IN_PART, INTERRUPTED, REFUSED};
 use crate::pg;
 use crate::plan::Group;

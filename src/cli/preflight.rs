@@ -147,7 +147,8 @@ pub async fn may(groups: &[Group], now: &Catalog, session: &Session, options: &A
 
 /// Says what the plan means for those who read on standbys. That nobody can be asked about them is no reason to stop.
 pub async fn read_elsewhere(groups: &[Group], session: &Session, workspace: &Workspace) {
-    let found = standbys(&session.client).await.unwrap_or_default();
+    let asked = standbys(&session.client).await.inspect_err(|e| tracing::info!("nobody can be asked about standbys: {e}"));
+    let found = asked.unwrap_or_default();
     if let Some(text) = conflicts(groups, &found) {
         workspace.progress.line(&format!("note: {text}"));
     }

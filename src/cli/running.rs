@@ -14,7 +14,7 @@ use super::watch::Watch;
 use super::workspace::Workspace;
 use crate::apply::batches::Filled;
 use crate::apply::ledger::Record;
-use crate::apply::run::{NO_LOCK, STOPPED, Settings, StepFailed, jittered, run_group, stopped};
+use crate::apply::run::{CANCELLED, NO_LOCK, STOPPED, Settings, StepFailed, jittered, run_group, stopped};
 use crate::pg::{Building, Session};
 use crate::plan::text::step_line;
 use crate::plan::{Group, Plan, PlanStep, thousands};
@@ -33,8 +33,6 @@ const ASKING: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_millis(300);
 /// How long a cancelled statement is let clean up before the next request: the first may have come between two statements.
 const CANCELLING: Duration = Duration::from_secs(2);
-/// The SQLSTATE of a statement that was cancelled.
-pub const CANCELLED: &str = "57014";
 
 /// How a plan is run.
 pub struct Run<'a> {

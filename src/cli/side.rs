@@ -60,14 +60,12 @@ pub async fn both(
         let (live, desired) = tokio::join!(live(workspace, options), async { database(workspace, Target::parse(schema)?).await });
         return Ok((live?, desired?));
     }
-    let target = target(workspace, options)?.filter(|_| !proven && !schema.ends_with(".json"));
-    let Some(target) = target else {
+    if schema.ends_with(".json") {
+        return Ok((live(workspace, options).await?, snapshot(schema)?));
+    }
+    let Some(target) = target(workspace, options)?.filter(|_| !proven) else {
         let live = live(workspace, options).await?;
-        let desired = if schema.ends_with(".json") {
-            snapshot(schema)?
-        } else {
-            files(workspace, schema, wanted, Some(&live), (proven, None)).await?
-        };
+        let desired = files(workspace, schema, wanted, Some(&live), (proven, None)).await?;
         return Ok((live, desired));
     };
     // What is kept of the files is read while the server reads its catalog.

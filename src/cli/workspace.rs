@@ -113,6 +113,11 @@ impl Workspace {
         (protect == Protect::Quarantine).then(schema)
     }
 
+    /// The schemas in scope as they are said: on the command line before the configuration; none where nobody says any.
+    pub fn schemas<'a>(&'a self, stated: &'a [String]) -> &'a [String] {
+        if stated.is_empty() { &self.config.scope.schemas } else { stated }
+    }
+
     /// What SQL that a stranger may have written is allowed to do.
     pub fn policy(&self) -> Policy {
         let screen = &self.config.screen;

@@ -63,7 +63,7 @@ fn commits_first(graph: &Graph) -> BTreeSet<Id> {
     let nothing = BTreeSet::new();
     let context = Context { live: graph.live, desired: graph.desired, absorbed: &nothing };
     let commits = |node: &&Node| {
-        let statements = alter(&context, graph.changes, &node.id, &graph.fields(node));
+        let statements = alter(graph, &context, node);
         !statements.is_empty() && statements.iter().all(|s| s.transaction == Transaction::CommitAfter)
     };
     graph.nodes.iter().filter(|n| n.op == Op::Alter && n.id.class() == "enum").filter(commits).map(|n| n.id.clone()).collect()
@@ -109,9 +109,9 @@ fn place(node: &Node, early: bool) -> u8 {
     }
 }
 
-fn alter(context: &Context, changes: &Changes, id: &Id, fields: &[String]) -> Vec<Statement> {
-    match changes.list.get(id).map(|c| (&c.action, &c.old, &c.new)) {
-        Some((Action::Alter(_), Some(old), Some(new))) => (kind::of(id).alter)(context, old, new, fields),
+fn alter(graph: &Graph, context: &Context, node: &Node) -> Vec<Statement> {
+    match graph.changes.list.get(&node.id).map(|c| (&c.action, &c.old, &c.new)) {
+        Some((Action::Alter(_), Some(old), Some(new))) => (kind::of(&node.id).alter)(context, old, new, &graph.fields(node)),
         _ => Vec::new(),
     }
 }
@@ -139,10 +139,7 @@ fn write(graph: &Graph, sorted: Sorted, mut written: impl FnMut(&Node, &[Node], 
         places.insert(node.clone(), steps.len());
         let change = graph.changes.list.get(&node.id);
         steps.push(Step {
-            fields: match change.map(|c| &c.action) {
-                _ if matches!(node.op, Op::Save | Op::Restore) => vec!["rows".to_owned()],
-                _ => graph.fields(&node),
-            },
+            fields: if matches!(node.op, Op::Save | Op::Restore) { vec!["rows".to_owned()] } else { graph.fields(&node) },
             effects: effects(graph, &node, &members),
             with: members.into_iter().filter(|m| *m != node).collect(),
             statements,
@@ -245,7 +242,7 @@ pub(super) fn one(graph: &Graph, context: &Context, node: &Node) -> Vec<Statemen
         Op::Save => graph.kept.get(&node.id).map(|(k, _)| k.save.clone()).unwrap_or_default(),
         Op::Restore => graph.kept.get(&node.id).map(|(k, _)| k.restore.clone()).unwrap_or_default(),
         Op::Create => graph.desired.get(&node.id).map(|o| (kind.create)(context, o)).unwrap_or_default(),
-        Op::Alter | Op::Release => alter(context, graph.changes, &node.id, &graph.fields(node)),
+        Op::Alter | Op::Release => alter(graph, context, node),
         // Names are given before anything is compared.
         Op::Rename => Vec::new(),
         Op::Drop => {

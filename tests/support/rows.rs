@@ -123,6 +123,7 @@ pub async fn survive(database: &str, before: &Tables, except: &[String]) -> Resu
             } else if old.types[o] != new.types[n] || of_users(&new.types[n]) {
                 match converted(&session, &a, &new.types[n]).await {
                     Some(values) => a = values,
+                    None if old.types[o] == new.types[n] => {}
                     None => (a, b) = (null(&a), null(&b)),
                 }
             }
