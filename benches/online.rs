@@ -44,6 +44,7 @@ const CHANGES: &[Change] = &[
     change("NOT NULL", NONE, [" NOT NULL", "", ""]),
     change("volatile default", NONE, [", token uuid NOT NULL DEFAULT gen_random_uuid()", "", ""]),
     change("backfill", NONE, [",\n    -- plumb: backfill upper(code)\n    label text NOT NULL", "", ""]),
+    change("type", [", wide int DEFAULT 7", "", ""], [",\n    -- plumb: exchange\n    wide bigint DEFAULT 7", "", ""]),
     change(
         "partition attached",
         ["", "", "CREATE TABLE whole (id bigint, owner int, code text, total int) PARTITION BY RANGE (id);"],

@@ -336,3 +336,19 @@ fn rows_of_tables_of_every_shape() {
         d.exits(0, "plan --db $DB");
     });
 }
+
+/// Without a key the rows are gone through until none is left; one for which the expression has no value is never written.
+#[test]
+fn rows_that_stay_without_a_value_are_not_written() {
+    desk("without", async |d| {
+        d.sql("CREATE TABLE users (name text); INSERT INTO users SELECT nullif(n % 4, 0) FROM generate_series(1, 1000) n").await;
+        d.sql(LOG).await;
+        let after = "CREATE TABLE users (\n    name text,\n    -- plumb: backfill upper(name)\n    code text\n);\n";
+        d.place.write("schema/all.sql", &format!("{after}{LOG}"));
+        d.place.write("plumb.toml", "backfill_batch = 300\nbackfill_pause = \"0s\"\n");
+        d.exits(0, "apply --db $DB --yes --allow all");
+        assert_eq!(d.number("SELECT count(*) FROM users WHERE code IS NOT DISTINCT FROM upper(name)").await, 1000);
+        assert_eq!(d.number("SELECT sum(n) FROM log").await, 750);
+        d.exits(0, "plan --db $DB");
+    });
+}

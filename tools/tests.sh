@@ -1,12 +1,45 @@
 #!/usr/bin/env bash
-# All tests, as `cargo test` runs them. What failed is said once more at the end, where people and logs that are cut look first.
+# All tests, as `cargo test` runs them, in two lanes at once: most of them wait for servers and processes more than they work. What
+# failed is said once more at the end, where people and logs that are cut look first. Arguments go to one `cargo test`.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 log=${CARGO_TARGET_DIR:-target}/tests.log
 mkdir -p "$(dirname "$log")"
-cargo test --locked --no-fail-fast "$@" 2>&1 | tee "$log"
-code=${PIPESTATUS[0]}
+
+# lane ARGUMENTS: one run of cargo, with everything that it says.
+lane() { cargo test --locked --no-fail-fast "$@" 2>&1; }
+
+if [ $# -gt 0 ]; then
+    lane "$@" | tee "$log"
+    code=${PIPESTATUS[0]}
+else
+    cargo test --locked --no-run || exit
+    # What keeps both processors busy by itself, beside everything else.
+    beside=(cases soak conformance systems)
+    one=() other=()
+    for name in "${beside[@]}"; do one+=(--test "$name"); done
+    for file in tests/*.rs; do
+        name=$(basename "$file" .rs)
+        [[ " ${beside[*]} " == *" $name "* ]] || other+=(--test "$name")
+    done
+    (
+        lane "${one[@]}" >"$log.beside"
+        echo $? >"$log.code"
+    ) &
+    {
+        lane --lib --bins --examples "${other[@]}"
+        code=$?
+        lane --doc
+        exit $((code | $?))
+    } | tee "$log"
+    code=${PIPESTATUS[0]}
+    echo "== the other lane: ${beside[*]}"
+    wait
+    tee -a "$log" <"$log.beside"
+    code=$((code | $(cat "$log.code")))
+    rm -f "$log.beside" "$log.code"
+fi
 [ "$code" = 0 ] || {
     echo
     echo "== what failed, once more"

@@ -109,10 +109,6 @@ async fn members(client: &Client, batches: &Batches) -> Result<Vec<Member>, Erro
 }
 
 impl Work<'_> {
-    fn left(&self) -> String {
-        format!("{} IS NULL", self.batches.column)
-    }
-
     /// In the order of the primary key: each batch ends at the key of its last row.
     async fn by_key(&mut self) -> Result<(), StepFailed> {
         let key = self.batches.key.join(", ");
@@ -125,7 +121,7 @@ impl Work<'_> {
                 "SELECT {} FROM (SELECT {key} FROM {} WHERE {}{after} ORDER BY {key} LIMIT {}) AS batch ORDER BY {} LIMIT 1",
                 texts.join(", "),
                 self.batches.table,
-                self.left(),
+                self.batches.left(),
                 self.batches.size,
                 down.join(", ")
             );

@@ -4,6 +4,7 @@ pub mod assertion;
 pub mod batches;
 mod harmless;
 pub mod ledger;
+mod patience;
 pub mod preflight;
 pub mod quarantine;
 pub mod resume;

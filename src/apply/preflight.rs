@@ -114,6 +114,11 @@ fn no_room(step: &PlanStep, now: &Catalog, rights: &Rights, made: &BTreeSet<&str
             false => (!rights.database).then(|| format!("making the schema {} takes CREATE on the database", ident(to.first()))),
         };
     }
+    // A column that is exchanged for another one has a function for as long as that takes.
+    if step.object.class() == "column" && step.sql.iter().any(|sql| sql.starts_with("CREATE FUNCTION ")) {
+        let schema = step.object.first();
+        return (!rights.schemas.contains(schema)).then(|| format!("it takes CREATE on schema {}", ident(schema)));
+    }
     if step.change != "create" || step.object.of().is_some() {
         return None;
     }

@@ -8,6 +8,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use super::assertion::holds;
 use super::batches::{Filled, run_batches};
 use super::ledger::{LedgerError, Ran, Record};
+use super::patience::{self, Patience};
 use super::time_limit::{TimeLimit, TimeLimits};
 use crate::plan::sql::SETTINGS;
 use crate::plan::{Group, PlanStep, reaches_all_rows};
@@ -214,12 +215,13 @@ async fn inside<'a>(
     if let (Some(record), Some(first)) = (record, group.steps.first()) {
         record.enter(client).await.map_err(|e| unrecorded(first, &e))?;
     }
+    patience::lock(client, group, settings).await?;
     let mut ran = Vec::with_capacity(group.steps.len());
-    let mut limit = TimeLimit::default();
+    let (mut limit, mut patience) = (TimeLimit::default(), Patience::new(settings));
     for step in &group.steps {
         settings.limits.of(step, true).set(client, &mut limit, step, true).await?;
         asserted(client, step, settings, true).await?;
-        ran.push(execute(client, step, limit).await?);
+        ran.push(execute(client, step, limit, &mut patience).await?);
         if done(step).is_break() && ran.len() < group.steps.len() {
             return Err(stopped(step));
         }
@@ -239,9 +241,15 @@ async fn asserted(client: &Client, step: &PlanStep, settings: Settings<'_>, in_t
 }
 
 /// Runs the statements of a step within a limit that is set.
-async fn execute<'a>(client: &Client, step: &'a PlanStep, limit: TimeLimit) -> Result<Ran<'a>, StepFailed> {
+async fn execute<'a>(
+    client: &Client,
+    step: &'a PlanStep,
+    limit: TimeLimit,
+    patience: &mut Patience,
+) -> Result<Ran<'a>, StepFailed> {
     let (began, mut rows) = (Instant::now(), None);
     for sql in &step.sql {
+        patience.before(client, step).await?;
         let sent = Instant::now();
         let answer = client.simple_query(sql).await.map_err(|e| limit.told(failed(step, sql, &e), sent.elapsed()))?;
         if ["INSERT ", "UPDATE ", "DELETE ", "MERGE "].iter().any(|word| sql.starts_with(word)) {
@@ -268,7 +276,7 @@ async fn alone(
         }
         let before = invalid_indexes(client, step).await.map_err(|e| in_doubt(failed(step, "", &e)))?;
         limit.set(client, &mut none, step, false).await?;
-        let ran = execute(client, step, limit).await;
+        let ran = execute(client, step, limit, &mut Patience::new(Settings::default())).await;
         // Neither what is looked at now nor what is taken away again is under the limit.
         if limit.time.is_some() {
             client.batch_execute("SET statement_timeout = 0").await.ok();

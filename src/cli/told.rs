@@ -25,8 +25,10 @@ pub fn notes(planned: &Planned) -> Vec<String> {
         let table = id.table_sql();
         let why = match field {
             _ if wanted.catalog.get(&id).is_none() => format!("{id} is not there in the end"),
-            "using" if changes.alters(&id, "type") || changes.alters(&id, "collation") || remade(planned, &id) => return None,
-            "using" => format!("the type of {id} does not change"),
+            "using" | "exchange" if changes.alters(&id, "type") || changes.alters(&id, "collation") || remade(planned, &id) => {
+                return None;
+            }
+            "using" | "exchange" => format!("the type of {id} does not change"),
             _ if filled.contains(&(table.clone(), ident(id.base()))) => return None,
             _ => format!("no row of {table} needs a value from it"),
         };
@@ -56,6 +58,7 @@ pub fn refused(wanted: &Side, failed: &StepFailed) -> Option<Failure> {
         return Some(Problems::new(files, vec![problem]).into());
     }
     let words = |text: &str| text.to_owned();
+    // What has no expression has no text either.
     let given = |id: &Id, field: &str| wanted.catalog.get(id)?.detail.get(field)?.as_str().map(words);
     let (directive, id, _, _) =
         told(wanted).find(|(_, id, field, _)| given(id, field).is_some_and(|e| failed.sql.contains(&e)))?;

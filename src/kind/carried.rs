@@ -22,10 +22,11 @@ const FAMILIES: &[&[&str]] = &[
     &["real", "double precision"],
 ];
 
-/// Whether an expression of the object says more than a column's name: the server writes it anew with casts when a type changes.
-fn computes(object: &Object) -> bool {
+/// Whether an expression of the object says more of a column than its name: the server writes it anew with casts when the type changes.
+fn computes(object: &Object, column: &Id) -> bool {
+    let name = column.base().replace('"', "\"\"");
     let calls = |f: &Field| object.text(f.name).matches('(').count() > usize::from(f.name == "body");
-    of(&object.id).fields.iter().any(|f| f.expression && calls(f))
+    of(&object.id).fields.iter().any(|f| f.expression && calls(f) && object.text(f.name).contains(&name))
 }
 
 /// Whether the server, when it rebuilds the object, forgets something of it: the statistics targets of an index; and of an index of a
@@ -80,7 +81,7 @@ pub fn carries(dependent: &Object, old: &Object, new: &Object) -> bool {
     let family = before == after || FAMILIES.iter().any(|f| f.contains(&before.as_str()) && f.contains(&after.as_str()));
     match of(&dependent.id).carried {
         Carried::Never => false,
-        Carried::Always => before == after || !computes(dependent),
+        Carried::Always => before == after || !computes(dependent, &old.id),
         // Where it compares enums, arrays or ranges too, the server looks for a cast to `anyenum` and finds none.
         Carried::WithinFamily => family && !dependent.detail.contains_key("polymorphic"),
     }

@@ -11,7 +11,7 @@ use super::relation::{is_partitioned, parted};
 use super::retype::retype;
 use super::type_change::widens;
 use super::{Absorbed, BASE, Context, Cost, Kind, NOT_ONLINE, Online, Query, Renaming, expression, field, reads_as};
-use super::{analyze, fill, like, row_checks};
+use super::{analyze, exchange, fill, like, row_checks};
 use crate::catalog::{Dependency, Object};
 use crate::sql::{ident, qualified};
 use crate::statement::{Effect, LockMode, Loss, Statement};
@@ -219,11 +219,12 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
     if !new.definition.contains_key("identity") {
         order.sort_by_key(|f| *f != "identity");
     }
-    order
-        .iter()
-        .filter(|f| has(f) && !(**f == "collation" && has("type")))
-        .flat_map(|f| alter_field(context, old, new, f))
-        .collect()
+    let fields = order.iter().filter(|f| has(f) && !(**f == "collation" && has("type")));
+    let mut statements: Vec<Statement> = fields.flat_map(|f| alter_field(context, old, new, f)).collect();
+    if let Some(first) = statements.first_mut() {
+        first.warnings.extend(exchange::refused(context, old, new, changed));
+    }
+    statements
 }
 
 /// NOT NULL alone has an online form, since what else is changed with it locks the table anyway. With the type the statistics go.
@@ -231,6 +232,9 @@ fn alter_online(context: &Context, old: &Object, new: &Object, changed: &[String
     let has = |f: &str| changed.iter().any(|c| c == f);
     if has("type") || has("collation") {
         let silent = old.flag("inherited") && new.flag("inherited") && !parted(context, new);
+        if let Some(exchanged) = exchange::exchange(context, old, new, changed) {
+            return exchanged;
+        }
         let retyped = if silent { Vec::new() } else { alter(context, old, new, changed) };
         let analyzed = (!retyped.is_empty()).then(|| analyze::column(context, old));
         return retyped.into_iter().chain(analyzed).collect();

@@ -71,9 +71,12 @@ fn is_new(context: &Context, object: &Object) -> bool {
 /// The rows without a value get one.
 fn update(context: &Context, column: &Object, value: &str) -> Statement {
     let (table, name) = (column.id.table_sql(), ident(column.id.base()));
-    let sql = format!("UPDATE {table} SET {name} = {value} WHERE {name} IS NULL");
     let key = column.parent.as_ref().map(|t| key(context, t)).unwrap_or_default();
-    let batches = Batches { table: table.clone(), column: name, key, size: BATCH };
+    // Without an order of rows they are gone through until none is left: those that stay without a value do not count.
+    let stays_null = key.is_empty() && told(column).is_some() && !column.flag("not_null");
+    let left = stays_null.then(|| format!("{name} IS NULL AND {value} IS NOT NULL"));
+    let sql = format!("UPDATE {table} SET {name} = {value} WHERE {}", left.clone().unwrap_or_else(|| format!("{name} IS NULL")));
+    let batches = Batches { table: table.clone(), column: name, key, size: BATCH, left };
     let filled = Statement::new(sql).lock(table.clone(), LockMode::RowExclusive).heirs().scan(table).batches(batches);
     Statement { warnings: warnings(context, column), ..filled }
 }
@@ -81,7 +84,7 @@ fn update(context: &Context, column: &Object, value: &str) -> Statement {
 /// The columns of the primary key that stands before and after: rows are taken in its order. One of a table that others inherit
 /// from does not order theirs, and where a key ends has to be said as text: types of extensions compare by operators that are not
 /// found without their schemas, and not every text of a float is the whole of it.
-fn key(context: &Context, table: &Id) -> Vec<String> {
+pub(super) fn key(context: &Context, table: &Id) -> Vec<String> {
     let heirs = || context.live.used_by(table).iter().any(|(id, _)| id.class() == "table");
     let same = |k: &&Object| context.desired.get(&k.id).is_some_and(|wanted| wanted.definition == k.definition);
     let primary = context.live.children(table).find(|c| c.id.class() == "primary key").filter(same);
@@ -97,7 +100,7 @@ fn key(context: &Context, table: &Id) -> Vec<String> {
 }
 
 /// What else happens to rows that are updated, and which of them may be hidden.
-fn warnings(context: &Context, column: &Object) -> Vec<String> {
+pub(super) fn warnings(context: &Context, column: &Object) -> Vec<String> {
     let Some(table) = &column.parent else { return Vec::new() };
     let sides = [context.live, context.desired];
     let fires = |t: &&Object| {

@@ -86,6 +86,28 @@ pub fn at_position(column: &Object, positions: &str) -> Option<Statement> {
     )))
 }
 
+/// The identity of a column that another one takes the place of, which has the name `to` until then: what makes its sequence, where
+/// the numbers go on, and what gives that sequence its name when the old one is gone.
+pub fn pass(old: &Object, column: &Object, to: &str) -> (Vec<Statement>, Option<Statement>) {
+    let (Some(mut identity), Some(before), Some(sequence)) = (of(column), name(old), name(column)) else {
+        return (Vec::new(), None);
+    };
+    let (Some(schema), Some(own)) = (sequence.first(), sequence.last()) else { return (Vec::new(), None) };
+    let table = column.id.table_sql();
+    let beside = qualified(&[schema, &name_beside(own, "__plumb_new")]);
+    identity.name = Some(beside.clone());
+    let sql = format!("ALTER TABLE {table} ALTER COLUMN {} ADD {}", ident(to), identity.clause());
+    let added = Statement::new(sql).lock(table, LockMode::AccessExclusive);
+    let (min, max) = identity.sequence.bounds();
+    let position = format!(
+        "SELECT pg_catalog.setval({}, last_value, is_called) FROM {} WHERE last_value BETWEEN {min} AND {max}",
+        literal(&beside),
+        qualified(&before)
+    );
+    let renamed = format!("ALTER SEQUENCE {beside} RENAME TO {}", ident(own));
+    (vec![added, Statement::new(position)], Some(Statement::new(renamed)))
+}
+
 /// From one column's identity to another's.
 pub fn alter(old: &Object, new: &Object) -> Vec<Statement> {
     match (of(old), of(new)) {

@@ -15,6 +15,8 @@ mod carried;
 mod constraint;
 mod cost;
 mod effects;
+mod exchange;
+mod exchange_users;
 mod fill;
 mod generated;
 mod held;

@@ -39,6 +39,28 @@ pub fn is_not_valid(object: &Object) -> bool {
     of(object).not_valid
 }
 
+/// Whether it is not as `SET NOT NULL` makes it, but for its name.
+pub fn is_special(object: &Object) -> bool {
+    let constraint = of(object);
+    constraint.not_valid || constraint.no_inherit
+}
+
+/// The column with a NOT NULL of this name.
+pub fn named(column: &Object, name: &str) -> Object {
+    let mut column = column.clone();
+    column.definition.insert("not_null".to_owned(), true.into());
+    column.definition.insert("not_null_constraint".to_owned(), serde_json::json!({ "name": name }));
+    column
+}
+
+/// The NOT NULL of one column passes to another one of its table, with the name that it has there.
+pub fn renamed(context: &Context, from: &Object, to: &Object) -> Option<Statement> {
+    let table = to.id.table_sql();
+    let sql = format!("ALTER TABLE {table} RENAME CONSTRAINT {} TO {}", name(from), name(to));
+    let by_name = context.live.server >= 180_000 && to.flag("not_null");
+    by_name.then(|| Statement::new(sql).lock(table, LockMode::AccessExclusive))
+}
+
 fn name(object: &Object) -> String {
     let names = object.id.name();
     let chosen = || format!("{}_{}_not_null", names[names.len() - 2], object.id.base());

@@ -6,23 +6,50 @@ use super::type_change::{base, narrows, rewrites, widens};
 use super::{Context, carries, forgets, row_checks};
 use crate::catalog::{Id, Object};
 use crate::sql::ident;
-use crate::statement::{LockMode, Loss, Statement};
+use crate::statement::{LockMode, Loss, RowCheck, Statement};
+
+/// The expression that makes a value of the new type; none where an assignment does.
+pub fn conversion(context: &Context, old: &Object, new: &Object) -> Option<String> {
+    let (before, after) = (old.text("type"), new.text("type"));
+    if let Some(told) = context.using(&new.id) {
+        return Some(told.to_owned());
+    }
+    if base(before) == base(after) {
+        return None;
+    }
+    let through_text = is_enum(context.live, old) || is_enum(context.desired, new);
+    let array = if before.ends_with("[]") { "[]" } else { "" };
+    let text = if through_text && !before.starts_with("text") { format!("::text{array}") } else { String::new() };
+    Some(format!("{}{text}::{after}", ident(new.id.base())))
+}
+
+/// Whether the change may cut, round or refuse values.
+pub fn loses(old: &Object, new: &Object) -> bool {
+    let (before, after) = (old.text("type"), new.text("type"));
+    !widens(before, after) && narrows(before, after)
+}
+
+/// Whether the server writes every row anew for the change.
+pub fn is_rewritten(context: &Context, old: &Object, new: &Object) -> bool {
+    let told = context.using(&new.id).is_some_and(|e| e != ident(new.id.base()));
+    rewrites(old.text("type"), new.text("type")) || told
+}
+
+/// What every value has to be like for the change to succeed.
+pub fn converts(context: &Context, old: &Object, new: &Object) -> Option<RowCheck> {
+    let table = new.parent.as_ref()?;
+    match context.using(&new.id) {
+        Some(expression) => row_checks::converts(context, new, table, expression),
+        None => row_checks::fits(context, old, table, new.text("type")),
+    }
+}
 
 /// A new type, with the default taken off and put back where it could not be cast by itself.
 pub fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     let (before, after): (Column, Column) = (old.read(), new.read());
     let (table, name) = (new.id.table_sql(), ident(new.id.base()));
     let same_base = base(&before.data_type) == base(&after.data_type);
-    let told = context.using(&new.id);
-    let using = told.map(|expression| format!(" USING {expression}")).unwrap_or_else(|| {
-        if same_base {
-            return String::new();
-        }
-        let through_text = is_enum(context.live, old) || is_enum(context.desired, new);
-        let array = if before.data_type.ends_with("[]") { "[]" } else { "" };
-        let text = if through_text && !before.data_type.starts_with("text") { format!("::text{array}") } else { String::new() };
-        format!(" USING {name}{text}::{}", after.data_type)
-    });
+    let using = conversion(context, old, new).map_or(String::new(), |expression| format!(" USING {expression}"));
     let default_id = new.id.as_class("default");
     let default = context.live.get(&default_id).filter(|_| !same_base);
     let mut actions = Vec::new();
@@ -36,16 +63,11 @@ pub fn retype(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     let mut statement = Statement::new(format!("ALTER TABLE {table} {}", actions.join(", ")))
         .lock(table.clone(), LockMode::AccessExclusive)
         .heirs();
-    if !widens(&before.data_type, &after.data_type) && narrows(&before.data_type, &after.data_type) {
+    if loses(old, new) {
         statement = statement.loses(Loss::Values(new.id.sql()));
     }
-    if let Some(parent) = &new.parent {
-        statement = statement.needs(match told {
-            Some(expression) => row_checks::converts(context, new, parent, expression),
-            None => row_checks::fits(context, old, parent, &after.data_type),
-        });
-    }
-    if rewrites(&before.data_type, &after.data_type) || told.is_some_and(|e| e != name) {
+    statement = statement.needs(converts(context, old, new));
+    if is_rewritten(context, old, new) {
         statement = statement.rewrite(table);
     } else if rests_on(context, &old.id) {
         statement = statement.scan(table);

@@ -62,6 +62,12 @@ fn pass(context: &Context, object: &Object) -> Vec<Statement> {
     }
 }
 
+/// The sequences of a column pass to another one of its table, which is SQL.
+pub fn pass_all(context: &Context, column: &Id, to: &str) -> Vec<Statement> {
+    let owned = context.live.used_by(column).iter().map(|(id, _)| id).filter(|id| id.class() == "owned by");
+    owned.filter_map(|id| context.live.get(id)).map(|o| owned_by(o, to)).collect()
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "owned by",

@@ -13,6 +13,8 @@ fn every_file_of_this_folder_is_listed() {
         "constraint",
         "cost",
         "effects",
+        "exchange",
+        "exchange_users",
         "fill",
         "generated",
         "held",

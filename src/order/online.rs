@@ -80,9 +80,13 @@ fn cut(steps: &[Step], forms: &[Vec<Statement>], chosen: &BTreeSet<usize>) -> Ve
         for (n, statement) in statements.iter().enumerate() {
             let apart = chosen.contains(&place) && statement.transaction >= Transaction::Own;
             match parts.last_mut().filter(|p| n > 0 && !apart && !p.apart) {
-                Some(part) => part.statements.push(statement.clone()),
+                Some(part) => {
+                    part.turns |= statement.turns;
+                    part.statements.push(statement.clone());
+                }
                 None => {
-                    parts.push(Part { step: place, apart, late: apart && statement.late, statements: vec![statement.clone()] })
+                    let (late, turns) = (apart && statement.late, chosen.contains(&place) && statement.turns);
+                    parts.push(Part { step: place, apart, late, turns, statements: vec![statement.clone()] });
                 }
             }
         }

@@ -17,6 +17,8 @@ pub struct Part {
     pub apart: bool,
     /// Whether it only helps, so that nothing waits for it.
     pub late: bool,
+    /// Whether the object of its step is with it what it becomes.
+    pub turns: bool,
     /// What it does.
     pub statements: Vec<Statement>,
 }
@@ -63,7 +65,10 @@ impl Parts {
                 self.before[goes].insert(own.start, format!("what comes in the place of {} is built first", replaced.id));
                 self.before[stands].insert(last, sentence.clone());
             } else {
-                self.before[own.start].insert(last, sentence.clone());
+                // What is taken down for the change goes with the part that makes it.
+                let taken_down = matches!(replaced.op, Op::Drop | Op::Save);
+                let first = self.turn(place).filter(|_| taken_down).unwrap_or(own.start);
+                self.before[first].insert(last, sentence.clone());
             }
         }
     }
@@ -76,7 +81,12 @@ impl Parts {
     /// The last part of a step that others wait for.
     fn done(&self, step: usize) -> usize {
         let own = self.of(step);
-        own.clone().rev().find(|part| !self.list[*part].late).unwrap_or(own.start)
+        self.turn(step).or_else(|| own.clone().rev().find(|part| !self.list[*part].late)).unwrap_or(own.start)
+    }
+
+    /// The part of a step with which its object is what it becomes, where one says so.
+    fn turn(&self, step: usize) -> Option<usize> {
+        self.of(step).find(|part| self.list[*part].turns)
     }
 
     /// The part with which the object of a step stands: what is built before is not it yet, what is read after changes nothing of it.

@@ -75,7 +75,7 @@ async fn tried(copy: &Scratch, step: &PlanStep, batches: &Batches) -> Result<See
     let count = |condition: &str| format!("SELECT count(*) FROM {} WHERE {condition}", batches.table);
     let made: i64 = client.query_one(&count("true"), &[]).await.map_err(made_up)?.get(0);
     client.batch_execute(&step.sql.join("; ")).await.map_err(made_up)?;
-    let left: i64 = client.query_one(&count(&format!("{} IS NULL", batches.column)), &[]).await.map_err(made_up)?.get(0);
+    let left: i64 = client.query_one(&count(&batches.left()), &[]).await.map_err(made_up)?.get(0);
     Ok(Seen { made, left })
 }
 

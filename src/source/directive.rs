@@ -39,6 +39,8 @@ pub enum Order {
     Using(String),
     /// The expression that gives the rows that are there their value.
     Backfill(String),
+    /// The column changes its type by way of another column, so that nobody waits for its rows to be written.
+    Exchange,
     /// A query that has to give true before the object is changed.
     Assert(String),
     /// The INSERTs on this table are wanted rows; `exact` when there may be no others.
@@ -89,6 +91,7 @@ impl Directive {
             Order::RenamedFrom(_) => "renamed from",
             Order::Using(_) => "using",
             Order::Backfill(_) => "backfill",
+            Order::Exchange => "exchange",
             Order::Assert(_) => "assert",
             Order::Data { .. } => "data",
         }
@@ -110,6 +113,7 @@ const WORDS: &[Word] = &[
     Word { word: "renamed from", form: "renamed from OLD_NAME", read: |rest| text(rest, "the old name").map(Order::RenamedFrom) },
     Word { word: "using", form: "using EXPRESSION", read: |rest| value(rest).map(Order::Using) },
     Word { word: "backfill", form: "backfill EXPRESSION", read: |rest| value(rest).map(Order::Backfill) },
+    Word { word: "exchange", form: "exchange", read: exchange },
     Word { word: "assert", form: "assert SELECT ...", read: |rest| query(rest).map(Order::Assert) },
     Word { word: "data", form: "data, or data exact", read: data },
 ];
@@ -126,6 +130,14 @@ fn value(rest: &str) -> Result<String, String> {
 fn query(rest: &str) -> Result<String, String> {
     let text = text(rest, "the query")?;
     expression::check_query(&text).map(|()| text)
+}
+
+fn exchange(rest: &str) -> Result<Order, String> {
+    if rest.is_empty() {
+        Ok(Order::Exchange)
+    } else {
+        Err(format!("\"{rest}\" is too much: what values become stands after using"))
+    }
 }
 
 fn data(rest: &str) -> Result<Order, String> {
@@ -227,9 +239,9 @@ fn directive(text: &str, file: usize, span: &Range<usize>, statements: &mut [Sta
     Ok(())
 }
 
-/// Expressions are about one column, and about each there is one.
+/// Some are about one column, and each is said once of it.
 fn of_a_column(directive: &Directive, others: &[Directive]) -> Result<(), Box<Problem>> {
-    if !matches!(directive.order, Order::Using(_) | Order::Backfill(_)) {
+    if !matches!(directive.order, Order::Using(_) | Order::Backfill(_) | Order::Exchange) {
         return Ok(());
     }
     let (place, word) = (directive.place.clone(), directive.word());
@@ -237,7 +249,7 @@ fn of_a_column(directive: &Directive, others: &[Directive]) -> Result<(), Box<Pr
         return Err(misplaced(place, &format!("{word} is about a column"), "what stands below it is none"));
     }
     if others.iter().any(|o| o.word() == word && o.names.first() == directive.names.first()) {
-        return Err(misplaced(place, &format!("two expressions for one column: {word} is said twice"), "which of them?"));
+        return Err(misplaced(place, &format!("{word} is said twice of one column"), "which of them?"));
     }
     Ok(())
 }

@@ -70,7 +70,7 @@ fn what_is_not_understood_is_an_error_at_its_line() {
     assert_eq!(found("ignroe x: y").1, "did you mean -- plumb: ignore RULE: REASON, or ignore HAZARD until 2027-01-31: REASON?");
     assert_eq!(found("renamed form x").1, "did you mean -- plumb: renamed from OLD_NAME?");
     assert_eq!(found("used x").0, "unknown directive \"used\"");
-    assert_eq!(found("zzz").1, "there are: ignore, renamed from, using, backfill, assert, data");
+    assert_eq!(found("zzz").1, "there are: ignore, renamed from, using, backfill, exchange, assert, data");
     for (order, message) in [
         ("", "the directive says nothing"),
         ("ignore", "what to ignore is missing"),

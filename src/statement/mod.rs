@@ -39,6 +39,9 @@ pub struct Statement {
     pub batches: Option<Batches>,
     /// Whether what rests on the change does not wait for it: it only helps (`ANALYZE`).
     pub late: bool,
+    /// Whether the object is with it what it becomes: what is taken down for the change goes no earlier and comes back with it,
+    /// and what comes after it in the same step nobody waits for.
+    pub turns: bool,
     /// What a reviewer should know besides, as sentences.
     pub warnings: Vec<String>,
 }
@@ -58,6 +61,7 @@ impl Statement {
             back: None,
             batches: None,
             late: false,
+            turns: false,
             warnings: Vec::new(),
         }
     }
@@ -140,6 +144,12 @@ impl Statement {
     /// It gives rows their values.
     pub fn batches(mut self, batches: Batches) -> Statement {
         self.batches = Some(batches);
+        self
+    }
+
+    /// The object is now what it becomes.
+    pub fn turns(mut self) -> Statement {
+        self.turns = true;
         self
     }
 

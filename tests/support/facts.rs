@@ -1,11 +1,12 @@
 //! What a plan declares of its steps against what was seen of them.
 
-use super::engine::{Failure, Side, plan_to};
+use super::engine::{Failure, Side, make, plan_to};
 use super::server;
 use plumb::kind;
 use plumb::plan::{Made, Plan, Proof, Sides};
 use plumb::prove::{Observations, WEAKEST, prove};
 use plumb::shadow::Properties;
+use plumb::statement::Online;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// That locks, rewrites and scans of every step are those that it declares.
@@ -51,11 +52,19 @@ pub async fn proof(database: &str, sides: &Sides, made: &Made) -> Result<Observa
     }
 }
 
-/// That the plan from one state to another is proven, and that its steps do what they declare.
+/// That the plan from one state to another is proven, and that its steps do what they declare; as well in online forms, where there
+/// are such.
 pub async fn hold(live: &Side, desired: &Side) -> Result<(), Failure> {
-    let (sides, made) = plan_to(live, desired).await?;
-    if made.plan.is_empty() {
+    let (sides, direct) = plan_to(live, desired).await?;
+    if direct.plan.is_empty() {
         return Ok(());
     }
-    declared(&made.plan, &proof(&live.database, &sides, &made).await?)
+    declared(&direct.plan, &proof(&live.database, &sides, &direct).await?)?;
+    let sides = Sides { online: Online::Always, ..sides };
+    let online = make(&sides)?;
+    if online.plan.id == direct.plan.id {
+        return Ok(());
+    }
+    let in_parts = |f: Failure| Failure { message: format!("in online forms: {}", f.message), ..f };
+    declared(&online.plan, &proof(&live.database, &sides, &online).await.map_err(in_parts)?).map_err(in_parts)
 }
