@@ -16,6 +16,24 @@ struct Partition {
     parent: String,
     /// `FOR VALUES ...` or `DEFAULT`.
     bound: String,
+    /// A DETACH PARTITION CONCURRENTLY of it was interrupted: queries of the parent pass it by, and its rows go in nowhere.
+    #[serde(default)]
+    detaching: bool,
+}
+
+/// The field of a partition that an interrupted DETACH PARTITION CONCURRENTLY has left.
+const DETACHING: &str = "detaching";
+
+/// The partitions of which detaching was interrupted.
+pub fn detaching(catalog: &Catalog) -> impl Iterator<Item = &Object> {
+    catalog.objects().filter(|o| o.id.class() == "partition" && o.flag(DETACHING))
+}
+
+/// The same as they are when they are attached: nobody wants one halfway.
+pub fn attached(catalog: &Catalog) -> Vec<Object> {
+    let mut all: Vec<Object> = detaching(catalog).cloned().collect();
+    all.iter_mut().for_each(|partition| drop(partition.definition.remove(DETACHING)));
+    all
 }
 
 fn child(object: &Object) -> String {
@@ -117,6 +135,11 @@ fn attach(context: &Context, object: &Object) -> Statement {
 fn detach(context: &Context, object: &Object) -> Statement {
     let p: Partition = object.read();
     let child = child(object);
+    if p.detaching {
+        let sql = format!("ALTER TABLE {} DETACH PARTITION {child} FINALIZE", p.parent);
+        let finished = Statement::new(sql).lock(child, LockMode::AccessExclusive).partitions();
+        return finished.lock(p.parent, LockMode::ShareUpdateExclusive);
+    }
     let mut statement = Statement::new(format!("ALTER TABLE {} DETACH PARTITION {child}", p.parent))
         .lock(child, LockMode::AccessExclusive)
         .partitions()
@@ -145,11 +168,14 @@ pub static KIND: Kind = Kind {
              JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE c.oid >= 16384 AND c.relpersistence <> 't'",
         )
         .part_of("pg_class", "c.oid")
-        .define("'parent', quote_ident(pn.nspname) || '.' || quote_ident(p.relname), 'bound', pg_get_expr(c.relpartbound, c.oid)")
+        .define(
+            "'parent', quote_ident(pn.nspname) || '.' || quote_ident(p.relname), 'bound', pg_get_expr(c.relpartbound, c.oid), \
+             'detaching', CASE WHEN i.inhdetachpending THEN true END",
+        )
         .detail("'constraint', pg_get_partition_constraintdef(c.oid)")
     }),
     check: reads_as::<Partition>,
-    fields: &[field("parent", Cost::Replace), field("bound", Cost::Replace)],
+    fields: &[field("parent", Cost::Replace), field("bound", Cost::Replace), field(DETACHING, Cost::Replace)],
     create: |context, o| vec![attach(context, o)],
     drop: |context, o| vec![detach(context, o)],
     online: Online { create: |context, o, _| attach_online(context, o), before: true, ..NOT_ONLINE },

@@ -60,11 +60,12 @@ impl Sides {
         Sides::within(whole, desired, scope)
     }
 
-    /// Cuts both sides to a scope. Indexes that were not built to their end are wanted finished.
+    /// Cuts both sides to a scope. Indexes that were not built to their end are wanted finished, partitions that were not detached to the end attached.
     pub fn within(whole: Catalog, desired: &Catalog, scope: Scope) -> Sides {
         let mut desired = scope.of(desired);
         desired.server = whole.server;
         desired.put(kind::finished(&desired));
+        desired.put(kind::attached(&desired));
         let (online, renamed, batch, quarantine) = (Online::Never, None, BATCH, None);
         Sides { live: scope.of(&whole), desired, whole, scope, online, renamed, batch, quarantine }
     }

@@ -5,8 +5,10 @@ use crate::apply::run::{StepFailed, run_group_fast};
 use crate::catalog::Catalog;
 use crate::change::Scope;
 use crate::introspect::{IntrospectError, introspect};
+use crate::kind;
 use crate::plan::{Group, MakeError, PlanStep, Sides, make_bare};
 use crate::shadow::Scratch;
+use crate::sql::{literal, qualified};
 
 /// Why no copy could be made.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +44,20 @@ pub async fn copy(scratch: &Scratch, catalog: &Catalog) -> Result<Result<(), Cop
             return Ok(Err(CopyError::Step { object: failed.object, message: failed.message }));
         }
     }
-    Ok(Ok(()))
+    Ok(detach_halfway(scratch, catalog).await)
+}
+
+/// Partitions of which detaching was interrupted are so on the copy: what ends that is refused for any other.
+async fn detach_halfway(scratch: &Scratch, catalog: &Catalog) -> Result<(), CopyError> {
+    for partition in kind::detaching(catalog) {
+        let sql = format!(
+            "UPDATE pg_catalog.pg_inherits SET inhdetachpending = true WHERE inhrelid = {}::pg_catalog.regclass",
+            literal(&qualified(partition.id.name()))
+        );
+        let refused = |e: administrator::Refused| CopyError::Step { object: partition.id.to_string(), message: e.message };
+        administrator::run(scratch, &sql).await.map_err(refused)?;
+    }
+    Ok(())
 }
 
 /// Runs a group as the loading role, and as the administrator what only one may do; those statements cut the group. What was edited

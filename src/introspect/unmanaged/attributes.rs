@@ -46,13 +46,6 @@ pub const ATTRIBUTES: &[Attribute] = &[
         "SELECT 'disabled view', pg_describe_object('pg_class'::regclass, r.ev_class, 0), '', r.ev_enabled::text, 0::oid, 0::oid \
          FROM pg_rewrite r WHERE r.rulename = '_RETURN' AND r.ev_enabled <> 'O' AND r.oid >= 16384",
     ),
-    // Left by a DETACH PARTITION CONCURRENTLY that was interrupted; FINALIZE ends it.
-    attribute(
-        140_000,
-        "EXISTS (SELECT FROM pg_inherits WHERE inhdetachpending)",
-        "SELECT 'pending detach', pg_describe_object('pg_class'::regclass, c.oid, 0), n.nspname::text, '', 0::oid, 0::oid \
-         FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhdetachpending",
-    ),
     // An identity's sequence has its table's persistence, unless somebody changed it.
     attribute(
         150_000,
