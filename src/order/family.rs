@@ -17,6 +17,7 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
             "partition" if node.op == Op::Drop => {
                 parted(graph, list, node, &table);
                 referred_to(graph, list, node, &table);
+                halfway(graph, list, node, &table);
             }
             "table" if node.op == Op::Drop => left(graph, list, node, &table),
             "table" if node.op == Op::Create => born(graph, list, node, &table),
@@ -36,6 +37,21 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// Nothing of a partition can be changed that was detached halfway, before that has come to its end.
+fn halfway(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
+    if !graph.live.get(&node.id).is_some_and(|partition| partition.flag("detaching")) {
+        return;
+    }
+    let members = graph.live.children(table).chain(graph.desired.children(table)).map(|o| &o.id);
+    for id in members.chain([table]).filter(|id| **id != node.id && id.of().is_none()) {
+        for change in ALL.into_iter().filter_map(|op| graph.node(op, id)) {
+            push(list, Some(node.clone()), Some(change), false, || {
+                format!("{} was broken off halfway and comes to its end first", node.id)
+            });
         }
     }
 }
