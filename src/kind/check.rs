@@ -78,7 +78,9 @@ fn create(context: &Context, object: &Object) -> Vec<Statement> {
         return if arrives_not_valid(context, object) { validate(object) } else { Vec::new() };
     }
     let added = add(object, &element(object));
-    let mut added = if object.flag("no_inherit") { added } else { added.heirs() };
+    // Since 18 the tables that inherit are looked into, whatever they get of it.
+    let alone = object.flag("no_inherit") && context.live.server < 180_000;
+    let mut added = if alone { added } else { added.heirs() };
     if object.flag("not_valid") {
         added.sql += " NOT VALID";
         added.scans.clear();

@@ -171,9 +171,10 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
         "type" | "collation" if before.inherited && after.inherited && !parted(context, new) => after_retype(old, new),
         "type" | "collation" => retype(context, old, new).into_iter().chain(after_retype(old, new)).collect(),
         "not_null" if after.not_null => fill::set_not_null(context, new),
-        "not_null" => vec![not_null::remove(context, new)],
+        "not_null" => not_null::remove(context, new),
         "not_null_constraint" if before.not_null && after.not_null => not_null::alter(context, old, new),
         "identity" => identity::alter(old, new),
+        "inherited" => not_null::after_leaving(context, old, new).into_iter().collect(),
         // Child tables lose theirs in the same statement.
         "generated" | "generated_virtual" => {
             let table = new.id.table_sql();
@@ -204,6 +205,7 @@ const ORDER: &[&str] = &[
     "collation",
     "type",
     "not_null",
+    "inherited",
     "not_null_constraint",
     "identity",
     "storage",
@@ -309,7 +311,14 @@ fn query(version: u32) -> Query {
         acl: Some(("a.attacl", 'c')),
         plain: Some((plain.into(), "'type', format_type(a.atttypid, a.atttypmod), 'not_null', CASE WHEN a.attnotnull THEN true END")),
         // What is PLAIN by its type cannot be stored otherwise, and EXTENDED is what is taken when nothing is said.
-        plain_detail: Some(("a.attidentity = '' AND t.typstorage IN ('p', 'x')", "'position', a.attnum")),
+        plain_detail: Some((
+            if version >= 180_000 {
+                "NOT a.attnotnull AND a.attidentity = '' AND t.typstorage IN ('p', 'x')"
+            } else {
+                "a.attidentity = '' AND t.typstorage IN ('p', 'x')"
+            },
+            "'position', a.attnum",
+        )),
         ..Query::over(
             "pg_class",
             "c.oid",
@@ -334,11 +343,12 @@ fn query(version: u32) -> Query {
          'inherited', CASE WHEN a.attinhcount > 0 AND NOT a.attislocal THEN true END"
     ))
     .detail(format!(
-        "'position', a.attnum, 'storage', t.typstorage::text, 'expression_uses_more', {}, \
+        "'position', a.attnum, 'storage', t.typstorage::text, 'not_null_name', {}, 'expression_uses_more', {}, \
          'sequence', CASE WHEN a.attidentity <> '' THEN (SELECT json_build_array(sn.nspname, s.relname) FROM pg_depend i \
              JOIN pg_class s ON s.oid = i.objid AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace \
              WHERE i.classid = 'pg_class'::regclass AND i.refclassid = 'pg_class'::regclass AND i.refobjid = a.attrelid \
              AND i.refobjsubid = a.attnum AND i.deptype = 'i') END",
+        not_null::inherited_name(version),
         uses_more(version)
     ))
 }

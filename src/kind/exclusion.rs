@@ -32,6 +32,16 @@ fn element(object: &Object) -> String {
     format!("CONSTRAINT {} {}", ident(object.id.base()), object.read::<Exclusion>().definition)
 }
 
+/// Whether ATTACH makes it, or the parent table's: it takes none that a partition has for one of its own (17 and newer; before there
+/// are none of partitioned tables). Only under the name that the server chooses.
+fn comes_with_parents(object: &Object) -> bool {
+    let table = object.parent.as_ref().map(|t| t.base().to_owned()).unwrap_or_default();
+    let plain = |key: &String| if key.contains('(') { "expr".to_owned() } else { key.replace('"', "") };
+    let columns: Vec<String> = object.texts("keys").iter().map(plain).collect();
+    let chosen = format!("{table}_{}_excl", columns.join("_"));
+    object.flag("inherited") && chosen.len() < 64 && chosen == object.id.base()
+}
+
 /// Whether another exclusion of the table says the same, but perhaps for its storage parameters: one CREATE TABLE makes one of two
 /// such constraints.
 fn twin(context: &Context, object: &Object) -> bool {
@@ -75,9 +85,13 @@ pub static KIND: Kind = Kind {
         field("deferred", Cost::Replace),
         field("replica_identity", Cost::Alter),
         field("clustered", Cost::Alter),
-        field("inherited", Cost::Alter),
+        // One of the table's own goes, since ATTACH would make another beside it.
+        field("inherited", Cost::AlterOrReplace(|old, _| old.flag("inherited"))),
     ],
     create: |context, o| {
+        if comes_with_parents(o) {
+            return Vec::new();
+        }
         let added = add(o, &element(o)).needs(rows(context, o));
         let mut statements = vec![if context.live.server >= 180_000 { added.heirs() } else { added }];
         statements.extend(index_marks(o, o.flag("clustered"), o.flag("replica_identity")));
@@ -86,6 +100,9 @@ pub static KIND: Kind = Kind {
     alter: |context, old, new, changed| alter_index(context, old, new, changed),
     drop: remove,
     element: Some(|context, o| {
+        if comes_with_parents(o) {
+            return Some(String::new());
+        }
         let whole = !o.flag("clustered") && !o.flag("replica_identity") && !twin(context, o);
         whole.then(|| element(o))
     }),

@@ -19,12 +19,23 @@ pub struct NotNull {
     not_valid: bool,
 }
 
+/// The name of one that the column has from a parent table, or NULL. It is no difference: no statement changes it, and the server takes
+/// the parent's when the column gets another type.
+pub fn inherited_name(version: u32) -> &'static str {
+    if version < 180_000 {
+        return "NULL::text";
+    }
+    "(SELECT k.conname FROM pg_constraint k WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND k.coninhcount > 0 \
+         AND k.conname <> c.relname || '_' || a.attname || '_not_null')"
+}
+
 /// The JSON of it for the column `a` of the table `c`, or NULL.
 pub fn pairs(version: u32) -> &'static str {
     if version < 180_000 {
         return "NULL::json";
     }
-    "(SELECT nullif(jsonb_strip_nulls(jsonb_build_object('name', CASE WHEN k.conname <> c.relname || '_' || a.attname || '_not_null' THEN k.conname END, \
+    "(SELECT nullif(jsonb_strip_nulls(jsonb_build_object('name', CASE WHEN k.conname <> c.relname || '_' || a.attname || '_not_null' \
+             AND k.coninhcount = 0 THEN k.conname END, \
          'no_inherit', CASE WHEN k.connoinherit THEN true END, 'not_valid', CASE WHEN NOT k.convalidated THEN true END)), '{}') \
          FROM pg_constraint k WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum])"
 }
@@ -64,7 +75,12 @@ pub fn renamed(context: &Context, from: &Object, to: &Object) -> Option<Statemen
 fn name(object: &Object) -> String {
     let names = object.id.name();
     let chosen = || format!("{}_{}_not_null", names[names.len() - 2], object.id.base());
-    ident(&of(object).name.unwrap_or_else(chosen))
+    ident(&said_name(object).unwrap_or_else(chosen))
+}
+
+/// The name that it has where that is not the server's choice.
+fn said_name(object: &Object) -> Option<String> {
+    of(object).name.or_else(|| object.detail.get("not_null_name")?.as_str().map(str::to_owned))
 }
 
 /// Whether tables that inherit from the column's may hold the name that the server would choose: it would choose another one.
@@ -82,7 +98,7 @@ pub fn words(context: &Context, object: &Object) -> String {
         return String::new();
     }
     let heirs = context.desired.server >= 180_000 && has_heirs(context, object);
-    let named = if constraint.name.is_some() || heirs { format!(" CONSTRAINT {}", name(object)) } else { String::new() };
+    let named = if said_name(object).is_some() || heirs { format!(" CONSTRAINT {}", name(object)) } else { String::new() };
     format!("{named} NOT NULL{}", if constraint.no_inherit { " NO INHERIT" } else { "" })
 }
 
@@ -137,8 +153,8 @@ pub fn extra(object: &Object) -> Option<Statement> {
     of(object).not_valid.then(|| add(object, false))
 }
 
-/// Takes it away; before 18 from tables that inherit the column too, but for those that keep it (by a primary key of theirs).
-pub fn remove(context: &Context, object: &Object) -> Statement {
+/// Takes it away, from tables that inherit the column too, but for those that keep it (by a primary key of theirs).
+pub fn remove(context: &Context, object: &Object) -> Vec<Statement> {
     let table = object.id.table_sql();
     let mut kept = false;
     let mut heirs = vec![&object.id];
@@ -148,10 +164,24 @@ pub fn remove(context: &Context, object: &Object) -> Statement {
         heirs.extend(under);
     }
     let partitioned = object.parent.as_ref().is_some_and(|t| is_partitioned(context.live, t));
-    let only = if kept && !partitioned && context.live.server < 180_000 { "ONLY " } else { "" };
+    let only = if kept && !partitioned { "ONLY " } else { "" };
     let sql = format!("ALTER TABLE {only}{table} ALTER COLUMN {} DROP NOT NULL", ident(object.id.base()));
     let dropped = Statement::new(sql).lock(table, LockMode::AccessExclusive);
-    if only.is_empty() { dropped.heirs() } else { dropped }
+    if only.is_empty() {
+        return vec![dropped.heirs()];
+    }
+    // Those that keep it have it for their own now, under the name that it had from here.
+    let under = context.live.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited).map(|(id, _)| id);
+    let both = under.filter_map(|id| Some((context.live.get(id)?, context.desired.get(id).filter(|c| c.flag("not_null"))?)));
+    let named = both.filter(|(old, new)| name(old) != name(new)).filter_map(|(old, new)| renamed(context, old, new));
+    std::iter::once(dropped).chain(named).collect()
+}
+
+/// A column is its table's own when that has left its parent: the name that its NOT NULL had from there can be another one now.
+pub fn after_leaving(context: &Context, old: &Object, new: &Object) -> Option<Statement> {
+    let leaves = old.flag("inherited") && !new.flag("inherited");
+    let other = leaves && old.flag("not_null") && name(old) != name(new);
+    renamed(context, old, new).filter(|_| other)
 }
 
 /// From one to another on a column that has it before and after; what is a parent's changes with the parent's.
@@ -161,7 +191,7 @@ pub fn alter(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
         return Vec::new();
     }
     if after.not_valid && !before.not_valid {
-        return vec![remove(context, old), add(new, false)];
+        return remove(context, old).into_iter().chain([add(new, false)]).collect();
     }
     let change = |action: String, mode| Statement::new(format!("ALTER TABLE {table} {action}")).lock(table.clone(), mode).heirs();
     let mut statements = Vec::new();

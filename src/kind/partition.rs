@@ -94,7 +94,9 @@ fn attach_online(context: &Context, object: &Object) -> Vec<Statement> {
         |action: String, mode| Statement::new(format!("ALTER TABLE {child} {action}")).lock(child.clone(), mode).partitions();
     let exclusive = LockMode::AccessExclusive;
     let mut attach = attach(context, object);
-    attach.scans.retain(|table| *table != child);
+    // An exclusion constraint is built with it, whatever stands there.
+    let builds = context.desired.children(table).any(|o| o.id.class() == "exclusion" && o.flag("inherited"));
+    attach.scans.retain(|table| builds || *table != child);
     attach.needs.clear();
     let detach = format!("ALTER TABLE {} DETACH PARTITION {child}", object.text("parent"));
     vec![
