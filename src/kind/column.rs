@@ -312,10 +312,10 @@ fn query(version: u32) -> Query {
         plain: Some((plain.into(), "'type', format_type(a.atttypid, a.atttypmod), 'not_null', CASE WHEN a.attnotnull THEN true END")),
         // What is PLAIN by its type cannot be stored otherwise, and EXTENDED is what is taken when nothing is said.
         plain_detail: Some((
-            if version >= 180_000 {
-                "NOT a.attnotnull AND a.attidentity = '' AND t.typstorage IN ('p', 'x')"
-            } else {
-                "a.attidentity = '' AND t.typstorage IN ('p', 'x')"
+            match version {
+                180_000.. => "NOT a.attnotnull AND a.attidentity = '' AND t.typstorage IN ('p', 'x')",
+                150_000.. => "a.attidentity = '' AND t.typstorage IN ('p', 'x')",
+                _ => "a.attgenerated = '' AND a.attidentity = '' AND t.typstorage IN ('p', 'x')",
             },
             "'position', a.attnum",
         )),

@@ -87,7 +87,9 @@ fn between(context: &Context, object: &Object, old: &Privileges, new: &Privilege
     // Nor may such a role pass those of a column on that it has of the table.
     let passes = statements.iter().any(|s| s.sql.starts_with("GRANT") && s.sql.ends_with(" WITH GRANT OPTION"));
     let lends = passes && above.contains(&true);
-    if (revokes && passed || lends) && target.owner != context.live.role {
+    // Before 15 that is what the bootstrap superuser is called as the owner of `public`: whoever may change its rights is one too.
+    let is_bootstrap = context.live.server < 150_000 && target.owner == "pg_database_owner";
+    if (revokes && passed || lends) && target.owner != context.live.role && !is_bootstrap {
         in_name_of_owner(context, object, &target.owner, &mut statements);
     }
     statements

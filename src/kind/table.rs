@@ -146,7 +146,8 @@ fn sequences_stay(context: &Context, table: &Object, unlogged: bool) -> Vec<Stat
     // One whose column is made anew may belong to the table still when that changes.
     let taken_along = |s: &Object| persists_with_table(context, s) || sequence_owner::stays_owned(context, &s.id).is_none();
     let other = sequences.filter(|s| s.flag("unlogged") != unlogged && taken_along(s));
-    other.map(|s| set_persistence(&s.id, s.flag("unlogged"))).collect()
+    // Before 15 sequences are always logged.
+    other.filter(|_| context.live.server >= 150_000).map(|s| set_persistence(&s.id, s.flag("unlogged"))).collect()
 }
 
 /// What a change means for who sees rows, and for those who follow them.
