@@ -74,8 +74,12 @@ pub fn satellites<'c>(catalog: &'c Catalog, id: &Id) -> Vec<&'c Object> {
     all
 }
 
-/// A key or an index as it is over a column of another name; none where that name would have to be found in an expression.
+/// A key or an index as it is over a column of another name; none where that name would have to be found in an expression, or where it
+/// cannot be built before it is needed.
 pub fn over(object: &Object, column: &Id, name: &str) -> Option<Object> {
+    if object.flag("without_overlaps") {
+        return None;
+    }
     let base = column.base();
     let mut changed = object.clone();
     for field in ["columns", "include"].into_iter().filter(|f| object.definition.contains_key(*f)) {

@@ -161,12 +161,12 @@ mod tests {
     fn each_version_gets_the_options_it_knows() {
         let start =
             "CREATE DATABASE s OWNER \"Ann\" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'de_DE.UTF-8' LC_CTYPE 'de_DE.UTF-8'";
-        let sql = |p: Properties| p.create_database("s", "Ann", Some("FILE_COPY"));
+        let sql = |p: Properties| p.create_database("s", "Ann", Some("file_copy"));
         assert_eq!(sql(properties(14, 'c', None)), start);
-        assert_eq!(sql(properties(15, 'c', None)), format!("{start} LOCALE_PROVIDER 'libc' STRATEGY 'FILE_COPY'"));
-        let icu = format!("{start} LOCALE_PROVIDER 'icu' ICU_LOCALE 'de' STRATEGY 'FILE_COPY'");
+        assert_eq!(sql(properties(15, 'c', None)), format!("{start} LOCALE_PROVIDER 'libc' STRATEGY 'file_copy'"));
+        let icu = format!("{start} LOCALE_PROVIDER 'icu' ICU_LOCALE 'de' STRATEGY 'file_copy'");
         assert_eq!(sql(properties(16, 'i', Some("de"))), icu);
-        let builtin = format!("{start} LOCALE_PROVIDER 'builtin' BUILTIN_LOCALE 'C.UTF-8' STRATEGY 'FILE_COPY'");
+        let builtin = format!("{start} LOCALE_PROVIDER 'builtin' BUILTIN_LOCALE 'C.UTF-8' STRATEGY 'file_copy'");
         assert_eq!(sql(properties(17, 'b', Some("C.UTF-8"))), builtin);
     }
 
