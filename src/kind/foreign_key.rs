@@ -98,8 +98,8 @@ fn create(context: &Context, object: &Object) -> Statement {
     if f.not_valid || f.not_enforced {
         return statement;
     }
-    // The one query of the check is planned: since 17 a key of several columns has both tables read.
-    let both = context.live.server >= 170_000 && f.columns.len() > 1;
+    // The one query of the check is planned: since 16 a key of several columns has both tables read.
+    let both = context.live.server >= 160_000 && f.columns.len() > 1;
     let statement = if both { statement.scan(f.referenced) } else { statement };
     statement.scan(table).needs(rows(context, object))
 }
