@@ -311,14 +311,7 @@ fn query(version: u32) -> Query {
         acl: Some(("a.attacl", 'c')),
         plain: Some((plain.into(), "'type', format_type(a.atttypid, a.atttypmod), 'not_null', CASE WHEN a.attnotnull THEN true END")),
         // What is PLAIN by its type cannot be stored otherwise, and EXTENDED is what is taken when nothing is said.
-        plain_detail: Some((
-            match version {
-                180_000.. => "NOT a.attnotnull AND a.attidentity = '' AND t.typstorage IN ('p', 'x')",
-                150_000.. => "a.attidentity = '' AND t.typstorage IN ('p', 'x')",
-                _ => "a.attgenerated = '' AND a.attidentity = '' AND t.typstorage IN ('p', 'x')",
-            },
-            "'position', a.attnum",
-        )),
+        plain_detail: Some((generated::nothing_more(version), "'position', a.attnum")),
         ..Query::over(
             "pg_class",
             "c.oid",

@@ -33,3 +33,12 @@ pub fn uses_more(version: u32) -> &'static str {
          AND (u.refclassid, u.refobjid) NOT IN (('pg_class'::regclass, a.attrelid), ('pg_type'::regclass, a.atttypid), \
              ('pg_collation'::regclass, a.attcollation))) THEN true END"
 }
+
+/// The condition under which the column `a`, whose type is `t`, has no detail but its position.
+pub fn nothing_more(version: u32) -> &'static str {
+    match version {
+        180_000.. => "NOT a.attnotnull AND a.attidentity = '' AND t.typstorage IN ('p', 'x')",
+        150_000.. => "a.attidentity = '' AND t.typstorage IN ('p', 'x')",
+        _ => "a.attgenerated = '' AND a.attidentity = '' AND t.typstorage IN ('p', 'x')",
+    }
+}
