@@ -6,7 +6,7 @@ mod support;
 
 use rustix::process::Signal;
 use support::command::{finish, url_as};
-use support::desk::{Desk, desk, signal, until};
+use support::desk::{Desk, desk, killed, signal, until};
 
 const BEFORE: &str = "CREATE TABLE users (id bigint PRIMARY KEY, name text)";
 const AFTER: &str = "CREATE TABLE users (
@@ -62,7 +62,6 @@ fn rows_get_their_values_in_batches() {
 
 /// Values of new columns, be they there or not.
 const FILLED: &str = "SELECT count(to_jsonb(u) ->> 'token') + count(to_jsonb(u) ->> 'code') FROM users u";
-const OTHERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
 #[test]
 fn after_a_kill_what_is_filled_stays_and_the_rest_is_filled() {
@@ -81,9 +80,7 @@ fn after_a_kill_what_is_filled_stays_and_the_rest_is_filled() {
             for some in [500, 4000] {
                 let apply = d.start(line);
                 until("some rows are filled", async || d.number(FILLED).await >= some).await;
-                signal(apply.id(), Signal::KILL);
-                finish(apply);
-                until("its session ends", async || d.number(OTHERS).await == 0).await;
+                killed(d, apply).await;
                 assert!(d.number(FILLED).await < 6000, "all was done too soon");
                 let kept = "INSERT INTO aside.kept SELECT id, to_jsonb(u) ->> 'token' FROM users u WHERE to_jsonb(u) ->> 'token' IS NOT NULL";
                 d.sql(kept).await;

@@ -4,11 +4,9 @@
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use support::command::finish;
-use support::desk::{Desk, desk, waits};
+use support::desk::{Desk, Writer, desk, waits};
 use support::server;
 
 async fn three_tables(d: &Desk<'_>) {
@@ -51,33 +49,17 @@ fn all_waits_of_a_transaction_together_are_bounded() {
     });
 }
 
-/// Somebody who writes to the same tables in another order, one transaction right after the other, until told to stop; how many there were.
-async fn writer(database: String, stop: Arc<AtomicBool>) -> u32 {
-    let session = server::session(&database).await;
-    let mut written = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let tables = ["c", "b", "a"].map(|t| format!("INSERT INTO {t} VALUES (1);")).concat();
-        session.client.batch_execute(&tables).await.unwrap_or_else(|e| panic!("{}", server::message(&e)));
-        written += 1;
-    }
-    session.close().await;
-    written
-}
-
 /// Without an order of its own each try, and with waits as long as the server's for a deadlock, either the plan never gets its locks or
 /// the writers end.
 #[test]
 fn a_plan_ends_nobody_by_a_deadlock() {
     desk("deadlock", async |d| {
         three_tables(d).await;
-        let stop = Arc::new(AtomicBool::new(false));
-        let writers = [0, 1].map(|_| {
-            let (database, stop) = (d.database.clone(), Arc::clone(&stop));
-            std::thread::spawn(move || server::runtime().block_on(writer(database, stop)))
-        });
+        // To the same tables in another order, each time in one transaction.
+        let tables = ["c", "b", "a"].map(|t| format!("INSERT INTO {t} VALUES (1);")).concat();
+        let writers = [tables.clone(), tables].map(|sql| Writer::new(&d.database, move |_| sql.clone()));
         let done = d.run("apply plan.json --db $DB --wait 1min");
-        stop.store(true, Ordering::Relaxed);
-        let written = writers.map(|w| w.join().unwrap());
+        let written = writers.map(Writer::stop);
         assert_eq!(done.exit, 0, "{done:?}");
         assert!(written.iter().all(|n| *n > 10), "{written:?}");
     });

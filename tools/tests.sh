@@ -23,10 +23,8 @@ else
         name=$(basename "$file" .rs)
         [[ " ${beside[*]} " == *" $name "* ]] || other+=(--test "$name")
     done
-    (
-        lane "${one[@]}" >"$log.beside"
-        echo $? >"$log.code"
-    ) &
+    lane "${one[@]}" >"$log.beside" &
+    beside_it=$!
     {
         lane --lib --bins --examples "${other[@]}"
         code=$?
@@ -35,10 +33,9 @@ else
     } | tee "$log"
     code=${PIPESTATUS[0]}
     echo "== the other lane: ${beside[*]}"
-    wait
+    wait "$beside_it" || code=$?
     tee -a "$log" <"$log.beside"
-    code=$((code | $(cat "$log.code")))
-    rm -f "$log.beside" "$log.code"
+    rm -f "$log.beside"
 fi
 [ "$code" = 0 ] || {
     echo

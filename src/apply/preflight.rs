@@ -105,19 +105,20 @@ fn owner<'a>(step: &PlanStep, now: &'a Catalog, relations: &BTreeMap<String, &Id
 
 /// It may not create where the step does.
 fn no_room(step: &PlanStep, now: &Catalog, rights: &Rights, made: &BTreeSet<&str>) -> Option<String> {
+    let takes_room =
+        |schema: &str| (!rights.schemas.contains(schema)).then(|| format!("it takes CREATE on schema {}", ident(schema)));
     if let Some(to) =
         step.renamed.as_ref().map(|names| &names.to).filter(|to| step.change == "quarantine" && to.name().len() == 2)
     {
         let there = now.contains(&Id::new("schema", [to.first()]));
         return match there {
-            true => (!rights.schemas.contains(to.first())).then(|| format!("it takes CREATE on schema {}", ident(to.first()))),
+            true => takes_room(to.first()),
             false => (!rights.database).then(|| format!("making the schema {} takes CREATE on the database", ident(to.first()))),
         };
     }
     // A column that is exchanged for another one has a function for as long as that takes.
     if step.object.class() == "column" && step.sql.iter().any(|sql| sql.starts_with("CREATE FUNCTION ")) {
-        let schema = step.object.first();
-        return (!rights.schemas.contains(schema)).then(|| format!("it takes CREATE on schema {}", ident(schema)));
+        return takes_room(step.object.first());
     }
     if step.change != "create" || step.object.of().is_some() {
         return None;
@@ -130,5 +131,5 @@ fn no_room(step: &PlanStep, now: &Catalog, rights: &Rights, made: &BTreeSet<&str
         _ => return None,
     };
     let there = now.contains(&Id::new("schema", [schema])) && !made.contains(schema);
-    (there && !rights.schemas.contains(schema)).then(|| format!("it takes CREATE on schema {}", ident(schema)))
+    takes_room(schema).filter(|_| there)
 }

@@ -8,7 +8,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use super::assertion::holds;
 use super::batches::{Filled, run_batches};
 use super::ledger::{LedgerError, Ran, Record};
-use super::patience::{self, Patience};
+use super::patience::Patience;
 use super::time_limit::{TimeLimit, TimeLimits};
 use crate::plan::sql::SETTINGS;
 use crate::plan::{Group, PlanStep, reaches_all_rows};
@@ -85,8 +85,12 @@ pub fn is_lost(code: &str) -> bool {
 
 /// Between half of a pause and the whole: two that wait for each other do not meet again.
 pub fn jittered(pause: Duration) -> Duration {
-    let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.subsec_nanos());
-    pause.mul_f64(0.5 + f64::from(nanos % 1000) / 2000.0)
+    pause.mul_f64(0.5 + f64::from(chance() % 1000) / 2000.0)
+}
+
+/// Another number each time, as good as the clock's.
+pub(super) fn chance() -> u32 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.subsec_nanos())
 }
 
 /// What is told how far a step is, and says whether the next batch is wanted.
@@ -215,9 +219,9 @@ async fn inside<'a>(
     if let (Some(record), Some(first)) = (record, group.steps.first()) {
         record.enter(client).await.map_err(|e| unrecorded(first, &e))?;
     }
-    patience::lock(client, group, settings).await?;
+    let mut patience = Patience::begin(client, group, settings).await?;
     let mut ran = Vec::with_capacity(group.steps.len());
-    let (mut limit, mut patience) = (TimeLimit::default(), Patience::new(settings));
+    let mut limit = TimeLimit::default();
     for step in &group.steps {
         settings.limits.of(step, true).set(client, &mut limit, step, true).await?;
         asserted(client, step, settings, true).await?;
@@ -276,7 +280,7 @@ async fn alone(
         }
         let before = invalid_indexes(client, step).await.map_err(|e| in_doubt(failed(step, "", &e)))?;
         limit.set(client, &mut none, step, false).await?;
-        let ran = execute(client, step, limit, &mut Patience::new(Settings::default())).await;
+        let ran = execute(client, step, limit, &mut Patience::default()).await;
         // Neither what is looked at now nor what is taken away again is under the limit.
         if limit.time.is_some() {
             client.batch_execute("SET statement_timeout = 0").await.ok();

@@ -12,16 +12,16 @@ use crate::source::{Problem, Problems};
 use crate::sql::ident;
 
 /// Directives of a side with the columns that they are about.
-fn told(side: &Side) -> impl Iterator<Item = (&Directive, Id, &'static str, &str)> {
+fn told(side: &Side) -> impl Iterator<Item = (&Directive, Id, &'static str)> {
     let all = side.places.iter().flat_map(|(_, loaded)| &loaded.directives);
-    all.filter_map(|d| about(d).map(|(id, field, text)| (d, id, field, text)))
+    all.filter_map(|d| about(d).map(|(id, field, _)| (d, id, field)))
 }
 
 /// One line for each directive that the plan does nothing with.
 pub fn notes(planned: &Planned) -> Vec<String> {
     let Planned { wanted, plan, changes, filled, .. } = planned;
     let pending = |id: &Id| plan.pending.iter().any(|p| p.object == *id || p.object.name() == &id.name()[..id.name().len() - 1]);
-    let idle = told(wanted).filter(|(_, id, ..)| !pending(id)).filter_map(|(directive, id, field, _)| {
+    let idle = told(wanted).filter(|(_, id, ..)| !pending(id)).filter_map(|(directive, id, field)| {
         let table = id.table_sql();
         let why = match field {
             _ if wanted.catalog.get(&id).is_none() => format!("{id} is not there in the end"),
@@ -60,8 +60,7 @@ pub fn refused(wanted: &Side, failed: &StepFailed) -> Option<Failure> {
     let words = |text: &str| text.to_owned();
     // What has no expression has no text either.
     let given = |id: &Id, field: &str| wanted.catalog.get(id)?.detail.get(field)?.as_str().map(words);
-    let (directive, id, _, _) =
-        told(wanted).find(|(_, id, field, _)| given(id, field).is_some_and(|e| failed.sql.contains(&e)))?;
+    let (directive, id, _) = told(wanted).find(|(_, id, field)| given(id, field).is_some_and(|e| failed.sql.contains(&e)))?;
     let mut lines = failed.message.lines();
     let message = lines.next().unwrap_or_default().to_owned();
     let more: Vec<&str> = lines.collect();

@@ -62,6 +62,11 @@ fn chosen_name(object: &Object) -> Option<String> {
         "index" => (plain_columns(object.text("body"))?, "idx"),
         _ => return None,
     };
+    name_of_parts(object, columns, end)
+}
+
+/// The name of an index or a key of these columns as the server puts it together; none where it would have to cut it.
+pub fn name_of_parts(object: &Object, columns: Vec<String>, end: &str) -> Option<String> {
     let table = object.parent.as_ref()?.base().to_owned();
     let name = [vec![table], columns, vec![end.to_owned()]].concat().join("_");
     (name.len() < 64).then_some(name)

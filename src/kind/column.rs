@@ -261,7 +261,7 @@ fn drop(context: &Context, object: &Object) -> Vec<Statement> {
     std::iter::once(drop_column(context, object, "ONLY ")).chain(gone.map(|c| drop_column(context, c, ""))).collect()
 }
 
-fn drop_column(context: &Context, object: &Object, only: &str) -> Statement {
+pub(super) fn drop_column(context: &Context, object: &Object, only: &str) -> Statement {
     let table = object.id.table_sql();
     let sql = format!("ALTER TABLE {only}{table} DROP COLUMN {}", ident(object.id.base()));
     let mut dropped = Statement::new(sql).lock(table, LockMode::AccessExclusive).heirs();

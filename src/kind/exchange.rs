@@ -2,7 +2,7 @@
 //! filled in batches, indexes are built over it, and in one brief transaction it takes the old one's place. Nobody waits for the
 //! rows to be written. The column is the table's last one afterwards.
 
-use super::column::{Column, extras, words_with};
+use super::column::{Column, drop_column, extras, words_with};
 use super::domain::is_constrained;
 use super::exchange_users::{OWN, again, built, in_the_way, over, same, satellites};
 use super::relation::{is_partitioned, name_beside};
@@ -10,7 +10,7 @@ use super::retype::{conversion, converts, is_rewritten, loses, retype};
 use super::{Context, analyze, fill, identity, not_null, of, row_checks, sequence_owner};
 use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::sql::{dollar_quoted, free_name, ident, qualified};
-use crate::statement::{BATCH, Batches, LockMode, RowCheck, Statement, Transaction};
+use crate::statement::{LockMode, RowCheck, Statement, Transaction};
 
 /// The names that are made for it, as SQL but for the column's.
 struct Names {
@@ -51,7 +51,7 @@ fn is_asked(context: &Context, old: &Object, new: &Object) -> bool {
 
 /// Why a column whose exchange is asked for takes the direct form all the same.
 pub fn refused(context: &Context, old: &Object, new: &Object, changed: &[String]) -> Option<String> {
-    let why = obstacle(context, old, new, changed).filter(|_| is_asked(context, old, new))?;
+    let why = Some(()).filter(|()| is_asked(context, old, new)).and_then(|()| obstacle(context, old, new, changed))?;
     Some(format!("{} cannot be exchanged as its directive asks, and changes its type under lock: {why}", new.id))
 }
 
@@ -75,11 +75,11 @@ fn obstacle(context: &Context, old: &Object, new: &Object, changed: &[String]) -
         return Some("a column of a domain with constraints is filled when it is added".to_owned());
     }
     let rights = |o: &Object| ["comment", "grant"].contains(&o.id.class());
-    let sequences = context.live.children(&old.id).chain(context.desired.children(&new.id));
-    let special = sequences
-        .filter(|s| s.id.class() == "identity sequence")
-        .any(|s| [context.live, context.desired].iter().any(|side| side.children(&s.id).any(rights)));
-    if special {
+    let has_rights = |side: &Catalog| {
+        let mut sequences = side.children(&new.id).filter(|s| s.id.class() == "identity sequence");
+        sequences.any(|s| side.children(&s.id).any(rights))
+    };
+    if has_rights(context.live) || has_rights(context.desired) {
         return Some("the sequence of its identity has rights or a comment of its own".to_owned());
     }
     let owned = context.live.used_by(&old.id).iter().map(|(id, _)| id).find(|id| id.class() == "owned by" && !same(context, id));
@@ -109,7 +109,7 @@ pub fn exchange(context: &Context, old: &Object, new: &Object, changed: &[String
     let mut statements = beside_it(context, old, new, &beside, &names, &value);
     let mut later = not_null.into_iter();
     statements.extend(later.next());
-    statements.push(filled(context, &beside, table, &names, &value));
+    statements.push(fill::exchanged(context, &beside, &value));
     statements.extend(later);
     let mut placed = Vec::new();
     for (first, rest) in ready {
@@ -153,16 +153,6 @@ fn beside_it(context: &Context, old: &Object, new: &Object, beside: &Object, nam
     statements
 }
 
-/// The rows that stand.
-fn filled(context: &Context, beside: &Object, table: &Id, names: &Names, value: &str) -> Statement {
-    let column = ident(&names.column);
-    let left = format!("{column} IS NULL AND {value} IS NOT NULL");
-    let sql = format!("UPDATE {} SET {column} = {value} WHERE {left}", names.table);
-    let batches = Batches { table: names.table.clone(), column, key: fill::key(context, table), size: BATCH, left: Some(left) };
-    let filled = Statement::new(sql).lock(&names.table, LockMode::RowExclusive).scan(&names.table).batches(batches).own();
-    Statement { warnings: fill::warnings(context, beside), ..filled }
-}
-
 /// NOT NULL of the new column: what is said before and read after the rows are filled, and what remains for the exchange.
 fn no_nulls(context: &Context, new: &Object, beside: &Object) -> (Vec<Statement>, Vec<Statement>) {
     if !new.flag("not_null") {
@@ -181,20 +171,12 @@ fn name_of_not_null(column: &Object) -> String {
 /// A key or an index over the new column: how it is built, and what puts it in its place.
 fn build(context: &Context, names: &Names, column: &Object, id: &Id, value: &str) -> Option<(Statement, Vec<Statement>)> {
     let wanted = context.desired.get(id)?;
-    let name = free_name(id.base(), "_new", &|name| is_relation(context, id.first(), name));
+    let name = free_name(id.base(), "_new", &|name| context.is_relation(id.first(), name));
     let mut statements = (of(id).online.create)(context, &over(wanted, &column.id, &names.column)?, &name).into_iter();
     let first = statements.next()?;
     let unique = wanted.flag("unique") || id.class() != "index";
     let needs = unique.then(|| differs(context, column, wanted, value)).flatten();
-    let rest = statements.filter(|s| !s.late).map(|s| Statement { back: None, ..s }).collect();
-    Some((Statement { needs: needs.into_iter().collect(), ..first }, rest))
-}
-
-/// Whether a name is taken among the relations of a schema.
-fn is_relation(context: &Context, schema: &str, name: &str) -> bool {
-    let classes = ["index", "table", "view", "materialized view", "sequence"];
-    let sides = [context.live, context.desired];
-    classes.iter().any(|class| sides.iter().any(|side| side.contains(&Id::new(class, [schema, name]))))
+    Some((Statement { needs: needs.into_iter().collect(), ..first }, statements.filter(|s| !s.late).collect()))
 }
 
 /// That no two rows have the same key when the values are of the new type.
@@ -229,10 +211,9 @@ fn in_its_place(
     statements.extend(identity);
     let back = Context { live: context.desired, desired: context.live, absorbed: context.absorbed };
     let back: Vec<String> = retype(&back, new, old).into_iter().map(|s| s.sql).collect();
-    let gone = names.change(&format!("DROP COLUMN {own}"), exclusive).turns();
-    let sequences = context.live.children(&old.id).filter(|o| o.id.class() == "identity sequence");
-    let gone = sequences.fold(gone, |s, sequence| s.lock(qualified(sequence.id.name()), exclusive));
-    let gone = if loses(old, new) { gone.loses(crate::statement::Loss::Values(new.id.sql())) } else { gone };
+    let mut gone = drop_column(context, old, "").turns();
+    // The new column has its values.
+    gone.losses.retain(|_| loses(old, new));
     let at = statements.len();
     statements.push(gone);
     statements.push(names.change(&format!("RENAME COLUMN {column} TO {own}"), exclusive));
@@ -256,5 +237,5 @@ fn said_again(context: &Context, wanted: &Object) -> Vec<Statement> {
     let in_two = (kind.online.create)(context, wanted, wanted.id.base());
     let statements = if in_two.is_empty() { (kind.create)(context, wanted) } else { in_two };
     // It held before. Queries over the old values would say nothing of the new ones.
-    statements.into_iter().map(|s| Statement { needs: Vec::new(), back: None, ..s }).collect()
+    statements.into_iter().map(|s| Statement { needs: Vec::new(), ..s }).collect()
 }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::carried::name_of_parts;
 use super::constraint::{COMMON, INDEX, add, alter_index, index_marks, query, remove};
 use super::{Absorbed, BASE, Carried, Context, Cost, Kind, Renaming, Space, expression, field, on_table, reads_as, row_checks};
 use crate::catalog::Object;
@@ -35,11 +36,9 @@ fn element(object: &Object) -> String {
 /// Whether ATTACH makes it, or the parent table's: it takes none that a partition has for one of its own (17 and newer; before there
 /// are none of partitioned tables). Only under the name that the server chooses.
 fn comes_with_parents(object: &Object) -> bool {
-    let table = object.parent.as_ref().map(|t| t.base().to_owned()).unwrap_or_default();
     let plain = |key: &String| if key.contains('(') { "expr".to_owned() } else { key.replace('"', "") };
     let columns: Vec<String> = object.texts("keys").iter().map(plain).collect();
-    let chosen = format!("{table}_{}_excl", columns.join("_"));
-    object.flag("inherited") && chosen.len() < 64 && chosen == object.id.base()
+    object.flag("inherited") && name_of_parts(object, columns, "excl").is_some_and(|name| name == object.id.base())
 }
 
 /// Whether another exclusion of the table says the same, but perhaps for its storage parameters: one CREATE TABLE makes one of two

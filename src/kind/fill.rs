@@ -6,7 +6,7 @@ use super::column::{Column, comes_from_parent, extras, words_with};
 use super::domain::{is_constrained, refuses_null};
 use super::relation::{is_partitioned, name_beside};
 use super::{Context, not_null, row_checks};
-use crate::catalog::{Id, Object};
+use crate::catalog::Object;
 use crate::sql::ident;
 use crate::statement::{BATCH, Batches, LockMode, Statement};
 
@@ -70,13 +70,22 @@ fn is_new(context: &Context, object: &Object) -> bool {
 
 /// The rows without a value get one.
 fn update(context: &Context, column: &Object, value: &str) -> Statement {
-    let (table, name) = (column.id.table_sql(), ident(column.id.base()));
-    let key = column.parent.as_ref().map(|t| key(context, t)).unwrap_or_default();
+    let key = key_of(context, column);
     // Without an order of rows they are gone through until none is left: those that stay without a value do not count.
     let stays_null = key.is_empty() && told(column).is_some() && !column.flag("not_null");
+    rows(context, column, value, key, stays_null)
+}
+
+/// The rows of the new column of an exchange; some may stay without a value.
+pub fn exchanged(context: &Context, column: &Object, value: &str) -> Statement {
+    rows(context, column, value, key_of(context, column), true).own()
+}
+
+fn rows(context: &Context, column: &Object, value: &str, key: Vec<String>, stays_null: bool) -> Statement {
+    let (table, name) = (column.id.table_sql(), ident(column.id.base()));
     let left = stays_null.then(|| format!("{name} IS NULL AND {value} IS NOT NULL"));
-    let sql = format!("UPDATE {table} SET {name} = {value} WHERE {}", left.clone().unwrap_or_else(|| format!("{name} IS NULL")));
-    let batches = Batches { table: table.clone(), column: name, key, size: BATCH, left };
+    let batches = Batches { table: table.clone(), column: name.clone(), key, size: BATCH, left };
+    let sql = format!("UPDATE {table} SET {name} = {value} WHERE {}", batches.left());
     let filled = Statement::new(sql).lock(table.clone(), LockMode::RowExclusive).heirs().scan(table).batches(batches);
     Statement { warnings: warnings(context, column), ..filled }
 }
@@ -84,7 +93,8 @@ fn update(context: &Context, column: &Object, value: &str) -> Statement {
 /// The columns of the primary key that stands before and after: rows are taken in its order. One of a table that others inherit
 /// from does not order theirs, and where a key ends has to be said as text: types of extensions compare by operators that are not
 /// found without their schemas, and not every text of a float is the whole of it.
-pub(super) fn key(context: &Context, table: &Id) -> Vec<String> {
+fn key_of(context: &Context, column: &Object) -> Vec<String> {
+    let Some(table) = &column.parent else { return Vec::new() };
     let heirs = || context.live.used_by(table).iter().any(|(id, _)| id.class() == "table");
     let same = |k: &&Object| context.desired.get(&k.id).is_some_and(|wanted| wanted.definition == k.definition);
     let primary = context.live.children(table).find(|c| c.id.class() == "primary key").filter(same);
@@ -100,7 +110,7 @@ pub(super) fn key(context: &Context, table: &Id) -> Vec<String> {
 }
 
 /// What else happens to rows that are updated, and which of them may be hidden.
-pub(super) fn warnings(context: &Context, column: &Object) -> Vec<String> {
+fn warnings(context: &Context, column: &Object) -> Vec<String> {
     let Some(table) = &column.parent else { return Vec::new() };
     let sides = [context.live, context.desired];
     let fires = |t: &&Object| {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::relation::{
-    SORTED_OPTIONS, change_index, change_options, given_options, has_clustered, is_partitioned, options, with_options,
+    SORTED_OPTIONS, change_index, change_options, given_options, has_clustered, is_partitioned, options, with_options, without,
 };
 use super::twin::age;
 use super::{
@@ -210,9 +210,7 @@ const UNFINISHED: &str = "unfinished";
 /// The unfinished indexes as they are when they are built to their end: no statement makes one, and nobody wants one, so that what is
 /// wanted and copies have them so.
 pub fn finished(catalog: &Catalog) -> Vec<Object> {
-    let mut all: Vec<Object> = catalog.objects().filter(|o| o.id.class() == "index" && o.flag(UNFINISHED)).cloned().collect();
-    all.iter_mut().for_each(|index| drop(index.definition.remove(UNFINISHED)));
-    all
+    without(catalog, "index", UNFINISHED)
 }
 
 /// The kind.

@@ -160,6 +160,13 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Whether a name is taken, before or after, among the relations of a schema that have addresses of their own.
+    pub fn is_relation(&self, schema: &str, name: &str) -> bool {
+        let sides = [self.live, self.desired];
+        let is = |class: &str| sides.iter().any(|side| side.contains(&Id::new(class, [schema, name])));
+        ["index", "table", "view", "materialized view", "sequence"].into_iter().any(is)
+    }
+
     /// The elements of `parent`'s CREATE: the absorbed parts of it that write themselves as elements.
     pub fn elements(&self, parent: &Id) -> Vec<String> {
         let mut parts: Vec<&Object> = self.desired.children(parent).filter(|c| self.absorbed.contains(&c.id)).collect();

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
+use super::relation::without;
 use super::{BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Space, field, reads_as, row_checks};
 use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::sql::{free_name, ident, qualified};
@@ -31,9 +32,7 @@ pub fn detaching(catalog: &Catalog) -> impl Iterator<Item = &Object> {
 
 /// The same as they are when they are attached: nobody wants one halfway.
 pub fn attached(catalog: &Catalog) -> Vec<Object> {
-    let mut all: Vec<Object> = detaching(catalog).cloned().collect();
-    all.iter_mut().for_each(|partition| drop(partition.definition.remove(DETACHING)));
-    all
+    without(catalog, "partition", DETACHING)
 }
 
 fn child(object: &Object) -> String {

@@ -32,6 +32,13 @@ pub const TOAST_SORTED_OPTIONS: &str = "CASE WHEN c.reloptions IS NOT NULL OR t.
 pub const TOAST_OPTIONS: &str = "CASE WHEN c.reloptions IS NOT NULL OR t.reloptions IS NOT NULL THEN \
      to_json(coalesce(c.reloptions, '{}') || ARRAY(SELECT 'toast.' || o FROM unnest(t.reloptions) o)) END";
 
+/// The objects of a class that have a flag that nobody wants, as they are without it.
+pub fn without(catalog: &Catalog, class: &str, flag: &str) -> Vec<Object> {
+    let mut all: Vec<Object> = catalog.objects().filter(|o| o.id.class() == class && o.flag(flag)).cloned().collect();
+    all.iter_mut().for_each(|object| drop(object.definition.remove(flag)));
+    all
+}
+
 /// The storage parameters of an object in the order in which they were given.
 pub fn given_options(object: &Object) -> Vec<String> {
     let given = object.detail.get("options").and_then(|o| serde_json::from_value(o.clone()).ok());

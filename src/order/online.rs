@@ -23,7 +23,7 @@ pub fn form(graph: &Graph, node: &Node, members: &[Node], rest: &[Statement], ho
     let context = Context { live: graph.live, desired: graph.desired, absorbed: &absorbed };
     let online = kind::of(&node.id).online;
     let mut statements = match node.op {
-        Op::Create => (online.create)(&context, object, &name(graph, node, online.beside)),
+        Op::Create => (online.create)(&context, object, &name(&context, node, online.beside)),
         Op::Alter => match (graph.live.get(&node.id), graph.fields(node)) {
             (Some(old), fields) if !fields.is_empty() => (online.alter)(&context, old, object, &fields),
             _ => Vec::new(),
@@ -40,19 +40,12 @@ pub fn form(graph: &Graph, node: &Node, members: &[Node], rest: &[Statement], ho
 }
 
 /// The name under which something is built: its own, or a free one while that is taken.
-fn name(graph: &Graph, node: &Node, beside: bool) -> String {
+fn name(context: &Context, node: &Node, beside: bool) -> String {
     let base = node.id.base();
-    if !beside || !graph.live.contains(&node.id) {
+    if !beside || !context.live.contains(&node.id) {
         return base.to_owned();
     }
-    let taken = |name: &String| {
-        let relation = |class: &str| Id::new(class, [node.id.first(), name]);
-        ["index", "table", "view", "materialized view", "sequence"].iter().any(|class| {
-            let id = relation(class);
-            graph.live.contains(&id) || graph.desired.contains(&id)
-        })
-    };
-    free_name(base, "_new", &taken)
+    free_name(base, "_new", &|name| context.is_relation(node.id.first(), name))
 }
 
 /// Cuts steps into the parts of their online forms, and puts all of them in order.

@@ -9,11 +9,11 @@ use super::name::Class;
 use crate::catalog::{Catalog, Id, Object};
 
 /// The column that a directive is about, what it is called there, and its expression, if it has one.
-pub fn about(directive: &Directive) -> Option<(Id, &'static str, &str)> {
+pub fn about(directive: &Directive) -> Option<(Id, &'static str, Option<&str>)> {
     let (field, text) = match &directive.order {
-        Order::Using(text) => ("using", text.as_str()),
-        Order::Backfill(text) => ("backfill", text.as_str()),
-        Order::Exchange => ("exchange", ""),
+        Order::Using(text) => ("using", Some(text.as_str())),
+        Order::Backfill(text) => ("backfill", Some(text.as_str())),
+        Order::Exchange => ("exchange", None),
         _ => return None,
     };
     let column = directive.names.first().filter(|n| n.class == Class::Column)?;
@@ -25,11 +25,11 @@ pub fn tell(catalog: &mut Catalog, directives: &[Directive]) {
     for directive in directives {
         let Some((id, field, text)) = about(directive) else { continue };
         let Some(mut column) = catalog.get(&id).cloned() else { continue };
-        if text.is_empty() {
+        let Some(text) = text else {
             column.detail.insert(field.to_owned(), true.into());
             catalog.put([column]);
             continue;
-        }
+        };
         let Expression { text, reads, calls } = expression::read(text, |class, name| schema(catalog, directive, class, name));
         column.detail.insert(field.to_owned(), text.into());
         add(&mut column, "reads", reads);

@@ -4,6 +4,9 @@ use super::command::{Done, Place, finish, url};
 use super::{Bench, server};
 use plumb::pg::Session;
 use rustix::process::{Pid, Signal, kill_process};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub const TABLE: &str = "CREATE TABLE users (\n    id bigint PRIMARY KEY,\n    name text NOT NULL\n);\n";
@@ -52,6 +55,47 @@ impl Desk<'_> {
 
     pub async fn number(&self, sql: &str) -> i64 {
         self.session.client.query_one(sql, &[]).await.unwrap().get(0)
+    }
+}
+
+/// Sessions of others in the database.
+const OTHERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+
+/// Kills a plumb, and waits until the server has noticed.
+pub async fn killed(d: &Desk<'_>, plumb: std::process::Child) {
+    signal(plumb.id(), Signal::KILL);
+    finish(plumb);
+    until("its session ends", async || d.number(OTHERS).await == 0).await;
+}
+
+/// Somebody else who writes, in a session and a thread of his own: one message right after the other, until told to stop.
+pub struct Writer {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<i64>,
+}
+
+impl Writer {
+    /// `sql` gives the message of each number.
+    pub fn new(database: &str, sql: impl Fn(i64) -> String + Send + 'static) -> Writer {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (database, stopped) = (database.to_owned(), Arc::clone(&stop));
+        let work = async move || {
+            let session = server::session(&database).await;
+            let mut written = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                session.client.batch_execute(&sql(written)).await.unwrap_or_else(|e| panic!("{}", server::message(&e)));
+                written += 1;
+            }
+            session.close().await;
+            written
+        };
+        Writer { stop, thread: std::thread::spawn(move || server::runtime().block_on(work())) }
+    }
+
+    /// Stops it; how many messages there were. One that the server refused fails the test.
+    pub fn stop(self) -> i64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
     }
 }
 
