@@ -75,7 +75,8 @@ fn lines(dump: &str) -> Vec<String> {
 /// Every statement of a dump in a file of its own, last one first.
 fn reversed(dump: &str) -> Files {
     let files = Files::text("dump.sql", dump);
-    let (parsed, problems) = split::split(&files, 0);
+    let mut parsed = Vec::new();
+    let problems = split::split(&files, 0, &mut |p| parsed.push(p));
     assert!(problems.is_empty(), "{problems:?}");
     let file = |(i, p): (usize, &split::Parsed)| File {
         path: format!("{i}.sql"),

@@ -37,14 +37,14 @@ const COMMAND_HELP: &[(&str, &str)] = &[
 /// So many errors of one file are told; each may cost as much as the rest of the file.
 const MOST: usize = 100;
 
-/// Splits and parses one file. What can be read is returned together with everything that cannot.
-pub fn split(files: &Files, file: usize) -> (Vec<Parsed>, Vec<Problem>) {
+/// Splits and parses one file. What can be read is given to `each`, one after another, since the trees of a large file do not fit
+/// into memory together; everything that cannot is returned.
+pub fn split(files: &Files, file: usize, each: &mut dyn FnMut(Parsed)) -> Vec<Problem> {
     let mut problems = Vec::new();
     let text = without_noise(&files.0[file].text, file, &mut problems);
-    let mut parsed = Vec::new();
     let mut at = 0;
     while let Some(piece) = lexer::piece(&text, at).filter(|_| problems.len() < MOST) {
-        at = match parse_piece(&text, file, &piece, &mut parsed) {
+        at = match parse_piece(&text, file, &piece, each) {
             Ok(()) if piece.data_follows => lexer::after_data(&text, piece.next),
             Ok(()) => piece.next,
             Err(problem) => {
@@ -58,7 +58,7 @@ pub fn split(files: &Files, file: usize) -> (Vec<Parsed>, Vec<Problem>) {
         let message = format!("after {MOST} errors the rest of {} was not read", files.0[file].path);
         problems.push(Problem::general("source::syntax", message).help("mend these first"));
     }
-    (parsed, problems)
+    problems
 }
 
 /// After an error at `seen`: the end of the statement it stands in, which may have an open parenthesis too many.
@@ -99,7 +99,7 @@ fn psql_command(place: Place, command: &str) -> Problem {
     Problem::at("source::psql_command", place, format!("{command} is a command of psql"), "only psql understands this").help(help)
 }
 
-fn parse_piece(text: &str, file: usize, piece: &Piece, parsed: &mut Vec<Parsed>) -> Result<(), Box<Problem>> {
+fn parse_piece(text: &str, file: usize, piece: &Piece, each: &mut dyn FnMut(Parsed)) -> Result<(), Box<Problem>> {
     let Some(code) = piece.code.clone() else { return Ok(()) };
     if let Some((start, what)) = piece.open {
         let place = Place::new(file, start..lexer::token(text, start).map_or(start, |t| t.span.start + 1));
@@ -113,7 +113,7 @@ fn parse_piece(text: &str, file: usize, piece: &Piece, parsed: &mut Vec<Parsed>)
         let length = usize::try_from(raw.stmt_len).unwrap_or(0);
         let end = if length == 0 { code.end } else { start + length };
         let span = trimmed(text, start..end);
-        parsed.push(Parsed {
+        each(Parsed {
             place: Place::new(file, span.clone()),
             before: piece.whole.start..span.start,
             sql: text[span].to_owned(),
@@ -186,15 +186,21 @@ fn unreadable(sql: &str, file: usize, offset: usize, error: &pg_query::Error) ->
 mod tests {
     use super::*;
 
+    fn all(text: &str) -> (Vec<Parsed>, Vec<Problem>) {
+        let mut parsed = Vec::new();
+        let problems = split(&Files::text("a.sql", text), 0, &mut |p| parsed.push(p));
+        (parsed, problems)
+    }
+
     fn texts(sql: &str) -> Vec<String> {
-        let (parsed, problems) = split(&Files::text("a.sql", sql), 0);
+        let (parsed, problems) = all(sql);
         assert!(problems.is_empty(), "{problems:?}");
         parsed.into_iter().map(|p| p.sql).collect()
     }
 
     fn errors(sql: &str) -> Vec<(usize, usize, &'static str, String)> {
         let files = Files::text("a.sql", sql);
-        let (_, problems) = split(&files, 0);
+        let problems = split(&files, 0, &mut drop);
         let at = |p: &Problem| files.line_column(p.place.as_ref().expect("a place"));
         problems.iter().map(|p| (at(p).0, at(p).1, p.code, p.message.clone())).collect()
     }
@@ -215,7 +221,7 @@ mod tests {
     #[test]
     fn comments_before_a_statement_belong_to_it() {
         let text = "select 1;\n-- plumb: ignore x\nselect 2;";
-        let (parsed, _) = split(&Files::text("a.sql", text), 0);
+        let (parsed, _) = all(text);
         assert_eq!(text[parsed[1].before.clone()].trim(), "-- plumb: ignore x");
         assert_eq!(&text[parsed[1].place.span.clone()], "select 2");
     }
@@ -233,7 +239,7 @@ mod tests {
 
     #[test]
     fn data_of_copy_is_not_read_as_sql() {
-        let (parsed, problems) = split(&Files::text("a.sql", "COPY t (a) FROM stdin;\nit's\n\\.\nselect 1;"), 0);
+        let (parsed, problems) = all("COPY t (a) FROM stdin;\nit's\n\\.\nselect 1;");
         assert!(problems.is_empty(), "{problems:?}");
         assert_eq!(parsed.len(), 2);
     }
