@@ -7,7 +7,7 @@ mod proxy;
 mod support;
 
 use plumb::pg::lock;
-use proxy::{Fault, Proxy};
+use proxy::{Fault, From, Proxy};
 use rustix::process::Signal;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -73,15 +73,44 @@ fn a_line_of_which_only_the_server_knows_is_given_up() {
 }
 
 #[test]
+fn a_statement_of_which_only_the_beginning_arrives_is_given_up() {
+    desk("beginning", async |d| {
+        wider(d).await;
+        let proxy = open(None);
+        d.exits(0, &format!("apply plan.json --db {} --allow all", by(&proxy, d)));
+        let messages = proxy.messages();
+        let run = messages.iter().position(|m| m.kind == 'P' && m.text.contains("INSERT INTO plumb.run")).expect("a run begins");
+        let bound = messages[run..].iter().position(|m| m.from == From::Plumb && m.kind == 'B').expect("its values follow");
+        d.sql("DROP SCHEMA plumb CASCADE; DROP TABLE users; CREATE TABLE users (id bigint PRIMARY KEY)").await;
+
+        let cut = open(Some((run + bound + 1, Fault::PartitionAfter)));
+        let done = d.exits(1, &format!("apply plan.json --db {} --allow all", by(&cut, d)));
+        assert!(done.stderr.contains("is silent for 3 s and given up"), "{}", done.stderr);
+        // What it had sent has an end for plumb only.
+        let begun = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'plumb' \
+             AND state = 'active' AND wait_event = 'ClientRead'";
+        assert_eq!(d.number(begun).await, 1);
+        assert!(d.exits(3, "apply plan.json --db $DB --allow all").stderr.contains("another plumb is at work"));
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let proxy = open(None);
+        let done = d.exits(0, &format!("apply plan.json --db {} --allow all", by(&proxy, d)));
+        assert!(done.stderr.contains("was silent in the middle of a statement; its session was ended"), "{}", done.stderr);
+        d.exits(0, "drift --db $DB");
+    });
+}
+
+#[test]
 fn a_statement_that_takes_long_is_no_silence() {
     desk("long", async |d| {
         let slow = "CREATE FUNCTION slow(x int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_catalog.pg_sleep(x); RETURN true; END $$;\n";
-        d.sql(&format!("{slow} CREATE TABLE t (x int); INSERT INTO t VALUES (9)")).await;
+        d.sql(&format!("{slow} CREATE TABLE t (x int); INSERT INTO t VALUES (11)")).await;
         d.place.write("schema/t.sql", &format!("{slow}CREATE TABLE t (x int, CHECK (slow(x)));\n"));
         d.exits(2, "plan --db $DB --out plan.json --online never");
         let proxy = open(None);
         let done = d.exits(0, &format!("apply plan.json --db {} --allow all", by(&proxy, d)));
         assert!(!done.stderr.contains("silent"), "{}", done.stderr);
+        let log = "step 1 (check t_x_check on public.t): at work for 10 s, reads ";
+        assert!(done.stderr.contains(log), "a log tells what goes on: {}", done.stderr);
     });
 }
 
@@ -118,7 +147,7 @@ fn a_step_that_is_cancelled_when_it_is_through_is_looked_for() {
         d.exits(2, "plan --db $DB --out plan.json --online always");
         let proxy = open(None);
         d.exits(0, &format!("apply plan.json --db {} --allow all", by(&proxy, d)));
-        let made = |m: &proxy::Message| m.from == proxy::From::Server && m.text.starts_with("CREATE INDEX");
+        let made = |m: &proxy::Message| m.from == From::Server && m.text.starts_with("CREATE INDEX");
         let at = proxy.messages().iter().position(made).expect("an index is made") + 1;
         d.sql("DROP SCHEMA plumb CASCADE; DROP INDEX users_name").await;
         let proxy = open(Some((at, Fault::Pause(true))));

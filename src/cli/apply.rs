@@ -92,6 +92,10 @@ pub async fn take_lock(session: &Session) -> Result<(), Failure> {
     match lock::try_lock(&session.client).await {
         Ok(true) => Ok(()),
         Ok(false) => {
+            if let Ok(Some(pid)) = lock::take_from_silent(&session.client, session.gone()).await {
+                tracing::warn!("another plumb (pid {pid}) was silent in the middle of a statement; its session was ended");
+                return Ok(());
+            }
             let holder = lock::holder(&session.client).await.ok().flatten();
             let who = holder.map_or("another session".to_owned(), |h| h.to_string());
             Err(Failure::new("apply::busy", format!("another plumb is at work on this database: {who}"))

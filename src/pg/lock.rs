@@ -4,6 +4,8 @@
 //! ends. Behind a pooler in transaction mode it protects nothing; the apply ledger has a lease for that.
 
 use std::fmt;
+use std::time::Duration;
+use tokio::time::sleep;
 use tokio_postgres::{Client, Error};
 
 /// The first half of the lock's key: the ASCII letters `plum`. The second half is the database's oid.
@@ -29,6 +31,53 @@ pub async fn try_lock(client: &Client) -> Result<bool, Error> {
 pub async fn unlock(client: &Client) -> Result<bool, Error> {
     let row = client.query_one(&format!("SELECT pg_catalog.pg_advisory_unlock({KEY}, {DATABASE_OID})"), &[]).await?;
     row.try_get(0)
+}
+
+/// How long the rest of what a client sends in one piece may take at least before nobody believes in it.
+const PIECE: Duration = Duration::from_secs(1);
+/// How long the lock of a session that was ended may take to be free.
+const FREED: Duration = Duration::from_secs(5);
+
+/// Takes the lock from a session that will never do anything any more: the server has got the beginning of what a client sends in
+/// one piece, and `silent` later still waits for its end. For such a session the server has no limit of its own: it is neither at work nor
+/// idle (manual: 55.2.3 "Extended Query", `Sync`). Its process id, when it was ended and the lock is held by this session now.
+///
+/// # Errors
+/// When the server cannot be asked, or the role may not end that session.
+pub async fn take_from_silent(client: &Client, silent: Duration) -> Result<Option<i32>, Error> {
+    let seconds = silent.as_secs_f64();
+    let stuck = format!(
+        "SELECT a.pid, a.query_start::text FROM pg_catalog.pg_stat_activity a \
+         WHERE a.pid IN (SELECT l.pid FROM pg_catalog.pg_locks l WHERE {}) AND a.state = 'active' AND a.wait_event = 'ClientRead' \
+         AND a.query_start < pg_catalog.clock_timestamp() - {seconds} * interval '1 second'",
+        held()
+    );
+    let Some(row) = client.query_opt(&stuck, &[]).await? else { return Ok(None) };
+    let (pid, since): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
+    // Where a statement has only just come to its end, what follows it is there already.
+    sleep(PIECE).await;
+    let end = format!("SELECT pg_catalog.pg_terminate_backend(pid) FROM ({stuck}) s WHERE pid = $1 AND query_start = $2");
+    if client.query_opt(&end, &[&pid, &since]).await?.is_none() {
+        return Ok(None);
+    }
+    let mut waited = Duration::ZERO;
+    while waited < FREED {
+        if try_lock(client).await? {
+            return Ok(Some(pid));
+        }
+        waited += FREED / 50;
+        sleep(FREED / 50).await;
+    }
+    Ok(None)
+}
+
+/// The lock of the current database among `pg_locks l`.
+fn held() -> String {
+    format!(
+        "l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = {KEY} \
+         AND l.objid::bigint::bit(32)::int = {DATABASE_OID} \
+         AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"
+    )
 }
 
 /// Who holds the lock, as `pg_stat_activity` shows it. A role without `pg_read_all_stats` sees only the pid and the
@@ -66,10 +115,8 @@ pub async fn holder(client: &Client) -> Result<Option<Holder>, Error> {
     let query = format!(
         "SELECT l.pid, a.usename::text, nullif(a.application_name, ''), \
                 to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' \
-           FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-          WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid = {KEY} \
-            AND l.objid::bigint::bit(32)::int = {DATABASE_OID} \
-            AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"
+           FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE {}",
+        held()
     );
     let Some(row) = client.query_opt(&query, &[]).await? else { return Ok(None) };
     Ok(Some(Holder { pid: row.try_get(0)?, user: row.try_get(1)?, application: row.try_get(2)?, since: row.try_get(3)? }))

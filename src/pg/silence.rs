@@ -90,7 +90,12 @@ impl Patience {
     /// How long, in milliseconds, a session may be idle: a watched one never is for so long.
     fn limits(&self) -> [(&'static str, u128); 2] {
         let [(transaction, _), (session, _)] = NO_LIMITS;
-        [(transaction, self.all().as_millis() * 2), (session, self.all().as_millis() * 4)]
+        [(transaction, self.gone().as_millis()), (session, self.gone().as_millis() * 2)]
+    }
+
+    /// How long what a session was doing may wait for its client before that is taken for gone.
+    fn gone(&self) -> Duration {
+        self.all() * 2
     }
 }
 
@@ -183,6 +188,11 @@ impl Session {
     /// end where nobody asks.
     pub(super) fn idle_limits(&self) -> String {
         self.patience().map_or(NO_LIMITS, |patience| patience.limits()).map(|(name, ms)| format!("SET {name} = {ms}; ")).concat()
+    }
+
+    /// How long what another plumb was doing may wait for it before it is taken for gone.
+    pub fn gone(&self) -> Duration {
+        self.target.patience.unwrap_or_default().gone()
     }
 
     fn patience(&self) -> Option<Patience> {

@@ -25,6 +25,7 @@ const BLOWS: &[(&str, Blow)] = &[
     ("network silent for a while", Blow::Line(Fault::Hole(SHORT.0))),
     ("line silent for ever", Blow::Line(Fault::Dead)),
     ("network silent for ever", Blow::Line(Fault::Partition)),
+    ("network silent for ever after the message", Blow::Line(Fault::PartitionAfter)),
     ("plumb killed (KILL) before the message", Blow::Signal(Signal::KILL, false)),
     ("plumb killed (KILL) after the message", Blow::Signal(Signal::KILL, true)),
     ("plumb interrupted (INT)", Blow::Signal(Signal::INT, false)),
@@ -32,7 +33,7 @@ const BLOWS: &[(&str, Blow)] = &[
 ];
 
 /// Those that happen at every message that is written; the others take turns.
-const ALWAYS: &[usize] = &[0, 7];
+const ALWAYS: &[usize] = &[0, 8];
 /// One message in so many gets a blow that takes turns, and one in so many of those that only read any.
 const TURNS: (usize, usize) = (8, 24);
 

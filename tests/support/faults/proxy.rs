@@ -35,6 +35,8 @@ pub enum Fault {
     Dead,
     /// From the message on nothing arrives on any line, nor on new ones.
     Partition,
+    /// The same after the message, which is perhaps the beginning of what is sent in one piece.
+    PartitionAfter,
     /// The message waits until somebody has done something about it: `true` when it is to arrive before that.
     Pause(bool),
 }
@@ -87,6 +89,7 @@ enum Verdict {
     Cut { arrives: bool },
     Late(Duration),
     Lost,
+    Last,
     Wait { arrives: bool },
 }
 
@@ -233,6 +236,7 @@ impl Shared {
                 return false;
             }
             Verdict::Lost => return true,
+            Verdict::Last => return sink.write_all(message).is_ok(),
             Verdict::Late(late) => std::thread::sleep(late),
             Verdict::Wait { arrives } => {
                 if arrives {
@@ -299,6 +303,10 @@ impl Shared {
             Fault::Partition => {
                 state.parted = true;
                 Verdict::Lost
+            }
+            Fault::PartitionAfter => {
+                state.parted = true;
+                Verdict::Last
             }
             Fault::Pause(arrives) => Verdict::Wait { arrives },
         }
