@@ -92,6 +92,26 @@ fn a_full_disk_stops_no_apply() {
 }
 
 #[test]
+fn how_long_the_rest_takes_is_told() {
+    desk("eventsleft", async |d| {
+        d.sql("CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t SELECT g, g FROM generate_series(1, 600) g; ANALYZE t")
+            .await;
+        d.place.write("plumb.toml", "backfill_batch = 100\nbackfill_pause = \"600ms\"\n");
+        d.place.write(
+            "schema/t.sql",
+            "CREATE TABLE t (\n    id int PRIMARY KEY,\n    a int,\n    -- plumb: backfill a\n    b int\n);\n",
+        );
+        d.exits(2, "plan --db $DB --out plan.json");
+        let done = d.exits(0, "apply plan.json --db $DB --yes --events -");
+        let all = lines(&done.stdout);
+        let told = named(&all, "progress");
+        assert_eq!(told[0].get("left"), None, "nothing is known yet: {}", told[0]);
+        let left = told.iter().rev().find_map(|e| e["left"].as_f64()).unwrap_or_else(|| panic!("{}", done.stdout));
+        assert!((0.3..1.5).contains(&left), "one of six batches is left: {left}");
+    });
+}
+
+#[test]
 fn the_building_of_an_index_is_told() {
     desk("eventsindex", async |d| {
         let slow = "CREATE FUNCTION slow(a int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.002); RETURN a; END $$;\n";

@@ -60,6 +60,9 @@ pub enum Event<'a> {
         /// How many there are, about; absent where nobody knows.
         #[serde(skip_serializing_if = "Option::is_none")]
         total: Option<u64>,
+        /// How many seconds the rest takes when it goes on as it went; absent where nobody can know.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        left: Option<f64>,
     },
     /// A step is committed.
     Done {

@@ -1,9 +1,14 @@
 //! What is going on: a bar on a terminal, plain lines in a log, and with `-v` where the time went.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
+
+/// What moves where nobody knows how much is left, and where somebody does.
+const STYLES: [&str; 2] = ["{spinner} {wide_msg} {elapsed:.dim}", "{spinner} {msg} {wide_bar:.dim} {elapsed:.dim}"];
+/// A whole, as the bar counts it.
+const WHOLE: u64 = 1000;
 
 /// Stages of a command, on standard error.
 pub struct Progress {
@@ -13,6 +18,12 @@ pub struct Progress {
     begun: Instant,
     stage: RefCell<Option<(String, Instant)>>,
     done: RefCell<Vec<(String, Duration)>>,
+    /// Whether how much is done is shown.
+    shares: Cell<bool>,
+}
+
+fn style(shares: bool) -> Option<ProgressStyle> {
+    ProgressStyle::with_template(STYLES[usize::from(shares)]).map(|style| style.progress_chars("━━─")).ok()
 }
 
 impl Progress {
@@ -20,14 +31,14 @@ impl Progress {
     pub fn new(verbose: u8, quiet: bool) -> Progress {
         let moving = std::io::stderr().is_terminal() && !quiet;
         let bar = moving.then(|| {
-            let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed:.dim}") {
+            let bar = ProgressBar::new(WHOLE);
+            if let Some(style) = style(false) {
                 bar.set_style(style);
             }
             bar
         });
         let (stage, done) = (RefCell::default(), RefCell::default());
-        Progress { bar, verbose, quiet, begun: Instant::now(), stage, done }
+        Progress { bar, verbose, quiet, begun: Instant::now(), stage, done, shares: Cell::new(false) }
     }
 
     /// Whether everything is to be shown.
@@ -65,13 +76,23 @@ impl Progress {
 
     /// What the bar says from now on; nothing where there is no bar.
     pub fn now(&self, what: &str) {
-        if let Some(bar) = &self.bar {
-            if bar.is_finished() {
-                bar.reset();
-            }
-            bar.enable_steady_tick(Duration::from_millis(100));
-            bar.set_message(what.to_owned());
+        self.share(what, None);
+    }
+
+    /// The same with how much of it is done, from 0 to 1, where somebody knows.
+    pub fn share(&self, what: &str, share: Option<f64>) {
+        let Some(bar) = &self.bar else { return };
+        if bar.is_finished() {
+            bar.reset();
         }
+        if self.shares.replace(share.is_some()) != share.is_some()
+            && let Some(style) = style(share.is_some())
+        {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        bar.set_message(what.to_owned());
+        bar.set_position((share.unwrap_or_default() * WHOLE as f64) as u64);
     }
 
     fn finish(&self) {

@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::events::Event;
 use super::failure::Failure;
+use super::pace::Pace;
 use super::stop::Wish;
 use super::terminal;
 use super::watch::Watch;
@@ -16,17 +17,14 @@ use crate::apply::batches::Filled;
 use crate::apply::ledger::Record;
 use crate::apply::run::{CANCELLED, NO_LOCK, STOPPED, Settings, StepFailed, jittered, run_group, stopped};
 use crate::pg::{Building, Session};
+use crate::plan::estimates::{Estimates, about};
 use crate::plan::text::step_line;
-use crate::plan::{Group, Plan, PlanStep, thousands};
+use crate::plan::{Group, Plan, PlanStep, known, thousands};
 
 /// The pause before the second try, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(16));
 /// Columns behind the name of a step: `  done   1234 ms`.
 const DONE: usize = 16;
-/// How often machines are told how far the building of an index is.
-const SHOWING: Duration = Duration::from_secs(1);
-/// How often a log is told how far a step is.
-const TELLING: Duration = Duration::from_secs(10);
 /// How long asking who blocks may take.
 const ASKING: Duration = Duration::from_secs(2);
 /// By how much all waits of a group together may be longer than one: others wait behind what it has locked already.
@@ -132,7 +130,9 @@ impl Run<'_> {
         let columns = self.columns();
         let (mut since, mut lines) = (Instant::now(), Vec::new());
         let running = Cell::new(group.steps.first());
+        let pace = Pace::new();
         let begin = |step: Option<&PlanStep>| {
+            pace.next();
             if let Some(step) = step {
                 progress.now(&step_line(step, columns));
                 self.tell(&Event::Started { step: step.id, object: &step.object.to_string() });
@@ -146,8 +146,7 @@ impl Run<'_> {
             begin(running.get());
             self.go_on()
         };
-        let told = Told { line: Cell::new(Instant::now()), event: Cell::new(Instant::now()) };
-        let tell = |step: &PlanStep, filled: Filled| self.filled(step, filled, &told);
+        let tell = |step: &PlanStep, filled: Filled| self.filled(step, filled, &pace);
         watch.anew();
         let (mut too_long, mut cancelled) = (false, None);
         let mut outcome = {
@@ -159,7 +158,7 @@ impl Run<'_> {
                     outcome = &mut run => break outcome,
                     () = self.workspace.stop.changed() => self.heard(running.get()),
                     () = tokio::time::sleep(self.interval()) => {
-                        tokio::time::timeout(ASKING, self.looked(group, running.get(), watch, &told)).await.ok();
+                        tokio::time::timeout(ASKING, self.looked(group, running.get(), watch, &pace)).await.ok();
                         too_long = too_long || watch.waited > self.limit(group);
                     }
                 }
@@ -196,15 +195,15 @@ impl Run<'_> {
         }
     }
 
-    /// Looks whom the group waits for, says so, and ends them where that is wanted.
-    async fn looked(&self, group: &Group, step: Option<&PlanStep>, watch: &mut Watch, told: &Told) {
+    /// Looks whom the group waits for, says so, and ends them where that is wanted; how far the step is when it waits for nobody.
+    async fn looked(&self, group: &Group, step: Option<&PlanStep>, watch: &mut Watch, pace: &Pace) {
         let before: Vec<i32> = watch.seen.iter().map(|b| b.pid).collect();
         let waits = watch.look(self.session, self.record).await;
-        if !group.transactional
-            && !waits
-            && let (Some(step), Some(building)) = (step, watch.building().await)
-        {
-            self.built(step, &building, told);
+        if let Some(step) = step.filter(|step| !waits && step.batches.is_none()) {
+            match if group.transactional { None } else { watch.building().await } {
+                Some(building) => self.built(step, &building, pace),
+                None => self.works(step, pace),
+            }
         }
         if watch.seen.is_empty() {
             return;
@@ -226,21 +225,33 @@ impl Run<'_> {
         }
     }
 
-    /// How far the building of an index is: on a terminal all the time, in a log now and then.
-    fn built(&self, step: &PlanStep, building: &Building, told: &Told) {
+    /// How far the building of an index is.
+    fn built(&self, step: &PlanStep, building: &Building, pace: &Pace) {
         let Building { phase, done, total } = building;
-        let so_far = match total {
-            0 => phase.clone(),
-            total => format!("{phase}, {} %", 100 * done / total),
-        };
-        let line = format!("step {} ({}): {so_far}", step.id, step.object);
-        let progress = &self.workspace.progress;
-        progress.now(&line);
-        if due(&told.event, SHOWING) {
-            self.tell(&Event::Progress { step: step.id, of: phase, done: *done, total: Some(*total).filter(|t| *t > 0) });
+        let total = Some(*total).filter(|total| *total > 0);
+        let left = total.and_then(|total| pace.left(phase, *done, total));
+        let share = total.map(|total| (*done as f64 / total as f64).min(1.0));
+        let percent = share.map_or(String::new(), |share| format!(", {:.0} %", (100.0 * share).floor()));
+        self.so_far(&format!("step {} ({}): {phase}{percent}{}", step.id, step.object, more(left)), share, pace);
+        if pace.shows() {
+            self.tell(&Event::Progress { step: step.id, of: phase, done: *done, total, left: left.map(|l| l.as_secs_f64()) });
         }
-        if !progress.moves() && due(&told.line, TELLING) {
-            progress.line(&line);
+    }
+
+    /// Of anything else the server does not tell how far it is: what there is to do is said, and for how long it has been done.
+    fn works(&self, step: &PlanStep, pace: &Pace) {
+        let Some(age) = pace.long() else { return };
+        let work = known::work(step, &Estimates::of(self.plan)).join("; ");
+        let work = if work.is_empty() { work } else { format!(", {work}") };
+        self.so_far(&format!("step {} ({}): at work for {} s{work}", step.id, step.object, age.as_secs()), None, pace);
+    }
+
+    /// How far a step is: on a terminal all the time, in a log now and then.
+    fn so_far(&self, text: &str, share: Option<f64>, pace: &Pace) {
+        let progress = &self.workspace.progress;
+        progress.share(text, share);
+        if !progress.moves() && pace.tells() {
+            progress.line(text);
         }
     }
 
@@ -267,17 +278,15 @@ impl Run<'_> {
         }
     }
 
-    /// How many rows have their values: on a terminal all the time, in a log now and then.
-    fn filled(&self, step: &PlanStep, filled: Filled, told: &Told) -> ControlFlow<()> {
-        self.workspace.filled.set(Some((step.id, filled.rows)));
-        let of = filled.of.map_or(String::new(), |of| format!(" of about {}", thousands(of)));
-        let so_far = format!("{} rows{of} have their values", thousands(filled.rows));
-        let progress = &self.workspace.progress;
-        progress.now(&format!("step {}: {so_far}", step.id));
-        self.tell(&Event::Progress { step: step.id, of: "rows", done: filled.rows, total: filled.of });
-        if !progress.moves() && due(&told.line, TELLING) {
-            progress.line(&format!("step {}: {so_far}", step.id));
-        }
+    /// How many rows have their values.
+    fn filled(&self, step: &PlanStep, filled: Filled, pace: &Pace) -> ControlFlow<()> {
+        let Filled { rows, of } = filled;
+        self.workspace.filled.set(Some((step.id, rows)));
+        let left = of.and_then(|of| pace.left("rows", rows, of));
+        let all = of.map_or(String::new(), |of| format!(" of about {}", thousands(of)));
+        let share = of.map(|of| (rows as f64 / of as f64).min(1.0));
+        self.so_far(&format!("step {}: {}{all} rows have their values{}", step.id, thousands(rows), more(left)), share, pace);
+        self.tell(&Event::Progress { step: step.id, of: "rows", done: rows, total: of, left: left.map(|l| l.as_secs_f64()) });
         self.go_on()
     }
 
@@ -299,19 +308,9 @@ fn is_sqlstate(code: &str) -> bool {
     code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
 }
 
-/// When it was last told how far a step is: a log, and machines.
-struct Told {
-    line: Cell<Instant>,
-    event: Cell<Instant>,
-}
-
-/// Whether it is time to tell again; then it is told now.
-fn due(last: &Cell<Instant>, every: Duration) -> bool {
-    let due = last.get().elapsed() >= every;
-    if due {
-        last.set(Instant::now());
-    }
-    due
+/// How much longer.
+fn more(left: Option<Duration>) -> String {
+    left.map_or(String::new(), |left| format!(", {} more", about(left.as_secs_f64())))
 }
 
 /// A step's line, filled up to so many columns.

@@ -164,7 +164,8 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
-fn about(seconds: f64) -> String {
+/// A time in words: `about 4 s`.
+pub fn about(seconds: f64) -> String {
     match seconds {
         s if s < 1.0 => "less than 1 s".to_owned(),
         s if s < 90.0 => format!("about {s:.0} s"),
