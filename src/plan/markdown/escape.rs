@@ -36,8 +36,14 @@ fn word(word: &str) -> String {
     // A word that only consists of dashes could be a rule or a list.
     let plain = core.is_empty()
         || (core.chars().all(letters) && core.contains(char::is_alphabetic))
-        || core.chars().all(digits) && !core.starts_with('-');
+        || core.chars().all(digits) && !core.starts_with('-')
+        || is_time(core);
     if plain { word.to_owned() } else { format!("{start}{}{end}", code(core)) }
+}
+
+/// `14:05:09`: no short name of an emoji has two digits.
+fn is_time(word: &str) -> bool {
+    word.split(':').count() == 3 && word.split(':').all(|part| part.len() == 2 && part.chars().all(|c| c.is_ascii_digit()))
 }
 
 /// A fenced block; its lines stay lines.
@@ -72,6 +78,7 @@ mod tests {
     fn prose_keeps_words_and_shields_the_rest() {
         assert_eq!(prose("all rows of public.t are lost"), "all rows of `public.t` are lost");
         assert_eq!(prose("612,003 of 1,204,551 rows"), "612,003 of 1,204,551 rows");
+        assert_eq!(prose("on 2026-11-27 14:05:09 UTC, :100: or 1:100:1"), "on 2026-11-27 14:05:09 UTC, `:100`: or `1:100:1`");
         assert_eq!(prose("ask @admin, or #12 (see https://x.y)."), "ask `@admin`, or `#12` (see `https://x.y`).");
         assert_eq!(prose("it is numeric(14,4) and (was) f(g(a))."), "it is `numeric(14,4)` and (was) `f(g(a))`.");
         assert_eq!(prose("*bold* <img> --- a_b -x"), "`*bold*` `<img>` `---` `a_b` -x");
