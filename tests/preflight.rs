@@ -60,3 +60,41 @@ fn every_step_is_looked_at_before_the_first() {
         d.exits(0, &format!("drift --db {db}"));
     });
 }
+
+/// The server only warns of a grant that gives nothing; the plan would end as one that did not do what it says.
+#[test]
+fn rights_that_nobody_may_pass_on_are_known_before() {
+    desk("grants", async |d| {
+        let names = ["deploy", "owner", "reader"].map(|n| format!("{n}_{}", d.database));
+        let [deploy, owner, reader] = &names;
+        d.sql(&format!(
+            "CREATE ROLE {deploy} LOGIN; CREATE ROLE {owner}; CREATE ROLE {reader}; GRANT CREATE ON DATABASE {} TO {deploy}",
+            d.database
+        ))
+        .await;
+        let before = format!(
+            "CREATE SCHEMA app; CREATE TABLE app.t (id int, name text); CREATE TABLE app.lent (id int, name text);\n\
+             ALTER SCHEMA app OWNER TO {owner}; ALTER TABLE app.t OWNER TO {owner}; ALTER TABLE app.lent OWNER TO {owner};\n\
+             GRANT USAGE ON SCHEMA app TO {deploy}; GRANT SELECT ON app.t TO {deploy}; GRANT SELECT ON app.lent TO {deploy} WITH GRANT OPTION;\n"
+        );
+        d.sql(&before).await;
+        let lent = format!("GRANT SELECT (name) ON app.lent TO {reader};\n");
+        let after = format!("{lent}GRANT USAGE ON SCHEMA app TO {reader};\nGRANT SELECT ON app.t TO {reader};\n");
+        d.place.write("plumb.toml", &format!("owner = \"{deploy}\"\n"));
+        let db = url_as(&d.database, deploy);
+        d.place.write("schema/all.sql", &format!("{before}{after}"));
+        d.exits(2, &format!("plan --db {db} --out plan.json"));
+        let refused = d.exits(3, &format!("apply plan.json --db {db} --allow widens-rights")).stderr;
+        let said: Vec<&str> = refused.split(|c: char| c.is_whitespace() || c == '|').filter(|w| !w.is_empty()).collect();
+        for (step, of) in [("(grant of schema app)", "schema app"), ("(grant of table app.t)", "table app.t")] {
+            let why = format!("{step}: {of} belongs to {owner}, and none of its rights may be passed on");
+            assert!(said.join(" ").contains(&why), "{why}: {refused}");
+        }
+        assert!(!refused.contains("app.lent"), "{refused}");
+        // Where the right may be passed on, it is.
+        d.place.write("schema/all.sql", &format!("{before}{lent}"));
+        d.exits(2, &format!("plan --db {db} --out lent.json"));
+        d.exits(0, &format!("apply lent.json --db {db} --allow widens-rights"));
+        d.exits(0, &format!("drift --db {db}"));
+    });
+}

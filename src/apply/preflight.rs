@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::{Client, Error};
 
 use crate::catalog::{Catalog, Id};
+use crate::kind::grant::{granted, passes_on};
 use crate::plan::{Group, PlanStep};
 use crate::sql::ident;
 
@@ -43,9 +44,9 @@ impl Rights {
     }
 }
 
-/// What takes other rights than the owner's: the grants that somebody else may give on, what the table's TRIGGER or REFERENCES allows,
-/// what hosts allow beside the server's own rules, and satellites of what has no owner.
-const OTHER_RIGHTS: &[&str] = &["grant", "default privileges", "extension", "event trigger", "trigger", "schema"];
+/// What takes other rights than the owner's: what the table's TRIGGER or REFERENCES allows, what hosts allow beside the server's own
+/// rules, and satellites of what has no owner.
+const OTHER_RIGHTS: &[&str] = &["default privileges", "extension", "event trigger", "trigger", "schema"];
 
 /// What can hold other objects and has an owner.
 const RELATIONS: &[&str] = &["table", "view", "materialized view"];
@@ -63,20 +64,48 @@ pub fn forbidden(groups: &[Group], now: &Catalog, rights: &Rights) -> Vec<String
     let relations = now.objects().filter(|o| RELATIONS.contains(&o.id.class())).map(|o| (o.id.sql(), &o.id)).collect();
     let why = |step: &PlanStep| {
         let owner = owner(step, now, &relations);
-        not_owned(step, owner, rights, &given).or_else(|| no_room(step, now, rights, &made))
+        not_owned(step, owner, now, rights, &given).or_else(|| no_room(step, now, rights, &made))
     };
     steps().filter_map(|step| Some(format!("step {} ({}): {}", step.id, step.object, why(step)?))).collect()
 }
 
 /// Somebody else owns what the step changes, or what it is a part of.
-fn not_owned(step: &PlanStep, owner: Option<(Id, &str)>, rights: &Rights, given: &BTreeSet<&Id>) -> Option<String> {
+fn not_owned(
+    step: &PlanStep,
+    owner: Option<(Id, &str)>,
+    now: &Catalog,
+    rights: &Rights,
+    given: &BTreeSet<&Id>,
+) -> Option<String> {
     let object = &step.object;
     if OTHER_RIGHTS.contains(&object.class()) && !(object.class() == "schema" && step.change == "drop") {
         return None;
     }
     let (owned, owner) = owner?;
-    let foreign = !rights.roles.contains(owner) && !given.contains(&owned);
-    foreign.then(|| format!("{owned} belongs to {}", ident(owner)))
+    if rights.roles.contains(owner) || given.contains(&owned) {
+        return None;
+    }
+    let belongs = format!("{owned} belongs to {}", ident(owner));
+    match object.class() {
+        "grant" if may_pass_on(object, now, rights) => None,
+        "grant" => Some(format!("{belongs}, and none of its rights may be passed on")),
+        _ => Some(belongs),
+    }
+}
+
+/// Whether some right on the object, or on what it is a part of, was given with the option to give it on. Without one the server only
+/// warns that nothing is given or taken, and goes on (manual: GRANT, "Notes").
+fn may_pass_on(grant: &Id, now: &Catalog, rights: &Rights) -> bool {
+    let given = |of: &Id| now.get(&Id::satellite("grant", of)).map(granted).unwrap_or_default();
+    let mut of = grant.of().cloned();
+    while let Some(id) = of {
+        let mine = |(grantee, set): (String, BTreeSet<String>)| rights.roles.contains(&grantee) && passes_on(&set);
+        if given(&id).into_iter().any(mine) {
+            return true;
+        }
+        of = now.get(&id).and_then(|o| o.parent.clone());
+    }
+    false
 }
 
 /// What has to be owned, and who owns it; `relations` are those of the database by their SQL names.

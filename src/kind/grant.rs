@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, json};
+use std::collections::BTreeSet;
 
 use super::default_privileges::initial;
 use super::privileges::{OWNER, PUBLIC, Privileges, Target, changes, effects};
@@ -81,9 +82,8 @@ fn between(context: &Context, object: &Object, old: &Privileges, new: &Privilege
         changes(&passed_on(old, &target.owner), new, &target).into_iter().map(Statement::new).collect();
     // Whoever is a member of a role that may pass the privileges on revokes in its name, and nothing was given in that.
     let revokes = statements.iter().any(|s| s.sql.starts_with("REVOKE"));
-    let above =
-        [context.live, context.desired].map(|side| above(side, object).is_some_and(|o| passes_on(&o.read::<Grant>().privileges)));
-    let passed = passes_on(old) || above[0];
+    let above = [context.live, context.desired].map(|side| above(side, object).is_some_and(|o| some_pass_on(&granted(o))));
+    let passed = some_pass_on(old) || above[0];
     // Nor may such a role pass those of a column on that it has of the table.
     let passes = statements.iter().any(|s| s.sql.starts_with("GRANT") && s.sql.ends_with(" WITH GRANT OPTION"));
     let lends = passes && above.contains(&true);
@@ -95,9 +95,19 @@ fn between(context: &Context, object: &Object, old: &Privileges, new: &Privilege
     statements
 }
 
-/// Whether somebody may give on what he was given.
-fn passes_on(privileges: &Privileges) -> bool {
-    privileges.iter().any(|(to, set)| to != OWNER && set.iter().any(|p| p.ends_with('*')))
+/// What a grant gives to whom.
+pub(crate) fn granted(grant: &Object) -> Privileges {
+    grant.read::<Grant>().privileges
+}
+
+/// Whether one of these privileges may be given on.
+pub(crate) fn passes_on(privileges: &BTreeSet<String>) -> bool {
+    privileges.iter().any(|p| p.ends_with('*'))
+}
+
+/// Whether somebody beside the owner may give on what he was given.
+fn some_pass_on(privileges: &Privileges) -> bool {
+    privileges.iter().any(|(to, set)| to != OWNER && passes_on(set))
 }
 
 /// For a column's rights: those on its table, which go for the column too.

@@ -55,7 +55,7 @@ mod exclusion;
 mod extension;
 mod foreign_key;
 mod function;
-mod grant;
+pub(crate) mod grant;
 mod identity_sequence;
 mod index;
 mod index_partition;
