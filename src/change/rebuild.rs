@@ -56,7 +56,7 @@ pub fn rebuild(changes: &mut Changes, desired: &Catalog, whole: &Catalog) {
             }
         }
     }
-    if partition::computed(changes, desired, whole) {
+    if partition::computed(changes, desired, whole) || partition::identities(changes, desired, whole) {
         return rebuild(changes, desired, whole);
     }
     for (user, used) in whole.unmanaged.iter().flat_map(|u| u.uses.iter().map(move |used| (u, used))) {

@@ -4,7 +4,6 @@
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-use super::relation::without;
 use super::{BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Space, field, reads_as, row_checks};
 use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::sql::{free_name, ident, qualified};
@@ -20,27 +19,49 @@ struct Partition {
     /// A DETACH PARTITION CONCURRENTLY of it was interrupted: queries of the parent pass it by, and its rows go in nowhere.
     #[serde(default)]
     detaching: bool,
+    /// Columns that are an identity in the table at the top, and none in this one: their values are missing in what is inserted into it.
+    #[serde(default)]
+    lacks_identity: Vec<String>,
 }
 
 /// The field of a partition that an interrupted DETACH PARTITION CONCURRENTLY has left.
 const DETACHING: &str = "detaching";
+/// The field of a partition that came to its table before that came to its own: since 17 ATTACH gives identities to what is attached, and to
+/// none of its partitions. DETACH fails on what lacks one below.
+const LACKS: &str = "lacks_identity";
 
 /// The partitions of which detaching was interrupted.
 pub fn detaching(catalog: &Catalog) -> impl Iterator<Item = &Object> {
     catalog.objects().filter(|o| o.id.class() == "partition" && o.flag(DETACHING))
 }
 
+/// The partitions that lack identities, and of which columns.
+pub fn lacking_identity(catalog: &Catalog) -> impl Iterator<Item = (&Object, Vec<String>)> {
+    let partitions = catalog.objects().filter(|o| o.id.class() == "partition" && o.definition.contains_key(LACKS));
+    partitions.map(|o| (o, o.read::<Partition>().lacks_identity))
+}
+
 /// The same as they are when they are attached: nobody wants one halfway.
 pub fn attached(catalog: &Catalog) -> Vec<Object> {
-    without(catalog, "partition", DETACHING)
+    let odd = |o: &&Object| o.id.class() == "partition" && [DETACHING, LACKS].iter().any(|f| o.definition.contains_key(*f));
+    let mut all: Vec<Object> = catalog.objects().filter(odd).cloned().collect();
+    all.iter_mut().for_each(|o| o.definition.retain(|name, _| ![DETACHING, LACKS].contains(&name.as_str())));
+    all
+}
+
+/// Which of the tables above a partition gives it identities, when another one stands between them.
+pub fn gives_identity(desired: &Catalog, above: &[Id]) -> Option<usize> {
+    let numbered = |table: &Id| desired.children(table).any(|c| c.definition.contains_key("identity"));
+    let top = above.len().checked_sub(1).filter(|top| *top > 0 && desired.server >= 170_000)?;
+    numbered(&above[top]).then_some(top)
 }
 
 fn child(object: &Object) -> String {
     qualified(object.id.name())
 }
 
-/// The tables that it is a partition of, at any distance.
-fn above(catalog: &Catalog, partition: &Id) -> Vec<Id> {
+/// The tables that it is a partition of, at any distance, the next one first.
+pub fn above(catalog: &Catalog, partition: &Id) -> Vec<Id> {
     let parent = |id: &Id| catalog.uses(id).iter().map(|(used, _)| used).find(|used| used.class() == "table").cloned();
     std::iter::successors(parent(partition), |table| parent(&table.as_class("partition"))).collect()
 }
@@ -155,11 +176,21 @@ fn detach(context: &Context, object: &Object) -> Statement {
     keys.filter(stays).fold(statement, |s, key| s.lock(key.text("referenced"), LockMode::ShareRowExclusive))
 }
 
+/// The pair of what a partition lacks. Before 17 none has identities.
+fn lacks(version: u32) -> &'static str {
+    if version < 170_000 {
+        return "";
+    }
+    ", 'lacks_identity', (SELECT json_agg(r.attname ORDER BY r.attname) FROM pg_attribute r \
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = r.attname AND a.attidentity = '' \
+         WHERE r.attrelid = pg_partition_root(c.oid) AND r.attidentity <> '' AND NOT r.attisdropped)"
+}
+
 /// The kind.
 pub static KIND: Kind = Kind {
     class: "partition",
     present: super::HEIRS,
-    query: Some(|_| {
+    query: Some(|version| {
         Query::over(
             "pg_inherits",
             "c.oid",
@@ -171,12 +202,19 @@ pub static KIND: Kind = Kind {
         .part_of("pg_class", "c.oid")
         .define(
             "'parent', quote_ident(pn.nspname) || '.' || quote_ident(p.relname), 'bound', pg_get_expr(c.relpartbound, c.oid), \
-             'detaching', CASE WHEN i.inhdetachpending THEN true END",
+             'detaching', CASE WHEN i.inhdetachpending THEN true END"
+                .to_owned()
+                + lacks(version),
         )
         .detail("'constraint', pg_get_partition_constraintdef(c.oid)")
     }),
     check: reads_as::<Partition>,
-    fields: &[field("parent", Cost::Replace), field("bound", Cost::Replace), field(DETACHING, Cost::Replace)],
+    fields: &[
+        field("parent", Cost::Replace),
+        field("bound", Cost::Replace),
+        field(DETACHING, Cost::Replace),
+        field(LACKS, Cost::Replace),
+    ],
     create: |context, o| vec![attach(context, o)],
     drop: |context, o| vec![detach(context, o)],
     online: Online { create: |context, o, _| attach_online(context, o), before: true, ..NOT_ONLINE },

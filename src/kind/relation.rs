@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::column::{Column, after_retype};
+use super::partition::{above, gives_identity};
 use crate::catalog::{Catalog, Id, Object};
 use crate::sql::{ident, literal, qualified};
 use crate::statement::{LockMode, Statement};
@@ -205,11 +206,17 @@ pub fn parted(context: &Context, member: &Object) -> bool {
     inherits(context.live) != inherits(context.desired) || attached_anew(context, &partition)
 }
 
-/// Whether a partition is not the same part of the same table before and after.
+/// Whether a partition is not the same part of the same table before and after, or is attached again for the identities that it gets
+/// from above one that is not.
 pub fn attached_anew(context: &Context, partition: &Id) -> bool {
-    let bound = |c: &Catalog| c.get(partition).map(|p| p.definition.clone());
-    let mut parents = context.live.uses(partition).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
-    bound(context.live) != bound(context.desired) || parents.any(|p| table_made_anew(context, p))
+    let alone = |partition: &Id| {
+        let bound = |c: &Catalog| c.get(partition).map(|p| p.definition.clone());
+        let mut parents = context.live.uses(partition).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
+        bound(context.live) != bound(context.desired) || parents.any(|p| table_made_anew(context, p))
+    };
+    let above = above(context.desired, partition);
+    let between = &above[..gives_identity(context.desired, &above).unwrap_or_default()];
+    alone(partition) || between.iter().any(|table| alone(&table.as_class("partition")))
 }
 
 /// Whether some index of the table is wanted as the one to CLUSTER ON: marking it takes the mark off the others.

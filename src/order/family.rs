@@ -11,6 +11,7 @@ const ALL: [Op; 3] = [Op::Create, Op::Alter, Op::Drop];
 
 /// Edges around DETACH, ATTACH, NO INHERIT and INHERIT.
 pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
+    below_first(graph, list);
     for node in &graph.nodes {
         let table = node.id.as_class("table");
         match node.id.class() {
@@ -21,7 +22,10 @@ pub fn family(graph: &Graph, list: &mut Vec<Edge>) {
             }
             "table" if node.op == Op::Drop => left(graph, list, node, &table),
             "table" if node.op == Op::Create => born(graph, list, node, &table),
-            "partition" if node.op == Op::Create => joined(graph, list, node, &table, &ALL),
+            "partition" if node.op == Op::Create => {
+                joined(graph, list, node, &table, &ALL);
+                above_first(graph, list, node);
+            }
             "foreign key" if node.op == Op::Create => refers(graph, list, node),
             "column" if node.op == Op::Alter => by_itself(graph, list, node),
             "table" if node.op == Op::Alter && graph.changes.alters(&table, "inherits") => {
@@ -52,6 +56,26 @@ fn halfway(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
             push(list, Some(node.clone()), Some(change), false, || {
                 format!("{} was broken off halfway and comes to its end first", node.id)
             });
+        }
+    }
+}
+
+/// What is attached to a partition gets the identities that this has by then.
+fn above_first(graph: &Graph, list: &mut Vec<Edge>, node: &Node) {
+    let above = kind::above(graph.desired, &node.id);
+    let Some(from) = kind::gives_identity(graph.desired, &above) else { return };
+    for parent in above[..from].iter().map(|table| table.as_class("partition")) {
+        let sentence = || format!("{} has its identities from {} when {parent} has them", node.id, above[from]);
+        push(list, graph.node(Op::Create, &parent), Some(node.clone()), true, sentence);
+    }
+}
+
+/// DETACH takes identities from all partitions below, and fails when one has none.
+fn below_first(graph: &Graph, list: &mut Vec<Edge>) {
+    for (lacking, _) in kind::lacking_identity(graph.live) {
+        for above in kind::above(graph.live, &lacking.id).iter().map(|table| table.as_class("partition")) {
+            let sentence = || format!("{above} can be detached when nothing below lacks an identity, as {} does", lacking.id);
+            push(list, graph.node(Op::Drop, &lacking.id), graph.node(Op::Drop, &above), false, sentence);
         }
     }
 }

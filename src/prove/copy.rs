@@ -2,7 +2,7 @@
 
 use super::{administrator, limit};
 use crate::apply::run::{StepFailed, run_group_fast};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Object};
 use crate::change::Scope;
 use crate::introspect::{IntrospectError, introspect};
 use crate::kind;
@@ -44,16 +44,23 @@ pub async fn copy(scratch: &Scratch, catalog: &Catalog) -> Result<Result<(), Cop
             return Ok(Err(CopyError::Step { object: failed.object, message: failed.message }));
         }
     }
-    Ok(detach_halfway(scratch, catalog).await)
+    Ok(oddities(scratch, catalog).await)
 }
 
-/// Partitions of which detaching was interrupted are so on the copy: what ends that is refused for any other.
-async fn detach_halfway(scratch: &Scratch, catalog: &Catalog) -> Result<(), CopyError> {
-    for partition in kind::detaching(catalog) {
-        let sql = format!(
-            "UPDATE pg_catalog.pg_inherits SET inhdetachpending = true WHERE inhrelid = {}::pg_catalog.regclass",
-            literal(&qualified(partition.id.name()))
-        );
+/// What no statement makes is so on the copy, too. What ends an interrupted detaching is refused for any other partition; partitions lack identities
+/// or not by the order in which they came.
+async fn oddities(scratch: &Scratch, catalog: &Catalog) -> Result<(), CopyError> {
+    let table = |partition: &Object| format!("{}::pg_catalog.regclass", literal(&qualified(partition.id.name())));
+    let halfway = kind::detaching(catalog).map(|partition| {
+        let set = "UPDATE pg_catalog.pg_inherits SET inhdetachpending = true WHERE inhrelid";
+        (partition, format!("{set} = {}", table(partition)))
+    });
+    let lacking = kind::lacking_identity(catalog).map(|(partition, columns)| {
+        let names = columns.iter().map(|column| literal(column)).collect::<Vec<_>>().join(", ");
+        let set = "UPDATE pg_catalog.pg_attribute SET attidentity = '' WHERE attrelid";
+        (partition, format!("{set} = {} AND attname IN ({names})", table(partition)))
+    });
+    for (partition, sql) in halfway.chain(lacking) {
         let refused = |e: administrator::Refused| CopyError::Step { object: partition.id.to_string(), message: e.message };
         administrator::run(scratch, &sql).await.map_err(refused)?;
     }
