@@ -80,22 +80,23 @@ fn a_statement_of_which_only_the_beginning_arrives_is_given_up() {
         d.exits(0, &format!("apply plan.json --db {} --allow all", by(&proxy, d)));
         let messages = proxy.messages();
         let run = messages.iter().position(|m| m.kind == 'P' && m.text.contains("INSERT INTO plumb.run")).expect("a run begins");
-        let bound = messages[run..].iter().position(|m| m.from == From::Plumb && m.kind == 'B').expect("its values follow");
-        d.sql("DROP SCHEMA plumb CASCADE; DROP TABLE users; CREATE TABLE users (id bigint PRIMARY KEY)").await;
-
-        let cut = open(Some((run + bound + 1, Fault::PartitionAfter)));
-        let done = d.exits(1, &format!("apply plan.json --db {} --allow all", by(&cut, d)));
-        assert!(done.stderr.contains("is silent for 3 s and given up"), "{}", done.stderr);
-        // What it had sent has an end for plumb only.
-        let begun = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'plumb' \
-             AND state = 'active' AND wait_event = 'ClientRead'";
-        assert_eq!(d.number(begun).await, 1);
-        assert!(d.exits(3, "apply plan.json --db $DB --allow all").stderr.contains("another plumb is at work"));
-        tokio::time::sleep(Duration::from_secs(6)).await;
-        let proxy = open(None);
-        let done = d.exits(0, &format!("apply plan.json --db {} --allow all", by(&proxy, d)));
-        assert!(done.stderr.contains("was silent in the middle of a statement; its session was ended"), "{}", done.stderr);
-        d.exits(0, "drift --db $DB");
+        // The values of a statement, and the closing of one: what follows in the same piece does not arrive.
+        for (kind, state) in [('B', "active"), ('C', "idle in transaction")] {
+            let at = messages[run..].iter().position(|m| m.from == From::Plumb && m.kind == kind).expect("it follows") + run;
+            d.sql("DROP SCHEMA plumb CASCADE; DROP TABLE users; CREATE TABLE users (id bigint PRIMARY KEY)").await;
+            let cut = open(Some((at + 1, Fault::PartitionAfter)));
+            let done = d.exits(1, &format!("apply plan.json --db {} --allow all", by(&cut, d)));
+            assert!(done.stderr.contains("is silent for 3 s and given up"), "{}", done.stderr);
+            // The server waits for the rest, and has no limit for that.
+            assert!(d.exits(3, "apply plan.json --db $DB --allow all").stderr.contains("another plumb is at work"));
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            let stuck = format!("{OTHERS} AND wait_event = 'ClientRead' AND state = '{state}'");
+            assert_eq!(d.number(&stuck).await, 1, "{kind}");
+            let done = d.exits(0, "apply plan.json --db $DB --allow all");
+            let said = "was silent in the middle of a statement; its session was ended";
+            assert!(done.stderr.contains(said), "{}", done.stderr);
+            d.exits(0, "drift --db $DB");
+        }
     });
 }
 

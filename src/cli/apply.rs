@@ -89,21 +89,21 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
 }
 
 pub async fn take_lock(session: &Session) -> Result<(), Failure> {
-    match lock::try_lock(&session.client).await {
-        Ok(true) => Ok(()),
-        Ok(false) => {
-            if let Ok(Some(pid)) = lock::take_from_silent(&session.client, session.gone()).await {
-                tracing::warn!("another plumb (pid {pid}) was silent in the middle of a statement; its session was ended");
-                return Ok(());
-            }
-            let holder = lock::holder(&session.client).await.ok().flatten();
+    let client = &session.client;
+    if !lock::try_lock(client).await.map_err(|e| Failure::from_server("apply::lock", &e))? {
+        let Ok(Some(pid)) = lock::take_from_silent(client, session.believes_for()).await else {
+            let holder = lock::holder(client).await.ok().flatten();
             let who = holder.map_or("another session".to_owned(), |h| h.to_string());
-            Err(Failure::new("apply::busy", format!("another plumb is at work on this database: {who}"))
+            return Err(Failure::new("apply::busy", format!("another plumb is at work on this database: {who}"))
                 .help("wait until it is done, or end that session")
-                .exit(REFUSED))
-        }
-        Err(e) => Err(Failure::from_server("apply::lock", &e)),
+                .exit(REFUSED));
+        };
+        tracing::warn!("another plumb (pid {pid}) was silent in the middle of a statement; its session was ended");
     }
+    if let Some(silent) = session.heard_within() {
+        lock::is_heard_of(client, silent).await.map_err(|e| Failure::from_server("apply::lock", &e))?;
+    }
+    Ok(())
 }
 
 /// Making a plan takes a while: that another one is unfinished is said before.

@@ -38,25 +38,42 @@ const PIECE: Duration = Duration::from_secs(1);
 /// How long the lock of a session that was ended may take to be free.
 const FREED: Duration = Duration::from_secs(5);
 
+/// The first half of the key by which a session that holds the lock says after how many seconds of silence it is gone: the second half.
+const SILENT: i32 = i32::from_be_bytes(*b"hush");
+
+/// Says that nothing is heard of this session for `silent` only when whoever uses it is gone, for [`take_from_silent`].
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn is_heard_of(client: &Client, silent: Duration) -> Result<(), Error> {
+    let seconds = silent.as_secs();
+    client.batch_execute(&format!("SELECT pg_catalog.pg_advisory_lock_shared({SILENT}, {seconds})")).await
+}
+
 /// Takes the lock from a session that will never do anything any more: the server has got the beginning of what a client sends in
-/// one piece, and `silent` later still waits for its end. For such a session the server has no limit of its own: it is neither at work nor
-/// idle (manual: 55.2.3 "Extended Query", `Sync`). Its process id, when it was ended and the lock is held by this session now.
+/// one piece, and long after that still waits for its end. For such a session it has no limit of its own, whatever it says of it
+/// (manual: 55.2.3 "Extended Query", `Sync`). One that is idle may be a person's who thinks, unless it was to be heard of; what is under way is
+/// waited for as long as it says itself, else for `silent`. Its process id, when it was ended and the lock is held by this session now.
 ///
 /// # Errors
 /// When the server cannot be asked, or the role may not end that session.
 pub async fn take_from_silent(client: &Client, silent: Duration) -> Result<Option<i32>, Error> {
-    let seconds = silent.as_secs_f64();
     let stuck = format!(
-        "SELECT a.pid, a.query_start::text FROM pg_catalog.pg_stat_activity a \
-         WHERE a.pid IN (SELECT l.pid FROM pg_catalog.pg_locks l WHERE {}) AND a.state = 'active' AND a.wait_event = 'ClientRead' \
-         AND a.query_start < pg_catalog.clock_timestamp() - {seconds} * interval '1 second'",
-        held()
+        "SELECT a.pid, (CASE a.state WHEN 'active' THEN a.query_start ELSE a.state_change END)::text AS since \
+         FROM pg_catalog.pg_stat_activity a LEFT JOIN pg_catalog.pg_locks s ON s.pid = a.pid AND s.locktype = 'advisory' AND s.granted \
+         AND s.objsubid = 2 AND s.classid = {SILENT} \
+         WHERE a.pid IN (SELECT l.pid FROM pg_catalog.pg_locks l WHERE {}) AND a.wait_event = 'ClientRead' \
+         AND CASE WHEN a.state = 'active' THEN a.query_start + interval '1 second' * coalesce(s.objid::bigint, {}) \
+              WHEN a.state LIKE 'idle in transaction%' THEN a.state_change + interval '1 second' * s.objid::bigint \
+              WHEN a.state = 'idle' THEN a.state_change + interval '2 seconds' * s.objid::bigint END < pg_catalog.clock_timestamp()",
+        held(),
+        silent.as_secs()
     );
     let Some(row) = client.query_opt(&stuck, &[]).await? else { return Ok(None) };
     let (pid, since): (i32, String) = (row.try_get(0)?, row.try_get(1)?);
     // Where a statement has only just come to its end, what follows it is there already.
     sleep(PIECE).await;
-    let end = format!("SELECT pg_catalog.pg_terminate_backend(pid) FROM ({stuck}) s WHERE pid = $1 AND query_start = $2");
+    let end = format!("SELECT pg_catalog.pg_terminate_backend(pid) FROM ({stuck}) s WHERE pid = $1 AND since = $2");
     if client.query_opt(&end, &[&pid, &since]).await?.is_none() {
         return Ok(None);
     }

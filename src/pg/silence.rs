@@ -190,8 +190,13 @@ impl Session {
         self.patience().map_or(NO_LIMITS, |patience| patience.limits()).map(|(name, ms)| format!("SET {name} = {ms}; ")).concat()
     }
 
-    /// How long what another plumb was doing may wait for it before it is taken for gone.
-    pub fn gone(&self) -> Duration {
+    /// How long nothing may be heard of this session before whoever uses it is gone; none where nobody asks.
+    pub fn heard_within(&self) -> Option<Duration> {
+        self.patience().map(|patience| patience.gone())
+    }
+
+    /// How long what another session was doing may wait for its client where it does not say itself.
+    pub fn believes_for(&self) -> Duration {
         self.target.patience.unwrap_or_default().gone()
     }
 

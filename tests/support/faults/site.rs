@@ -144,7 +144,7 @@ impl<'a> Site<'a> {
     pub fn converge(&self) -> Result<(), String> {
         let begun = Instant::now();
         loop {
-            let done = self.apply(&self.server.impatient_url(&self.name)).end()?;
+            let done = self.apply(&self.server.url(&self.name)).end()?;
             match done.exit {
                 0 => return Ok(()),
                 3 if done.stderr.contains("apply::busy") && begun.elapsed() < BUSY => {

@@ -12,8 +12,6 @@ use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
 const PORT: u16 = 5432;
-/// What a URL says of patience with those of whom nothing is heard.
-const IMPATIENT: &str = "connect_timeout=4&keepalives_idle=1&keepalives_interval=1&keepalives_count=2";
 
 /// What every one of them is started with. The system stays up, so that nothing has to be on a disk.
 const SETTINGS: &[&str] = &[
@@ -131,14 +129,10 @@ impl Throwaway {
         format!("postgresql://{}@/{database}?host={}", server::USER, self.directory.display())
     }
 
-    /// The same with little patience for those of whom nothing is heard.
-    pub fn impatient_url(&self, database: &str) -> String {
-        format!("{}&{IMPATIENT}", self.url(database))
-    }
-
-    /// The same by way of a port of this machine.
+    /// The same by way of a port of this machine, with little patience for a line that says nothing.
     pub fn url_by(&self, port: u16, database: &str) -> String {
-        format!("postgresql://{}@127.0.0.1:{port}/{database}?sslmode=disable&{IMPATIENT}", server::USER)
+        let patience = "connect_timeout=4&keepalives_idle=1&keepalives_interval=1&keepalives_count=2";
+        format!("postgresql://{}@127.0.0.1:{port}/{database}?sslmode=disable&{patience}", server::USER)
     }
 
     pub fn target(&self, database: &str) -> Target {
