@@ -155,7 +155,7 @@ pub fn add(context: &Context, object: &Object) -> Option<Vec<Statement>> {
     let value = told(object).filter(|_| is_new(context, object))?;
     let mut statements = bare(context, object);
     statements.push(update(context, object, value).needs(gives(context, object, value)));
-    statements.extend(object.flag("not_null").then(|| not_null::add(object, false)));
+    statements.extend(object.flag("not_null").then(|| not_null::add(context, object, false)));
     Some(statements)
 }
 
@@ -212,7 +212,7 @@ fn before_not_null(context: &Context, object: &Object) -> Option<Statement> {
 
 /// A column that stands becomes NOT NULL.
 pub fn set_not_null(context: &Context, object: &Object) -> Vec<Statement> {
-    let added = not_null::add(object, comes_from_parent(context, object));
+    let added = not_null::add(context, object, comes_from_parent(context, object));
     if added.scans.is_empty() {
         return vec![added];
     }

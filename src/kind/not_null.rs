@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Context;
 use super::relation::{is_partitioned, parted};
-use crate::catalog::{Dependency, Object};
+use crate::catalog::{Catalog, Dependency, Object};
 use crate::sql::{free_name, ident};
 use crate::statement::{LockMode, RowCheck, Statement};
 
@@ -91,6 +91,18 @@ fn has_heirs(context: &Context, object: &Object) -> bool {
     })
 }
 
+/// Whether a column that inherits from this one holds the name that the server would choose before: names are chosen once in a schema. One
+/// of a table that comes to this one's in this plan is made with the name that it has afterwards.
+fn is_taken(context: &Context, object: &Object) -> bool {
+    let own = name(object);
+    let held = |side: &Catalog, holds: &dyn Fn(&Object) -> bool| {
+        let under = side.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited).map(|(id, _)| id);
+        under.filter_map(|id| side.get(id)).any(|heir| name(heir) == own && holds(heir))
+    };
+    let comes = |heir: &Object| parted(context, heir) || !context.live.contains(&heir.id);
+    context.live.server >= 180_000 && (held(context.live, &|heir| heir.flag("not_null")) || held(context.desired, &comes))
+}
+
 /// ` NOT NULL` in the definition of a column; empty where it follows by itself.
 pub fn words(context: &Context, object: &Object) -> String {
     let constraint = of(object);
@@ -103,14 +115,21 @@ pub fn words(context: &Context, object: &Object) -> String {
 }
 
 /// Adds it to a column that stands: SET NOT NULL, where that says it all or a parent has said it.
-pub fn add(object: &Object, from_parent: bool) -> Statement {
-    let (table, column, constraint) = (object.id.table_sql(), ident(object.id.base()), of(object));
-    let lock = |sql: String| Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).heirs();
-    if from_parent || !object.definition.contains_key("not_null_constraint") {
-        return lock(format!("ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL")).scan(table);
+pub fn add(context: &Context, object: &Object, from_parent: bool) -> Statement {
+    if !from_parent && (object.definition.contains_key("not_null_constraint") || is_taken(context, object)) {
+        return stated(object);
     }
+    let (table, column) = (object.id.table_sql(), ident(object.id.base()));
+    let sql = format!("ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL");
+    Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).heirs().scan(table)
+}
+
+/// The same with its name and all that it is.
+fn stated(object: &Object) -> Statement {
+    let (table, column, constraint) = (object.id.table_sql(), ident(object.id.base()), of(object));
     let no_inherit = if constraint.no_inherit { " NO INHERIT" } else { "" };
     let sql = format!("ALTER TABLE {table} ADD CONSTRAINT {} NOT NULL {column}{no_inherit}", name(object));
+    let lock = |sql: String| Statement::new(sql).lock(table.clone(), LockMode::AccessExclusive).heirs();
     if constraint.not_valid { lock(format!("{sql} NOT VALID")) } else { lock(sql).scan(table) }
 }
 
@@ -129,7 +148,7 @@ pub fn add_online(context: &Context, object: &Object, needs: Option<RowCheck>) -
         if let Value::Object(fields) = constraint {
             fields.insert("not_valid".to_owned(), true.into());
         }
-        return vec![add(&unchecked, false).back(drop_not_null), validate(&name(object))];
+        return vec![stated(&unchecked).back(drop_not_null), validate(&name(object))];
     }
     let taken = |name: &String| {
         let id = object.parent.as_ref().map(|t| t.part("check", name));
@@ -150,7 +169,7 @@ pub fn add_online(context: &Context, object: &Object, needs: Option<RowCheck>) -
 
 /// What the definition of a column cannot say.
 pub fn extra(object: &Object) -> Option<Statement> {
-    of(object).not_valid.then(|| add(object, false))
+    of(object).not_valid.then(|| stated(object))
 }
 
 /// Takes it away, from tables that inherit the column too, but for those that keep it (by a primary key of theirs).
@@ -180,7 +199,9 @@ pub fn remove(context: &Context, object: &Object) -> Vec<Statement> {
 /// A column is its table's own when that has left its parent: the name that its NOT NULL had from there can be another one now.
 pub fn after_leaving(context: &Context, old: &Object, new: &Object) -> Option<Statement> {
     let leaves = old.flag("inherited") && !new.flag("inherited");
-    let other = leaves && old.flag("not_null") && name(old) != name(new);
+    // Where more of it differs, that goes along with it.
+    let alone = old.definition.get("not_null_constraint") == new.definition.get("not_null_constraint");
+    let other = leaves && alone && old.flag("not_null") && name(old) != name(new);
     renamed(context, old, new).filter(|_| other)
 }
 
@@ -191,7 +212,7 @@ pub fn alter(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
         return Vec::new();
     }
     if after.not_valid && !before.not_valid {
-        return remove(context, old).into_iter().chain([add(new, false)]).collect();
+        return remove(context, old).into_iter().chain([stated(new)]).collect();
     }
     let change = |action: String, mode| Statement::new(format!("ALTER TABLE {table} {action}")).lock(table.clone(), mode).heirs();
     let mut statements = Vec::new();

@@ -33,5 +33,8 @@ pub fn names(object: &Object) -> Vec<(Space, Vec<String>)> {
         Space::PrimaryKey => (*space, id.name().split_last().map_or(Vec::new(), |(_, table)| table.to_vec())),
         Space::Bounds => (*space, vec![object.text("parent").to_owned()]),
     });
-    own.chain(sequence.map(|s| (Space::Relation, s))).collect()
+    // The NOT NULL of a column, where somebody has named it.
+    let not_null = object.definition.get("not_null_constraint").and_then(|n| n.get("name")?.as_str());
+    let not_null = not_null.and_then(|name| Some([id.name().split_last()?.1, &[name.to_owned()]].concat()));
+    own.chain(sequence.map(|s| (Space::Relation, s))).chain(not_null.map(|n| (Space::Constraint, n))).collect()
 }
