@@ -173,7 +173,7 @@ fn alter_field(context: &Context, old: &Object, new: &Object, name: &str) -> Vec
         "not_null" if after.not_null => fill::set_not_null(context, new),
         "not_null" => not_null::remove(context, new),
         "not_null_constraint" if before.not_null && after.not_null => not_null::alter(context, old, new),
-        "identity" => identity::alter(old, new),
+        "identity" => identity::alter(context, old, new),
         "inherited" => not_null::after_leaving(context, old, new).into_iter().collect(),
         // Child tables lose theirs in the same statement.
         "generated" | "generated_virtual" => {

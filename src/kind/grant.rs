@@ -89,7 +89,10 @@ fn between(context: &Context, object: &Object, old: &Privileges, new: &Privilege
     let lends = passes && above.contains(&true);
     // Before 15 that is what the bootstrap superuser is called as the owner of `public`: whoever may change its rights is one too.
     let is_bootstrap = context.live.server < 150_000 && target.owner == "pg_database_owner";
-    if (revokes && passed || lends) && target.owner != context.live.role && !is_bootstrap {
+    // What somebody has without the option and gets with it would be two grants, of the owner and of that role.
+    let plain = |to: &String, p: &str| old.get(to).is_some_and(|before| before.contains(p.trim_end_matches('*')));
+    let twice = passes && new.iter().any(|(to, set)| set.iter().any(|p| p.ends_with('*') && plain(to, p)));
+    if ((revokes || twice) && passed || lends) && target.owner != context.live.role && !is_bootstrap {
         in_name_of_owner(context, object, &target.owner, &mut statements);
     }
     statements

@@ -108,15 +108,23 @@ pub fn pass(old: &Object, column: &Object, to: &str) -> (Vec<Statement>, Option<
     (vec![added, Statement::new(position)], Some(Statement::new(renamed)))
 }
 
+/// Changes the identity of a column. Since 17 partitions have that of their table, and ONLY is refused.
+fn on_all(context: &Context, column: &Object, action: &str) -> Statement {
+    let table = column.parent.as_ref().filter(|table| context.live.server >= 170_000 && is_partitioned(context.live, table));
+    let Some(table) = table.map(Id::sql) else { return on_column(column, action) };
+    let sql = format!("ALTER TABLE {table} ALTER COLUMN {} {action}", ident(column.id.base()));
+    Statement::new(sql).lock(table, LockMode::AccessExclusive).heirs()
+}
+
 /// From one column's identity to another's.
-pub fn alter(old: &Object, new: &Object) -> Vec<Statement> {
+pub fn alter(context: &Context, old: &Object, new: &Object) -> Vec<Statement> {
     match (of(old), of(new)) {
         (None, Some(identity)) => {
-            let added = on_column(new, &format!("ADD {}", identity.clause()));
+            let added = on_all(context, new, &format!("ADD {}", identity.clause()));
             std::iter::once(added).chain(after_rows(new)).collect()
         }
         (Some(_), None) => {
-            let dropped = on_column(new, "DROP IDENTITY");
+            let dropped = on_all(context, new, "DROP IDENTITY");
             let sequence = name(old).map(|name| qualified(&name));
             vec![sequence.into_iter().fold(dropped, |s, name| s.lock(name, LockMode::AccessExclusive))]
         }
@@ -128,7 +136,7 @@ pub fn alter(old: &Object, new: &Object) -> Vec<Statement> {
             let sequence = name(new).map_or(String::new(), |name| qualified(&name));
             // The sequence is locked even where nothing of it changes.
             let on_both = |s: Statement| s.lock(sequence.clone(), LockMode::ShareRowExclusive);
-            let changed = Some(action.trim()).filter(|a| !a.is_empty()).map(|a| on_both(on_column(new, a)));
+            let changed = Some(action.trim()).filter(|a| !a.is_empty()).map(|a| on_both(on_all(context, new, a)));
             let alter = format!("ALTER SEQUENCE {sequence}");
             let within = after.sequence.within(&before.sequence, &sequence, &alter, " ");
             renamed.into_iter().chain(within).chain(changed).collect()
@@ -167,7 +175,7 @@ pub fn add_with_heirs(context: &Context, column: &Object) -> Vec<Statement> {
         on_table(format!("ADD COLUMN {}", words_with(context, column, &default))).rewrite(&table),
         on_table(format!("ALTER COLUMN {name} DROP DEFAULT")),
         Statement::new(format!("DROP SEQUENCE {numbers}")),
-        on_column(column, &format!("ADD {}", identity.clause())),
+        on_all(context, column, &format!("ADD {}", identity.clause())),
     ];
     steps.into_iter().chain(after_rows(column)).collect()
 }

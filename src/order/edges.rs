@@ -224,21 +224,29 @@ fn names(graph: &Graph, list: &mut Vec<Edge>) {
             taken.entry(name).or_default().push(node.id.clone());
         }
     }
+    let names = |o: Option<&Object>| o.map(kind::names).unwrap_or_default();
     let mut given_up: BTreeMap<(Space, Vec<String>), Vec<Id>> = BTreeMap::new();
     for node in graph.nodes.iter().filter(|n| n.op == Op::Alter) {
-        let names = |o: Option<&Object>| o.map(kind::names).unwrap_or_default();
         let kept = names(graph.desired.get(&node.id));
         for name in names(graph.live.get(&node.id)).into_iter().filter(|n| !kept.contains(n)) {
             given_up.entry(name).or_default().push(node.id.clone());
         }
     }
-    for node in graph.nodes.iter().filter(|n| n.op == Op::Create) {
+    for node in &graph.nodes {
         let sentence = |old: &Id| format!("{} takes the name of {old}", node.id);
-        push(list, graph.node(Op::Drop, &node.id), Some(node.clone()), false, || sentence(&node.id));
-        for name in graph.desired.get(&node.id).map(kind::names).unwrap_or_default() {
+        let had = match node.op {
+            Op::Create => Vec::new(),
+            // Two that change their names with each other cannot both wait.
+            Op::Alter => names(graph.live.get(&node.id)),
+            _ => continue,
+        };
+        if node.op == Op::Create {
+            push(list, graph.node(Op::Drop, &node.id), Some(node.clone()), false, || sentence(&node.id));
+        }
+        for name in names(graph.desired.get(&node.id)).into_iter().filter(|n| !had.contains(n)) {
             for (op, olds) in [(Op::Alter, &given_up), (Op::Drop, &taken)] {
                 for old in olds.get(&name).into_iter().flatten() {
-                    push(list, graph.node(op, old), Some(node.clone()), false, || sentence(old));
+                    push(list, graph.node(op, old), Some(node.clone()), node.op == Op::Alter, || sentence(old));
                 }
             }
         }
