@@ -27,7 +27,10 @@ fn create(context: &Context, object: &Object) -> Statement {
     let mut sql = format!("CREATE DOMAIN {} AS {}", object.id.sql(), d.data_type);
     sql += &d.collation.map_or(String::new(), |c| format!(" COLLATE {c}"));
     sql += &d.default.map_or(String::new(), |e| format!(" DEFAULT {e}"));
-    sql += &d.not_null_name.map_or(String::new(), |n| format!(" CONSTRAINT {}", ident(&n)));
+    // The one that it takes the place of still has the name that the server would choose.
+    let beside = d.not_null && context.live.server >= 170_000 && context.live.contains(&object.id);
+    let not_null_name = d.not_null_name.or_else(|| beside.then(|| format!("{}_not_null", object.id.base())));
+    sql += &not_null_name.map_or(String::new(), |n| format!(" CONSTRAINT {}", ident(&n)));
     sql += if d.not_null { " NOT NULL" } else { "" };
     sql += &context.elements(&object.id).iter().map(|e| format!(" {e}")).collect::<String>();
     Statement::new(sql)
