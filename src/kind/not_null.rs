@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Context;
-use super::relation::{is_partitioned, parted};
+use super::relation::{is_partitioned, made_anew, parted};
 use crate::catalog::{Catalog, Dependency, Object};
 use crate::sql::{free_name, ident};
 use crate::statement::{LockMode, RowCheck, Statement};
@@ -99,7 +99,7 @@ fn is_taken(context: &Context, object: &Object) -> bool {
         let under = side.used_by(&object.id).iter().filter(|(_, d)| *d == Dependency::Inherited).map(|(id, _)| id);
         under.filter_map(|id| side.get(id)).any(|heir| name(heir) == own && holds(heir))
     };
-    let comes = |heir: &Object| parted(context, heir) || !context.live.contains(&heir.id);
+    let comes = |heir: &Object| parted(context, heir) || made_anew(context, heir) || !context.live.contains(&heir.id);
     context.live.server >= 180_000 && (held(context.live, &|heir| heir.flag("not_null")) || held(context.desired, &comes))
 }
 
