@@ -52,7 +52,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The superuser of private clusters. No scratch database belongs to it, so that a live role of any name can be an ordinary
-/// role there. It owns what belongs to the bootstrap superuser elsewhere: system objects, and schema `public` before 15.
+/// role there. It owns what belongs to the bootstrap superuser elsewhere: system objects. Schema `public` is the database owner's in all versions.
 pub const BOOTSTRAP: &str = "plumb_bootstrap";
 
 /// Where the shadow is (`--shadow`).
@@ -213,6 +213,11 @@ impl Shadow {
         };
         let session = scratch::connect(&own, &settings).await?;
         let administrator = scratch::connect(&self.guarded(&ruling), &settings).await?;
+        if self.rules() && self.administrator.version.major() < 15 {
+            // Where rights on it are taken from PUBLIC, whoever loads or copies would have none there.
+            let owned = "ALTER SCHEMA public OWNER TO pg_database_owner";
+            administrator.client.batch_execute(owned).await.map_err(ShadowError::sql("prepare a scratch database"))?;
+        }
         let id = match &self.place {
             Place::Private(_) => None,
             Place::Given { id, .. } => Some(*id),
@@ -221,15 +226,19 @@ impl Shadow {
         Ok(Scratch { session, administrator, name, statement_timeout, maintenance: Arc::clone(&self.administrator), id })
     }
 
+    /// Whether a superuser rules the server.
+    fn rules(&self) -> bool {
+        match &self.place {
+            Place::Private(_) => true,
+            Place::Given { rights, .. } => rights.superuser,
+        }
+    }
+
     /// The target of a superuser who resolves no name in what files make, whatever they set for the database, and fires none of their
     /// triggers.
     fn guarded(&self, ruling: &Target) -> Target {
-        let superuser = match &self.place {
-            Place::Private(_) => true,
-            Place::Given { rights, .. } => rights.superuser,
-        };
         let ruling = ruling.with_setting("search_path", "pg_catalog,pg_temp").with_setting("standard_conforming_strings", "on");
-        match superuser && self.administrator.version.major() >= 17 {
+        match self.rules() && self.administrator.version.major() >= 17 {
             true => ruling.with_setting("event_triggers", "off"),
             false => ruling,
         }
