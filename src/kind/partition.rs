@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
+use super::relation::is_partitioned;
 use super::{BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Space, field, reads_as, row_checks};
 use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::sql::{free_name, ident, qualified};
@@ -66,14 +67,35 @@ pub fn above(catalog: &Catalog, partition: &Id) -> Vec<Id> {
     std::iter::successors(parent(partition), |table| parent(&table.as_class("partition"))).collect()
 }
 
-/// The partitions by which the table of a foreign key is a part of the table that it refers to: before 15 the server drops the key
-/// when one of them is detached.
+/// The partitions with which a foreign key of a partition is lost: before 15 the server drops what is inherited when one of them is
+/// detached, where the key refers to a table that they are a part of, and since 14.14 where it refers to any partitioned table.
 pub fn lost_with(catalog: &Catalog, key: &Object) -> Vec<Id> {
     let Some(own) = key.parent.as_ref().filter(|_| catalog.server < 150_000 && key.flag("inherited")) else { return Vec::new() };
     let own = own.as_class("partition");
     let tables = above(catalog, &own);
-    let Some(referenced) = tables.iter().position(|table| table.sql() == key.text("referenced")) else { return Vec::new() };
-    std::iter::once(own).chain(tables[..referenced].iter().map(|table| table.as_class("partition"))).collect()
+    let between = match catalog.server >= 140_014 && refers_to_partitioned(catalog, key) {
+        true => inherited_from(catalog, &key.id).saturating_sub(1),
+        false => match tables.iter().position(|table| table.sql() == key.text("referenced")) {
+            Some(referenced) => referenced,
+            None => return Vec::new(),
+        },
+    };
+    let tables = tables.into_iter().take(between);
+    std::iter::once(own).chain(tables.map(|table| table.as_class("partition"))).collect()
+}
+
+fn refers_to_partitioned(catalog: &Catalog, key: &Object) -> bool {
+    let members = catalog.uses(&key.id).iter().filter_map(|(used, _)| catalog.get(used)?.parent.as_ref());
+    members.filter(|table| table.sql() == key.text("referenced")).any(|table| is_partitioned(catalog, table))
+}
+
+/// Over how many levels a foreign key is inherited.
+fn inherited_from(catalog: &Catalog, key: &Id) -> usize {
+    let parent = |id: &Id| {
+        let theirs = catalog.uses(id).iter().find(|(used, d)| *d == Dependency::Inherited && used.class() == "foreign key");
+        theirs.map(|(used, _)| used.clone())
+    };
+    std::iter::successors(parent(key), parent).count()
 }
 
 /// The foreign keys of other tables that refer to one.
@@ -172,8 +194,12 @@ fn detach(context: &Context, object: &Object) -> Statement {
     }
     // A key that it has from the parent becomes its own, and gets triggers of its own on what it refers to.
     let keys = object.parent.iter().flat_map(|t| context.live.children(t)).filter(|k| k.id.class() == "foreign key");
-    let stays = |k: &&Object| k.flag("inherited") && context.desired.contains(&k.id);
-    keys.filter(stays).fold(statement, |s, key| s.lock(key.text("referenced"), LockMode::ShareRowExclusive))
+    let lost = |k: &Object| lost_with(context.live, k).contains(&object.id);
+    let stays = |k: &&Object| k.flag("inherited") && context.desired.contains(&k.id) && !lost(k);
+    let mode = LockMode::ShareRowExclusive;
+    keys.filter(stays)
+        .map(|key| key.text("referenced"))
+        .fold(statement, |s, theirs| s.lock(theirs, mode).partitions_in(theirs, mode))
 }
 
 /// The pair of what a partition lacks. Before 17 none has identities.
