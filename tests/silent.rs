@@ -101,6 +101,21 @@ fn a_statement_of_which_only_the_beginning_arrives_is_given_up() {
 }
 
 #[test]
+fn one_that_has_nothing_to_say_for_long_is_not_ended() {
+    desk("thinks", async |d| {
+        wider(d).await;
+        d.place.write("plumb.toml", "[[hook]]\nwhen = \"before\"\ncommand = [\"sleep\", \"15\"]\n");
+        let proxy = open(None);
+        let apply = d.start(&format!("apply plan.json --db {} --allow all", by(&proxy, d)));
+        tokio::time::sleep(Duration::from_secs(14)).await;
+        // Heard of within 6 s, it has been idle for longer than twice that.
+        assert!(d.exits(3, "apply plan.json --db $DB --allow all").stderr.contains("another plumb is at work"));
+        let done = tokio::task::spawn_blocking(|| finish(apply)).await.unwrap();
+        assert_eq!(done.exit, 0, "{done:?}");
+    });
+}
+
+#[test]
 fn a_statement_that_takes_long_is_no_silence() {
     desk("long", async |d| {
         let slow = "CREATE FUNCTION slow(x int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_catalog.pg_sleep(x); RETURN true; END $$;\n";
