@@ -7,7 +7,7 @@ use super::family::{family, own};
 use super::graph::{Edge, Graph, Node, Op};
 use super::owned::owned;
 use super::rows;
-use super::twins::{referenced, twins};
+use super::twins::{referenced, taken, twins};
 use crate::catalog::{Dependency, Id, Object};
 use crate::kind::{self, Space};
 use crate::sql::qualified;
@@ -31,6 +31,7 @@ pub fn edges(graph: &mut Graph) {
     owned(graph, &mut list);
     twins(graph, &mut list);
     referenced(graph, &mut list);
+    taken(graph, &mut list);
     graph.edges = list;
 }
 

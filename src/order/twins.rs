@@ -28,6 +28,21 @@ pub fn twins(graph: &Graph, list: &mut Vec<Edge>) {
     }
 }
 
+/// A partition's own that goes while its table gets one like it: the server would take that for the partition's part of the new one, and it
+/// could not be dropped any more.
+pub fn taken(graph: &Graph, list: &mut Vec<Edge>) {
+    for node in graph.nodes.iter().filter(|n| n.op == Op::Create) {
+        for (heir, _) in graph.desired.used_by(&node.id).iter().filter(|(_, d)| *d == Dependency::Inherited) {
+            let Some(heir) = graph.desired.get(heir) else { continue };
+            let own = heir.parent.iter().flat_map(|table| graph.live.children(table));
+            for old in own.filter(|o| o.id != heir.id && kind::alike(heir, o)) {
+                let sentence = || format!("{} would become a part of {}", old.id, node.id);
+                push(list, graph.node(Op::Drop, &old.id), Some(node.clone()), true, sentence);
+            }
+        }
+    }
+}
+
 /// Of keys that are alike a foreign key rests on the oldest: the one that it is known to rest on comes first.
 pub fn referenced(graph: &Graph, list: &mut Vec<Edge>) {
     let made = |id: &Id| graph.node(Op::Create, id);
