@@ -63,17 +63,11 @@ fn reads_otherwise(text: &str) -> bool {
     text.contains("])::")
 }
 
-/// ATTACH gives the identities of the tables above to what is attached, and to none of its partitions (17): those are attached once more. Whether there was one.
+/// ATTACH gives the identities of the tables above to what is attached, and to none of its partitions (17): those are attached once
+/// more. Whether there was one.
 pub fn identities(changes: &mut Changes, desired: &Catalog, whole: &Catalog) -> bool {
-    if desired.server < 170_000 {
-        return false;
-    }
     let comes = |id: &Id| changes.list.get(id).is_some_and(|c| matches!(c.action, Action::Create | Action::Replace));
-    let late = |new: &Object| {
-        let above = kind::above(desired, &new.id);
-        let from = kind::gives_identity(desired, &above)?;
-        above[..from].iter().map(|table| table.as_class("partition")).find(comes)
-    };
+    let late = |new: &Object| kind::identity_from(desired, &new.id)?.1.into_iter().find(comes);
     let stay = whole.objects().filter(|o| o.id.class() == "partition" && !changes.list.contains_key(&o.id));
     let again = stay.filter_map(|old| desired.get(&old.id).and_then(|new| Some(rebuilt(old, new, &late(new)?))));
     let again: Vec<Change> = again.collect();

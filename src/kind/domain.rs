@@ -22,15 +22,21 @@ struct Domain {
     not_null_name: Option<String>,
 }
 
+/// The name of a domain's NOT NULL, the server's choice where nobody has made another one.
+fn not_null_name(d: &Domain, id: &Id) -> String {
+    ident(&d.not_null_name.clone().unwrap_or_else(|| format!("{}_not_null", id.base())))
+}
+
 fn create(context: &Context, object: &Object) -> Statement {
     let d: Domain = object.read();
     let mut sql = format!("CREATE DOMAIN {} AS {}", object.id.sql(), d.data_type);
-    sql += &d.collation.map_or(String::new(), |c| format!(" COLLATE {c}"));
-    sql += &d.default.map_or(String::new(), |e| format!(" DEFAULT {e}"));
+    sql += &d.collation.as_ref().map_or(String::new(), |c| format!(" COLLATE {c}"));
+    sql += &d.default.as_ref().map_or(String::new(), |e| format!(" DEFAULT {e}"));
     // The one that it takes the place of still has the name that the server would choose.
     let beside = d.not_null && context.live.server >= 170_000 && context.live.contains(&object.id);
-    let not_null_name = d.not_null_name.or_else(|| beside.then(|| format!("{}_not_null", object.id.base())));
-    sql += &not_null_name.map_or(String::new(), |n| format!(" CONSTRAINT {}", ident(&n)));
+    if beside || d.not_null_name.is_some() {
+        sql += &format!(" CONSTRAINT {}", not_null_name(&d, &object.id));
+    }
     sql += if d.not_null { " NOT NULL" } else { "" };
     sql += &context.elements(&object.id).iter().map(|e| format!(" {e}")).collect::<String>();
     Statement::new(sql)
@@ -79,13 +85,14 @@ fn alter(context: &Context, old: &Object, new: &Object, changed: &[String]) -> V
         return rebuild(context, old, new);
     }
     let d: Domain = new.read();
-    let name = |d: &Domain, id: &Id| ident(&d.not_null_name.clone().unwrap_or_else(|| format!("{}_not_null", id.base())));
     let action = |field: &str| match field {
         "not_null_name" => {
             let before: Domain = old.read();
-            format!("RENAME CONSTRAINT {} TO {}", name(&before, &old.id), name(&d, &new.id))
+            format!("RENAME CONSTRAINT {} TO {}", not_null_name(&before, &old.id), not_null_name(&d, &new.id))
         }
-        "not_null" if d.not_null && d.not_null_name.is_some() => format!("ADD CONSTRAINT {} NOT NULL", name(&d, &new.id)),
+        "not_null" if d.not_null && d.not_null_name.is_some() => {
+            format!("ADD CONSTRAINT {} NOT NULL", not_null_name(&d, &new.id))
+        }
         "default" => d.default.as_ref().map_or("DROP DEFAULT".to_owned(), |e| format!("SET DEFAULT {e}")),
         _ => if d.not_null { "SET NOT NULL" } else { "DROP NOT NULL" }.to_owned(),
     };

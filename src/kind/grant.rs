@@ -13,8 +13,8 @@ use crate::statement::{Effect, Statement};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Grant {
-    pub(super) privileges: Privileges,
+struct Grant {
+    privileges: Privileges,
 }
 
 /// The privileges on `target` as an object; `default` is what `acldefault` gives for its class.
@@ -69,7 +69,7 @@ fn columns_again(context: &Context, object: &Object, old: &Privileges, new: &Pri
             continue;
         }
         let Some(grant) = context.desired.get(&Id::satellite("grant", &column.id)) else { continue };
-        let mut kept = grant.read::<Grant>().privileges;
+        let mut kept = granted(grant);
         kept.retain(|grantee, _| loses(grantee));
         statements.extend(between(context, grant, &Privileges::new(), &kept));
     }
@@ -148,7 +148,7 @@ fn owns(side: &Catalog, schema: &Id, role: &str) -> bool {
 
 /// Whether a role, or PUBLIC, is given the use of a schema.
 fn may_use(side: &Catalog, schema: &Id, role: &str) -> bool {
-    let given = side.get(&Id::satellite("grant", schema)).map(|g| g.read::<Grant>().privileges).unwrap_or_default();
+    let given = side.get(&Id::satellite("grant", schema)).map(granted).unwrap_or_default();
     given.get(role).is_some_and(|set| set.iter().any(|p| p.trim_end_matches('*') == "USAGE"))
 }
 
@@ -168,7 +168,7 @@ fn change(context: &Context, object: &Object, old: &Privileges, new: &Privileges
 }
 
 fn create(context: &Context, object: &Object) -> Vec<Statement> {
-    change(context, object, &default(object), &object.read::<Grant>().privileges)
+    change(context, object, &default(object), &granted(object))
 }
 
 /// Who may do more or less. Of something new only what everybody may do is worth a word: nobody had anything of it before.
@@ -177,7 +177,7 @@ fn turns(context: &Context, old: Option<&Object>, new: Option<&Object>) -> Vec<E
     if !context.desired.contains(of) {
         return Vec::new();
     }
-    let given = |o: Option<&Object>| o.map_or_else(|| default(object), |o| o.read::<Grant>().privileges);
+    let given = |o: Option<&Object>| o.map_or_else(|| default(object), granted);
     let (mut before, mut after) = (given(old), given(new));
     let find = |id: &Id| context.desired.get(id).or_else(|| context.live.get(id));
     let owner = owner(&find, of).unwrap_or_default();
@@ -198,11 +198,11 @@ pub static KIND: Kind = Kind {
     check: reads_as::<Grant>,
     fields: &[field("privileges", Cost::Alter)],
     create,
-    alter: |context, old, new, _| change(context, new, &old.read::<Grant>().privileges, &new.read::<Grant>().privileges),
-    drop: |context, o| change(context, o, &o.read::<Grant>().privileges, &default(o)),
+    alter: |context, old, new, _| change(context, new, &granted(old), &granted(new)),
+    drop: |context, o| change(context, o, &granted(o), &default(o)),
     absorbed: Absorbed::After,
     carried: Carried::Always,
-    roles: |o| o.read::<Grant>().privileges.into_keys().collect(),
+    roles: |o| granted(o).into_keys().collect(),
     // Default privileges in force give a new object grants that nobody wrote.
     state: Some(|live, target| {
         let default: Privileges = serde_json::from_value(target.detail.get("acl_default")?.clone()).ok()?;

@@ -210,7 +210,7 @@ const UNFINISHED: &str = "unfinished";
 /// The unfinished indexes as they are when they are built to their end: no statement makes one, and nobody wants one, so that what is
 /// wanted and copies have them so.
 pub fn finished(catalog: &Catalog) -> Vec<Object> {
-    without(catalog, "index", UNFINISHED)
+    without(catalog, "index", &[UNFINISHED])
 }
 
 /// The kind.

@@ -85,7 +85,7 @@ pub use held::{held_over, is_held, is_made_of_types, is_of_type};
 pub use index::finished;
 pub use like::columns_from;
 pub use owner::object as owner_object;
-pub use partition::{above, attached, detaching, gives_identity, lacking_identity, lost_with, referring_in_parts};
+pub use partition::{above, attached, detaching, identity_from, lacking_identity, lost_with, referring_in_parts};
 pub use query::{HEIRS, LOOK, Query, SYSTEM_OID};
 pub use relation::waits_as_text;
 pub use rename::{LABEL, Renaming, bearer, has, is_renamed, moved, moves, parts_with_names, rename, turn};

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-use super::relation::is_partitioned;
+use super::relation::{is_partitioned, without};
 use super::{BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Space, field, reads_as, row_checks};
 use crate::catalog::{Catalog, Dependency, Id, Object};
 use crate::sql::{free_name, ident, qualified};
@@ -44,17 +44,16 @@ pub fn lacking_identity(catalog: &Catalog) -> impl Iterator<Item = (&Object, Vec
 
 /// The same as they are when they are attached: nobody wants one halfway.
 pub fn attached(catalog: &Catalog) -> Vec<Object> {
-    let odd = |o: &&Object| o.id.class() == "partition" && [DETACHING, LACKS].iter().any(|f| o.definition.contains_key(*f));
-    let mut all: Vec<Object> = catalog.objects().filter(odd).cloned().collect();
-    all.iter_mut().for_each(|o| o.definition.retain(|name, _| ![DETACHING, LACKS].contains(&name.as_str())));
-    all
+    without(catalog, "partition", &[DETACHING, LACKS])
 }
 
-/// Which of the tables above a partition gives it identities, when another one stands between them.
-pub fn gives_identity(desired: &Catalog, above: &[Id]) -> Option<usize> {
-    let numbered = |table: &Id| desired.children(table).any(|c| c.definition.contains_key("identity"));
-    let top = above.len().checked_sub(1).filter(|top| *top > 0 && desired.server >= 170_000)?;
-    numbered(&above[top]).then_some(top)
+/// The table above from which a partition has identities, and the partitions between the two: they have to have them first. Before 17 none
+/// has any.
+pub fn identity_from(desired: &Catalog, partition: &Id) -> Option<(Id, Vec<Id>)> {
+    let mut tables = if desired.server < 170_000 { Vec::new() } else { above(desired, partition) };
+    let top = tables.pop()?;
+    let numbered = desired.children(&top).any(|c| c.definition.contains_key("identity"));
+    numbered.then(|| (top, tables.iter().map(|table| table.as_class("partition")).collect()))
 }
 
 fn child(object: &Object) -> String {

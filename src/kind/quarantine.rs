@@ -3,7 +3,7 @@
 
 use super::{Context, of, sequence_owner};
 use crate::catalog::{Catalog, Id, Object};
-use crate::kind::grant::Grant;
+use crate::kind::grant::granted;
 use crate::kind::privileges::{OWNER, PUBLIC};
 use crate::sql::{dollar_quoted, free_name, ident, literal, qualified};
 use crate::statement::{LockMode, Statement};
@@ -144,7 +144,7 @@ fn role(name: &str) -> String {
 
 /// Who has rights on it besides its owner.
 fn grantees(live: &Catalog, id: &Id) -> BTreeSet<String> {
-    let given = live.get(&Id::satellite("grant", id)).map(|g| g.read::<Grant>().privileges).unwrap_or_default();
+    let given = live.get(&Id::satellite("grant", id)).map(granted).unwrap_or_default();
     given.into_keys().filter(|name| name != OWNER).collect()
 }
 

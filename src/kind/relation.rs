@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::column::{Column, after_retype};
-use super::partition::{above, gives_identity};
+use super::partition::identity_from;
 use crate::catalog::{Catalog, Id, Object};
 use crate::sql::{ident, literal, qualified};
 use crate::statement::{LockMode, Statement};
@@ -33,10 +33,11 @@ pub const TOAST_SORTED_OPTIONS: &str = "CASE WHEN c.reloptions IS NOT NULL OR t.
 pub const TOAST_OPTIONS: &str = "CASE WHEN c.reloptions IS NOT NULL OR t.reloptions IS NOT NULL THEN \
      to_json(coalesce(c.reloptions, '{}') || ARRAY(SELECT 'toast.' || o FROM unnest(t.reloptions) o)) END";
 
-/// The objects of a class that have a flag that nobody wants, as they are without it.
-pub fn without(catalog: &Catalog, class: &str, flag: &str) -> Vec<Object> {
-    let mut all: Vec<Object> = catalog.objects().filter(|o| o.id.class() == class && o.flag(flag)).cloned().collect();
-    all.iter_mut().for_each(|object| drop(object.definition.remove(flag)));
+/// The objects of a class that have fields that nobody wants, as they are without them.
+pub fn without(catalog: &Catalog, class: &str, fields: &[&str]) -> Vec<Object> {
+    let odd = |o: &&Object| o.id.class() == class && fields.iter().any(|field| o.definition.contains_key(*field));
+    let mut all: Vec<Object> = catalog.objects().filter(odd).cloned().collect();
+    all.iter_mut().for_each(|object| object.definition.retain(|name, _| !fields.contains(&name.as_str())));
     all
 }
 
@@ -214,9 +215,7 @@ pub fn attached_anew(context: &Context, partition: &Id) -> bool {
         let mut parents = context.live.uses(partition).iter().map(|(id, _)| id).filter(|id| id.class() == "table");
         bound(context.live) != bound(context.desired) || parents.any(|p| table_made_anew(context, p))
     };
-    let above = above(context.desired, partition);
-    let between = &above[..gives_identity(context.desired, &above).unwrap_or_default()];
-    alone(partition) || between.iter().any(|table| alone(&table.as_class("partition")))
+    alone(partition) || identity_from(context.desired, partition).is_some_and(|(_, between)| between.iter().any(alone))
 }
 
 /// Whether some index of the table is wanted as the one to CLUSTER ON: marking it takes the mark off the others.

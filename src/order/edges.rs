@@ -235,19 +235,19 @@ fn names(graph: &Graph, list: &mut Vec<Edge>) {
     }
     for node in &graph.nodes {
         let sentence = |old: &Id| format!("{} takes the name of {old}", node.id);
-        let had = match node.op {
-            Op::Create => Vec::new(),
-            // Two that change their names with each other cannot both wait.
-            Op::Alter => names(graph.live.get(&node.id)),
-            _ => continue,
+        // Two that change their names with each other cannot both wait.
+        let (had, weak) = match node.op {
+            Op::Create => (Vec::new(), false),
+            Op::Alter => (names(graph.live.get(&node.id)), true),
+            Op::Drop | Op::Release | Op::Save | Op::Restore | Op::Rename => continue,
         };
-        if node.op == Op::Create {
+        if !weak {
             push(list, graph.node(Op::Drop, &node.id), Some(node.clone()), false, || sentence(&node.id));
         }
         for name in names(graph.desired.get(&node.id)).into_iter().filter(|n| !had.contains(n)) {
             for (op, olds) in [(Op::Alter, &given_up), (Op::Drop, &taken)] {
                 for old in olds.get(&name).into_iter().flatten() {
-                    push(list, graph.node(op, old), Some(node.clone()), node.op == Op::Alter, || sentence(old));
+                    push(list, graph.node(op, old), Some(node.clone()), weak, || sentence(old));
                 }
             }
         }

@@ -62,10 +62,9 @@ fn halfway(graph: &Graph, list: &mut Vec<Edge>, node: &Node, table: &Id) {
 
 /// What is attached to a partition gets the identities that this has by then.
 fn above_first(graph: &Graph, list: &mut Vec<Edge>, node: &Node) {
-    let above = kind::above(graph.desired, &node.id);
-    let Some(from) = kind::gives_identity(graph.desired, &above) else { return };
-    for parent in above[..from].iter().map(|table| table.as_class("partition")) {
-        let sentence = || format!("{} has its identities from {} when {parent} has them", node.id, above[from]);
+    let Some((from, between)) = kind::identity_from(graph.desired, &node.id) else { return };
+    for parent in between {
+        let sentence = || format!("{} has its identities from {from} when {parent} has them", node.id);
         push(list, graph.node(Op::Create, &parent), Some(node.clone()), true, sentence);
     }
 }

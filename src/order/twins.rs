@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 use super::edges::push;
-use super::graph::{Edge, Graph, Op};
+use super::graph::{Edge, Graph, Node, Op};
 use crate::catalog::{Dependency, Id, Object};
 use crate::kind;
 
@@ -31,7 +31,8 @@ pub fn twins(graph: &Graph, list: &mut Vec<Edge>) {
 /// A partition's own that goes while its table gets one like it: the server would take that for the partition's part of the new one, and it
 /// could not be dropped any more.
 pub fn taken(graph: &Graph, list: &mut Vec<Edge>) {
-    for node in graph.nodes.iter().filter(|n| n.op == Op::Create) {
+    let in_tree = |n: &&Node| graph.desired.get(&n.id).is_some_and(|o| kind::likeness_in_tree(graph.desired, o).is_some());
+    for node in graph.nodes.iter().filter(|n| n.op == Op::Create).filter(in_tree) {
         for (heir, _) in graph.desired.used_by(&node.id).iter().filter(|(_, d)| *d == Dependency::Inherited) {
             let Some(heir) = graph.desired.get(heir) else { continue };
             let own = heir.parent.iter().flat_map(|table| graph.live.children(table));
