@@ -4,6 +4,8 @@
 
 mod support;
 
+use plumb::apply::ledger::{Ended, LedgerError, Record, Who, prepare};
+use plumb::plan::read;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -40,6 +42,11 @@ fn program() -> Option<PathBuf> {
 
 impl Bouncer {
     fn start(program: &Path, mode: &str, ignores: &str) -> Bouncer {
+        Bouncer::start_with(program, mode, ignores, 4)
+    }
+
+    /// With so many sessions of the server.
+    fn start_with(program: &Path, mode: &str, ignores: &str, sessions: usize) -> Bouncer {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = PathBuf::from(format!("/tmp/plumb-bouncer-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -47,7 +54,7 @@ impl Bouncer {
         std::fs::write(folder.join("users.txt"), "\"postgres\" \"\"\n").unwrap();
         let text = format!(
             "[databases]\n* = host={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
-             auth_file = {}/users.txt\npool_mode = {mode}\ndefault_pool_size = 4\nignore_startup_parameters = extra_float_digits{ignores}\n",
+             auth_file = {}/users.txt\npool_mode = {mode}\ndefault_pool_size = {sessions}\nignore_startup_parameters = extra_float_digits{ignores}\n",
             socket(),
             folder.display()
         );
@@ -145,4 +152,59 @@ fn one_that_keeps_sessions_apart_is_taken_and_two_applies_exclude_each_other_thr
             d.exits(0, &format!("drift --db {url}"));
         });
     }
+}
+
+/// A client of the pooler, as tokio-postgres has it.
+async fn client(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// What an advisory lock cannot do there, the lease does: the ledger is asked by way of the pooler, by two clients that have the same session
+/// of the server in turn.
+#[test]
+fn the_lease_keeps_two_applies_apart_where_the_advisory_lock_does_not() {
+    let Some(program) = program() else { return };
+    desk("bouncerlease", async |d| {
+        schema(d);
+        d.exits(2, "plan --db $DB --out plan.json");
+        let plan = read(&std::fs::read_to_string(d.place.path().join("plan.json")).unwrap()).unwrap();
+        // one session for all
+        let bouncer = Bouncer::start_with(&program, "transaction", "", 1);
+        bouncer.ready().await;
+        let url = bouncer.url(&d.database);
+        let (first, second) = (client(&url).await, client(&url).await);
+        for both in [&first, &second] {
+            let answer = both.simple_query("SELECT pg_try_advisory_lock(7)").await.unwrap();
+            let got =
+                answer.iter().find_map(|m| if let tokio_postgres::SimpleQueryMessage::Row(r) = m { r.get(0) } else { None });
+            assert_eq!(got, Some("t"), "an advisory lock keeps nobody out here, or this test shows nothing");
+        }
+        prepare(&first).await.unwrap();
+        let who = Who::default();
+        let begin = async |client| Record::begin(client, &plan, None, None, &who).await;
+        let holder = begin(&first).await.unwrap();
+        let refused = begin(&second).await.unwrap_err();
+        assert!(matches!(&refused, LedgerError::Busy { run, .. } if *run == holder.run), "{refused}");
+        // whoever is heard of keeps it, whichever session says so
+        holder.renew(&second).await.unwrap();
+        assert!(matches!(begin(&second).await, Err(LedgerError::Busy { .. })));
+        // one that was not heard of for long loses it, and changes nothing any more
+        d.sql("UPDATE plumb.lease SET renewed = renewed - interval '61 seconds'").await;
+        let heir = begin(&second).await.unwrap();
+        let group = &plan.groups[0];
+        first.batch_execute("BEGIN; CREATE TABLE t (a int)").await.unwrap();
+        assert!(matches!(holder.enter(&first).await, Err(LedgerError::Overtaken)));
+        first.batch_execute("ROLLBACK").await.unwrap();
+        assert!(matches!(holder.end(&first, &Ended::Done, None).await, Err(LedgerError::Overtaken)));
+        // and the one that has it does, in a transaction of which the lease is a part
+        second.batch_execute("BEGIN").await.unwrap();
+        heir.enter(&second).await.unwrap();
+        second.batch_execute(&format!("CREATE TABLE t (a int); {}COMMIT", heir.leave(group, &[]))).await.unwrap();
+        heir.end(&second, &Ended::Done, None).await.unwrap();
+        assert_eq!(d.number("SELECT count(*) FROM plumb.run WHERE outcome = 'lost'").await, 1);
+        assert_eq!(d.number("SELECT count(*) FROM plumb.lease WHERE run IS NULL").await, 1);
+        d.exits(0, "drift --db $DB");
+    });
 }

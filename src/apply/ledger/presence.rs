@@ -7,8 +7,8 @@ use super::LedgerError;
 /// The version that this plumb writes.
 pub const VERSION: i32 = 1;
 
-/// What makes each version of the one before it.
-const VERSIONS: &[&str] = &[include_str!("1.sql")];
+/// What makes each version of the one before it: a plan to `schema.sql`, made by plumb when the version was, and the rows that it adds.
+const VERSIONS: &[&str] = &[concat!(include_str!("1.sql"), include_str!("1_rows.sql"))];
 
 /// What there is of a ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]

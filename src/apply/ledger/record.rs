@@ -78,9 +78,10 @@ pub(super) async fn transaction<T>(
     done
 }
 
+/// Who holds the lease. It may seem to be ourselves: a pooler gives several clients the same session in turn.
 const LEASE: &str = "SELECT r.id, l.pid, d.plan FROM plumb.lease l JOIN plumb.run r ON r.id = l.run \
      JOIN plumb.deployment d ON d.id = r.deployment \
-     WHERE l.pid <> pg_backend_pid() AND l.renewed > clock_timestamp() - BELIEVED AND EXISTS (SELECT FROM pg_stat_activity a \
+     WHERE l.renewed > clock_timestamp() - BELIEVED AND EXISTS (SELECT FROM pg_stat_activity a \
      WHERE a.pid = l.pid AND coalesce(a.backend_start = l.backend_start, true))";
 
 /// Closes deployments of which nothing was applied, not even a batch of rows.
