@@ -1,14 +1,21 @@
 //! The log of DDL: event triggers (manual: chapter 40) that note who changes what, for `plumb drift` to say where a difference
 //! comes from. Its table and function belong to the ledger's owner, its triggers to the superuser that has installed it.
 
+mod query;
+
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tokio_postgres::{Client, Error, Row};
 
-/// The table, its index and the function.
+use crate::catalog::Id;
+use query::Target;
+
+/// The table, its index and the functions.
 const INSTALL: &str = include_str!("watch/install.sql");
 
 const TRIGGERS: &[(&str, &str)] = &[("plumb_watch", "ddl_command_end"), ("plumb_watch_drop", "sql_drop")];
+
+const FUNCTIONS: &[&str] = &["plumb.note_ddl()", "plumb.redacted(text)", "plumb.comment_at(text)"];
 
 /// Whether the log is installed.
 ///
@@ -28,13 +35,14 @@ pub async fn install(client: &Client) -> Result<(), Error> {
         .query_one("SELECT pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(nspowner)) FROM pg_catalog.pg_namespace WHERE nspname = 'plumb'", &[])
         .await?
         .try_get(0)?;
+    let owners: String = FUNCTIONS.iter().map(|function| format!("ALTER FUNCTION {function} OWNER TO {owner};\n")).collect();
     let triggers: String = TRIGGERS
         .iter()
         .map(|(name, event)| format!("CREATE EVENT TRIGGER {name} ON {event} EXECUTE FUNCTION plumb.note_ddl();\n"))
         .collect();
     let sql = format!(
         "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL client_min_messages = warning; SET LOCAL search_path = pg_catalog;\n{}\n{INSTALL}\n\
-         ALTER TABLE plumb.ddl OWNER TO {owner};\nALTER FUNCTION plumb.note_ddl() OWNER TO {owner};\n{triggers}COMMIT",
+         ALTER TABLE plumb.ddl OWNER TO {owner};\n{owners}{triggers}COMMIT",
         removal()
     );
     run(client, &sql).await
@@ -51,7 +59,8 @@ pub async fn remove(client: &Client) -> Result<(), Error> {
 
 fn removal() -> String {
     let triggers: String = TRIGGERS.iter().map(|(name, _)| format!("DROP EVENT TRIGGER IF EXISTS {name};\n")).collect();
-    format!("{triggers}DROP FUNCTION IF EXISTS plumb.note_ddl();\nDROP TABLE IF EXISTS plumb.ddl;\n")
+    let functions: String = FUNCTIONS.iter().map(|function| format!("DROP FUNCTION IF EXISTS {function};\n")).collect();
+    format!("{triggers}{functions}DROP TABLE IF EXISTS plumb.ddl;\n")
 }
 
 async fn run(client: &Client, sql: &str) -> Result<(), Error> {
@@ -71,7 +80,7 @@ pub struct Noted {
     pub tag: String,
     /// The object's class, in the server's words.
     pub class: String,
-    /// The object; none for GRANT and REVOKE, of which the server does not say on what.
+    /// The object; none for GRANT and REVOKE, of which the server does not say on what. Their statement does.
     pub object: Option<String>,
     /// The role that it ran as.
     pub role: String,
@@ -81,6 +90,9 @@ pub struct Noted {
     pub application: Option<String>,
     /// The client's address; none for a socket.
     pub client: Option<String>,
+    /// What the client has sent, `'***'` for every string in it, `0` for every number, and without comments. A long one ends with `...`.
+    /// None where PostgreSQL's own scanner finds a constant that was left.
+    pub query: Option<String>,
 }
 
 impl Noted {
@@ -94,12 +106,14 @@ impl Noted {
             login: row.try_get(5)?,
             application: row.try_get(6)?,
             client: row.try_get(7)?,
+            query: row.try_get::<_, Option<String>>(8)?.and_then(query::redacted),
         })
     }
 
-    /// What, who and when, as a part of a sentence.
+    /// What, who and when, as a part of a sentence, and with what statement.
     pub fn words(&self) -> String {
-        format!("{} {}, {}", self.tag, self.who(), self.at)
+        let query = self.query.as_ref().map_or(String::new(), |q| format!(": {q}"));
+        format!("{} {}, {}{query}", self.tag, self.who(), self.at)
     }
 
     /// Who it was, as a part of a sentence.
@@ -111,7 +125,7 @@ impl Noted {
     }
 }
 
-const COLUMNS: &str = "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', tag, class, object, role, login, application, host(client)";
+const COLUMNS: &str = "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', tag, class, object, role, login, application, host(client), query";
 
 /// The newest commands, the newest one first.
 ///
@@ -135,13 +149,32 @@ pub async fn latest(client: &Client, objects: &[&str]) -> Result<BTreeMap<String
     Ok(noted?.into_iter().filter_map(|noted| Some((noted.object.clone()?, noted))).collect())
 }
 
-/// The newest command about rights on such an object, of which the server says no more than its class.
+/// A command about rights, of which the server does not say on what it was; its statement may.
+pub struct Rights {
+    /// The command.
+    pub noted: Noted,
+    on: Vec<Target>,
+}
+
+impl Rights {
+    /// Whether it names this object, or what that is a part of.
+    pub fn are_on(&self, object: &Id) -> bool {
+        self.on.iter().any(|target| target.is(object))
+    }
+}
+
+/// In how many commands about rights an object is looked for.
+const RIGHTS: i64 = 1000;
+
+/// The newest commands about rights, the newest one first.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub async fn rights(client: &Client) -> Result<Option<Noted>, Error> {
+pub async fn rights(client: &Client) -> Result<Vec<Rights>, Error> {
     let query = format!(
-        "SELECT {COLUMNS} FROM plumb.ddl WHERE tag IN ('GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES') ORDER BY id DESC LIMIT 1"
+        "SELECT {COLUMNS} FROM plumb.ddl WHERE tag IN ('GRANT', 'REVOKE', 'ALTER DEFAULT PRIVILEGES') ORDER BY id DESC LIMIT {RIGHTS}"
     );
-    client.query_opt(&query, &[]).await?.as_ref().map(Noted::of).transpose()
+    let rows = client.query(&query, &[]).await?;
+    let rights = |noted: Noted| Rights { on: noted.query.as_deref().map_or_else(Vec::new, query::targets), noted };
+    rows.iter().map(|row| Noted::of(row).map(rights)).collect()
 }

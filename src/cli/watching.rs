@@ -28,7 +28,7 @@ pub struct WatchOptions {
 /// What to do with the log.
 #[derive(Subcommand, Debug)]
 pub enum WatchCommand {
-    /// Note every DDL command from now on: tag, object, role, client and time, never the statement. It takes a superuser.
+    /// Note every DDL command from now on: tag, object, role, client, time, and the statement without its constants. It takes a superuser.
     Install {
         #[command(flatten)]
         database: Database,
@@ -156,7 +156,8 @@ async fn told(session: &Session, format: LogFormat, most: i64, workspace: &Works
     let noted = if there { watch::newest(&session.client, most).await.map_err(|e| refused(&e))? } else { Vec::new() };
     let line = |noted: &Noted| {
         let object = noted.object.as_ref().unwrap_or(&noted.class);
-        text::one_line(&format!("{}  {} {object} {}", noted.at, noted.tag, noted.who())) + "\n"
+        let query = noted.query.as_ref().map_or(String::new(), |q| format!("    {}\n", text::one_line(q)));
+        text::one_line(&format!("{}  {} {object} {}", noted.at, noted.tag, noted.who())) + "\n" + &query
     };
     let text = match format {
         LogFormat::Json => {
@@ -186,11 +187,14 @@ pub async fn origins(session: &Session, plan: &Plan) -> BTreeMap<String, String>
             return BTreeMap::new();
         }
     };
-    let rights = watch::rights(&session.client).await.ok().flatten();
+    let rights = watch::rights(&session.client).await.unwrap_or_default();
     let of = |id: &Id, names: &[String]| {
         if RIGHTS.contains(&id.class()) {
-            let noted = rights.as_ref()?;
-            return Some(format!("the last command about rights is {}; the server does not say on what", noted.words()));
+            let object = id.of().unwrap_or(id);
+            return match rights.iter().find(|rights| rights.are_on(object)) {
+                Some(rights) => Some(rights.noted.words()),
+                None => Some(format!("the last command about rights is {}", rights.first()?.noted.words())),
+            };
         }
         // An object of its own is noted by its own name, a part of a table by the table's.
         names.iter().find_map(|name| latest.get(name)).map(Noted::words)
