@@ -1,5 +1,7 @@
-//! Something happens at a message of an apply: to the line, or to plumb.
+//! Something happens at a message of an apply: to the line, or to plumb. What happens before anything is written is in `early`, and what
+//! is only late in `late`.
 
+use super::command::Done;
 use super::proxy::{Fault, From, Message, Proxy};
 use super::server;
 use super::site::{Site, told};
@@ -8,66 +10,66 @@ use std::time::Duration;
 
 /// What happens.
 #[derive(Clone, Copy)]
-enum Blow {
+pub enum Blow {
     Line(Fault),
     /// plumb gets a signal, after the message has arrived or before.
     Signal(Signal, bool),
 }
 
-/// How long a hole is, and how late a late message. Both shorter than what a line is given up for.
-const SHORT: (Duration, Duration) = (Duration::from_millis(1200), Duration::from_millis(250));
+/// How long a hole is: shorter than what a line is given up for.
+const HOLE: Duration = Duration::from_millis(1200);
 
-/// Everything that happens at each message, with its name in the table.
-const BLOWS: &[(&str, Blow)] = &[
+/// What happens at every message, with its name in the table.
+pub const ALWAYS: &[(&str, Blow)] = &[
     ("line cut before the message", Blow::Line(Fault::CutBefore)),
-    ("line cut after the message", Blow::Line(Fault::CutAfter)),
-    ("message late", Blow::Line(Fault::Delay(SHORT.1))),
-    ("network silent for a while", Blow::Line(Fault::Hole(SHORT.0))),
     ("line silent for ever", Blow::Line(Fault::Dead)),
+    ("plumb killed (KILL) after the message", Blow::Signal(Signal::KILL, true)),
+];
+
+/// What takes turns.
+const IN_TURN: &[(&str, Blow)] = &[
+    ("line cut after the message", Blow::Line(Fault::CutAfter)),
+    ("network silent for a while", Blow::Line(Fault::Hole(HOLE))),
     ("network silent for ever", Blow::Line(Fault::Partition)),
     ("network silent for ever after the message", Blow::Line(Fault::PartitionAfter)),
     ("plumb killed (KILL) before the message", Blow::Signal(Signal::KILL, false)),
-    ("plumb killed (KILL) after the message", Blow::Signal(Signal::KILL, true)),
     ("plumb interrupted (INT)", Blow::Signal(Signal::INT, false)),
     ("plumb terminated (TERM)", Blow::Signal(Signal::TERM, true)),
 ];
 
-/// Those that happen at every message that is written; the others take turns.
-const ALWAYS: &[usize] = &[0, 8];
-/// One message in so many gets a blow that takes turns, and one in so many of those that only read any.
+/// How many sorts there are.
+const SORTS: usize = ALWAYS.len() + IN_TURN.len();
+
+/// One message in so many gets a blow that takes turns, and one in so many of those before anything is written any.
 const TURNS: (usize, usize) = (8, 24);
+
+fn sort(cell: usize) -> (&'static str, Blow) {
+    let sort = cell % SORTS;
+    *ALWAYS.iter().chain(IN_TURN).nth(sort).expect("one of them")
+}
+
+/// How many messages come by before anything is written. The ledger is the first thing that is made.
+pub fn early(messages: &[Message]) -> usize {
+    let begins = |m: &Message| m.from == From::Plumb && m.kind == 'Q' && m.text.starts_with("BEGIN; SET LOCAL lock_timeout");
+    messages.iter().position(begins).unwrap_or(messages.len())
+}
 
 /// The cells of an apply in which these messages come by. `every` blow at every message, or each at its turn, which the seed shifts.
 pub fn cells(messages: &[Message], every: bool, seed: u64) -> Vec<usize> {
-    let (mut all, mut writing, mut reading) = (Vec::new(), false, false);
-    let kinds = BLOWS.len();
+    let early = early(messages);
     let seed = usize::try_from(seed % 1_000).unwrap_or_default();
-    for (n, message) in messages.iter().enumerate() {
-        if message.from == From::Plumb && message.kind == 'Q' {
-            // The ledger is the first thing that is made.
-            writing |= message.text.starts_with("BEGIN; SET LOCAL lock_timeout");
-            reading = message.text.starts_with("BEGIN ISOLATION LEVEL REPEATABLE READ")
-                || reading && !message.text.starts_with("COMMIT");
-        }
-        let written = writing && !reading;
-        let due = |kind: &usize| match (every, written) {
-            (true, _) => true,
-            (false, true) => ALWAYS.contains(kind) || (n + kind + seed).is_multiple_of(TURNS.0),
-            (false, false) => (n + seed).is_multiple_of(TURNS.1) && (n / TURNS.1) % kinds == *kind,
-        };
-        all.extend((0..kinds).filter(due).map(|kind| n * kinds + kind));
-    }
-    all
+    let due = |(n, sort): &(usize, usize)| match (every, *n >= early) {
+        (true, _) => true,
+        (false, true) => *sort < ALWAYS.len() || (n + sort + seed).is_multiple_of(TURNS.0),
+        (false, false) => (n + seed).is_multiple_of(TURNS.1) && (n / TURNS.1) % SORTS == *sort,
+    };
+    let all = (0..messages.len()).flat_map(|n| (0..SORTS).map(move |sort| (n, sort)));
+    all.filter(due).map(|(n, sort)| n * SORTS + sort).collect()
 }
 
 /// The row of the table that a cell belongs to.
 pub fn row(cell: usize) -> &'static str {
-    BLOWS[cell % BLOWS.len()].0
-}
-
-/// The message at which it happens; the first one is 1.
-fn message(cell: usize) -> usize {
-    cell / BLOWS.len() + 1
+    sort(cell).0
 }
 
 /// What comes by in an undisturbed apply.
@@ -84,36 +86,55 @@ pub async fn messages(site: &Site<'_>) -> Result<Vec<Message>, String> {
 
 /// Runs a cell; false when the message never came.
 pub async fn run(site: &Site<'_>, cell: usize) -> Result<bool, String> {
-    let (at, blow) = (message(cell), BLOWS[cell % BLOWS.len()].1);
-    let fault = match blow {
-        Blow::Line(fault) => fault,
-        Blow::Signal(_, arrives) => Fault::Pause(arrives),
-    };
+    let blow = sort(cell).1;
     site.fresh().await?;
-    let proxy = Proxy::new(&site.server.socket(), Some((at, fault)));
-    let mut apply = site.apply(&site.server.url_by(proxy.port, &site.name));
-    if let Blow::Signal(signal, _) = blow {
-        while !proxy.fired() && !apply.has_ended() {
-            std::thread::sleep(Duration::from_millis(2));
+    let met = Met::by(site, cell / SORTS + 1, blow)?;
+    honest(site, met.done.exit).await.map_err(|why| met.with(why))?;
+    if met.done.exit != 0 && matches!(blow, Blow::Line(Fault::Hole(_))) {
+        return Err(met.with("what is only late stops it".to_owned()));
+    }
+    if met.done.exit != 0 {
+        site.converge().map_err(|why| met.with(why))?;
+    }
+    site.check().await.map_err(|why| met.with(why))?;
+    Ok(met.fired)
+}
+
+/// An apply that has met with something.
+pub struct Met {
+    pub done: Done,
+    /// Whether it has; the apply may have been over before.
+    pub fired: bool,
+    /// The messages around it.
+    around: String,
+}
+
+impl Met {
+    /// At a message; the first one is 1.
+    pub fn by(site: &Site<'_>, at: usize, blow: Blow) -> Result<Met, String> {
+        let fault = match blow {
+            Blow::Line(fault) => fault,
+            Blow::Signal(_, arrives) => Fault::Pause(arrives),
+        };
+        let proxy = Proxy::new(&site.server.socket(), Some((at, fault)));
+        let mut apply = site.apply(&site.server.url_by(proxy.port, &site.name));
+        if let Blow::Signal(signal, _) = blow {
+            while !proxy.fired() && !apply.has_ended() {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            apply.signal(signal);
+            while signal == Signal::KILL && !apply.has_ended() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            proxy.release();
         }
-        apply.signal(signal);
-        while signal == Signal::KILL && !apply.has_ended() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        proxy.release();
+        Ok(Met { done: apply.end()?, fired: proxy.fired(), around: around(&proxy, at) })
     }
-    let done = apply.end()?;
-    let with = |why: String| format!("{why}\n-- the one that was disturbed: {}\n-- {}", told(&done), around(&proxy, at));
-    honest(site, done.exit).await.map_err(with)?;
-    let harmless = matches!(fault, Fault::Delay(_) | Fault::Hole(_));
-    if done.exit != 0 && harmless {
-        return Err(with("what is only late stops it".to_owned()));
+
+    /// A failure with what there is to say about it.
+    pub fn with(&self, why: String) -> String {
+        format!("{why}\n-- the one that was disturbed: {}\n-- {}", told(&self.done), self.around)
     }
-    if done.exit != 0 {
-        site.converge().map_err(with)?;
-    }
-    site.check().await.map_err(with)?;
-    Ok(proxy.fired())
 }
 
 /// Whether what an apply says by its exit code is so: with 1, 3 and 130 nothing is applied.

@@ -3,6 +3,8 @@
 
 pub mod crowd;
 pub mod disk;
+pub mod early;
+pub mod late;
 pub mod lines;
 pub mod long;
 pub mod plans;

@@ -27,8 +27,8 @@ pub enum Fault {
     CutBefore,
     /// The message arrives, and then the line is cut.
     CutAfter,
-    /// The message is late.
-    Delay(Duration),
+    /// Not only this message is late, but one in so many.
+    Each(usize, Duration),
     /// For so long nothing arrives on any line; then everything does.
     Hole(Duration),
     /// From the message on nothing arrives on this line any more; others work.
@@ -284,14 +284,17 @@ impl Shared {
         if state.parted || line <= state.forgotten || own.dead.load(Ordering::SeqCst) {
             return Verdict::Lost;
         }
-        let Some((_, fault)) = self.fault.filter(|(at, _)| *at == state.messages.len() && !state.fired && !again) else {
-            return Verdict::Pass;
+        let number = state.messages.len();
+        let is_due = |(at, fault): &(usize, Fault)| match fault {
+            Fault::Each(one_in, _) => number % one_in == *at,
+            _ => *at == number && !state.fired,
         };
+        let Some((_, fault)) = self.fault.filter(|fault| is_due(fault) && !again) else { return Verdict::Pass };
         state.fired = true;
         match fault {
             Fault::CutBefore => Verdict::Cut { arrives: false },
             Fault::CutAfter => Verdict::Cut { arrives: true },
-            Fault::Delay(late) => Verdict::Late(late),
+            Fault::Each(_, late) => Verdict::Late(late),
             Fault::Hole(long) => {
                 state.held = Some(Instant::now() + long);
                 Verdict::Pass

@@ -10,8 +10,17 @@ pub struct Outcome {
     pub row: &'static str,
     /// How it is brought back.
     pub name: String,
-    /// Whether the fault happened: the apply may have been over before.
-    pub result: Result<bool, String>,
+    /// How many applies were to meet with something.
+    pub runs: usize,
+    /// How many have: an apply may have been over before.
+    pub result: Result<usize, String>,
+}
+
+impl Outcome {
+    /// How many faults there were.
+    pub fn faults(&self) -> usize {
+        self.result.as_ref().map_or(self.runs, |fired| *fired)
+    }
 }
 
 /// What stands around the table in the page.
@@ -30,8 +39,8 @@ pub fn table(outcomes: &[Outcome]) -> String {
     for outcome in outcomes {
         for key in [(outcome.part, outcome.row), ("~", "all")] {
             let count = rows.entry(key).or_default();
-            count.cells += 1;
-            count.happened += usize::from(!matches!(outcome.result, Ok(false)));
+            count.cells += outcome.runs;
+            count.happened += outcome.faults();
             count.lost += usize::from(outcome.result.is_err());
         }
     }

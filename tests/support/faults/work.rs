@@ -5,7 +5,7 @@ use super::random::Random;
 use super::server;
 use super::site::{Script, Site};
 use super::throwaway::Throwaway;
-use super::{crowd, lines, long, servers, standby};
+use super::{crowd, early, late, lines, long, servers, standby};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -17,6 +17,8 @@ pub enum Part {
     Long,
     Crowd,
     Server,
+    Late,
+    Early,
     Line,
 }
 
@@ -25,10 +27,17 @@ const INSTANTS: usize = 200;
 const DEATHS: usize = 240;
 
 impl Part {
+    /// How many applies meet with something in a cell.
+    pub fn runs(self) -> usize {
+        if self == Part::Early { early::CHAIN } else { 1 }
+    }
+
     /// By which a cell is brought back.
     pub fn name(self) -> &'static str {
         match self {
             Part::Line => "line",
+            Part::Early => "early",
+            Part::Late => "late",
             Part::Long => "long",
             Part::Server => "server",
             Part::Crowd => "crowd",
@@ -39,7 +48,8 @@ impl Part {
     /// As the table has it.
     pub fn title(self) -> &'static str {
         match self {
-            Part::Line | Part::Server => "at a message",
+            Part::Line | Part::Server | Part::Late => "at a message",
+            Part::Early => "before anything is written",
             Part::Long => "200 steps, any instant",
             Part::Crowd | Part::Standby => "others at work",
         }
@@ -48,6 +58,8 @@ impl Part {
     pub fn row(self, cell: usize) -> &'static str {
         match self {
             Part::Line => lines::row(cell),
+            Part::Early => early::row(cell),
+            Part::Late => late::ROW,
             Part::Long => long::row(cell),
             Part::Server => servers::row(cell),
             Part::Crowd => crowd::row(cell),
@@ -66,13 +78,16 @@ pub fn parts(house: House<'_>, every: bool, seed: u64) -> Vec<(Part, Vec<usize>)
         lines::messages(&site).await
     });
     let messages = messages.unwrap_or_else(|e| panic!("an apply that nobody disturbs: {e}"));
-    println!("faults: {} messages come by in an apply", messages.len());
+    let early = lines::early(&messages);
+    println!("faults: {} messages come by in an apply, {early} of them before anything is written", messages.len());
     let deaths = (0..servers::cells(messages.len())).collect();
     vec![
         (Part::Standby, (0..standby::cells()).collect()),
         (Part::Long, (0..INSTANTS).collect()),
         (Part::Crowd, (0..crowd::cells()).collect()),
         (Part::Server, Random::new(seed).sample(deaths, DEATHS)),
+        (Part::Late, late::cells()),
+        (Part::Early, early::cells(early)),
         (Part::Line, lines::cells(&messages, every, seed)),
     ]
 }
@@ -92,8 +107,8 @@ impl<'a> Worker<'a> {
         Worker { house, own, number, seed, sites: BTreeMap::new(), takes: Duration::ZERO }
     }
 
-    /// Runs a cell; a panic is an error.
-    pub fn run(&mut self, part: Part, cell: usize) -> Result<bool, String> {
+    /// Runs a cell: in how many applies something happened before they were over. A panic is an error.
+    pub fn run(&mut self, part: Part, cell: usize) -> Result<usize, String> {
         let work = AssertUnwindSafe(|| server::runtime().block_on(self.cell(part, cell)));
         catch_unwind(work).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
@@ -101,21 +116,25 @@ impl<'a> Worker<'a> {
         })
     }
 
-    async fn cell(&mut self, part: Part, cell: usize) -> Result<bool, String> {
+    async fn cell(&mut self, part: Part, cell: usize) -> Result<usize, String> {
         let seed = self.seed;
         let site = match part {
-            Part::Standby => return standby::run(self.house.1, cell, RICH).await,
+            Part::Standby => return standby::run(self.house.1, cell, RICH).await.map(usize::from),
             Part::Crowd if crowd::is_on_small_disk(cell) => self.site(Part::Crowd, "disk").await?,
             Part::Crowd | Part::Server => self.site(part, "own").await?,
-            Part::Line | Part::Long => self.site(part, part.name()).await?,
+            Part::Line | Part::Early | Part::Late => self.site(part, "line").await?,
+            Part::Long => self.site(part, "long").await?,
         };
-        match part {
+        let met = match part {
+            Part::Early => return early::run(site, cell).await,
+            Part::Late => late::run(site, cell).await.map(|late| late > 0),
             Part::Line => lines::run(site, cell).await,
             Part::Server => servers::run(site, cell).await,
             Part::Crowd => crowd::run(site, cell, seed).await,
-            Part::Long => long::run(&self.sites[part.name()], cell, seed, self.takes).await,
+            Part::Long => long::run(&self.sites["long"], cell, seed, self.takes).await,
             Part::Standby => Ok(false),
-        }
+        };
+        met.map(usize::from)
     }
 
     /// The place with this name; it is made when it is first needed.
