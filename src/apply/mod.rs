@@ -2,6 +2,7 @@
 
 pub mod assertion;
 pub mod batches;
+pub mod detaching;
 mod harmless;
 pub mod ledger;
 mod patience;

@@ -7,6 +7,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::assertion::holds;
 use super::batches::{Filled, run_batches};
+use super::detaching::{self, Standing};
 use super::ledger::{LedgerError, Ran, Record};
 use super::patience::Patience;
 use super::time_limit::{TimeLimit, TimeLimits};
@@ -280,7 +281,10 @@ async fn alone(
         }
         let before = invalid_indexes(client, step).await.map_err(|e| in_doubt(failed(step, "", &e)))?;
         limit.set(client, &mut none, step, false).await?;
-        let ran = execute(client, step, limit, &mut Patience::default()).await;
+        let ran = match detaching::of(step) {
+            Some((partition, sql)) => detach(client, step, (partition, sql), settings, limit).await,
+            None => execute(client, step, limit, &mut Patience::default()).await,
+        };
         // Neither what is looked at now nor what is taken away again is under the limit.
         if limit.time.is_some() {
             client.batch_execute("SET statement_timeout = 0").await.ok();
@@ -309,6 +313,33 @@ async fn alone(
         }
     }
     Ok(())
+}
+
+/// Detaches a partition, or does what is left of that. Whoever uses the partition by its own name waits behind it, so that it gives way as in a
+/// transaction; what it has waited for before, it waits for again.
+async fn detach<'a>(
+    client: &Client,
+    step: &'a PlanStep,
+    (partition, sql): (&str, &str),
+    settings: Settings<'_>,
+    limit: TimeLimit,
+) -> Result<Ran<'a>, StepFailed> {
+    let (began, doubtful) = (Instant::now(), |e| in_doubt(failed(step, sql, &e)));
+    let timeout = settings.lock_timeout.map_or(0, |t| t.as_millis());
+    client.batch_execute(&format!("SET lock_timeout = {timeout}")).await.map_err(doubtful)?;
+    let standing = detaching::standing(client, partition).await.map_err(doubtful)?;
+    if let Some(sql) = detaching::left(sql, standing)
+        && let Err(e) = client.batch_execute(&sql).await
+    {
+        let mut failure = limit.told(failed(step, &sql, &e), began.elapsed());
+        // Where that cannot be asked, it may be so.
+        if detaching::standing(client, partition).await.ok() != Some(Standing::Attached) {
+            failure.unfinished = true;
+            failure.message += &format!("\n{partition} is detached halfway: queries of its table pass it by.");
+        }
+        return Err(failure);
+    }
+    Ok(Ran { step, began, ended: Instant::now(), rows: None })
 }
 
 /// The indexes of the step's relations that are not valid, as SQL names.

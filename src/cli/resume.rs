@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::workspace::Workspace;
+use crate::apply::detaching;
 use crate::apply::ledger::{Deployment, Ran, Record, snapshot};
 use crate::apply::resume::{Cut, cut, differing};
 use crate::apply::run::invalid_indexes;
@@ -64,6 +65,9 @@ pub async fn resumed<'a>(
     if differs.is_empty() {
         return Ok(at_rest(cut.left, None, Vec::new()));
     }
+    if doubt.is_some_and(|group| is_halfway(group, &now, &wanted)) {
+        return Ok(at_rest(cut.left, None, Vec::new()));
+    }
     let (Some(group), Some(further)) = (doubt, found.further.map(|f| plan.scope.of(&f))) else {
         return Err(changed(plan, &now, &wanted, cut.last_done()));
     };
@@ -77,6 +81,14 @@ pub async fn resumed<'a>(
         return Ok(at_rest(cut.left.get(1..).unwrap_or_default(), Some(group), broken));
     }
     Ok(at_rest(cut.left, None, broken))
+}
+
+/// Whether a step in doubt has detached its partition halfway, and nothing else is otherwise. It has a check by then that says what its bound says.
+fn is_halfway(group: &Group, now: &Catalog, wanted: &Catalog) -> bool {
+    let Some((partition, _)) = group.steps.first().and_then(detaching::of) else { return false };
+    let mut attached = now.clone();
+    attached.put(kind::attached(now));
+    differing(&attached, wanted).iter().all(|id| id.class() == "check" && id.table_sql() == partition)
 }
 
 /// What there has to be; none when that cannot be found out and nobody insists.

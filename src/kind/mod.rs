@@ -11,6 +11,7 @@ use crate::catalog::{Catalog, Id, Object};
 use crate::statement::{Effect, Statement};
 
 mod analyze;
+mod bounds;
 mod carried;
 mod constraint;
 mod cost;

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
+use super::bounds;
 use super::relation::{is_partitioned, without};
 use super::{BASE, Carried, Context, Cost, Kind, NOT_ONLINE, Online, Query, Space, field, reads_as, row_checks};
 use crate::catalog::{Catalog, Dependency, Id, Object};
@@ -201,6 +202,66 @@ fn detach(context: &Context, object: &Object) -> Statement {
         .fold(statement, |s, theirs| s.lock(theirs, mode).partitions_in(theirs, mode))
 }
 
+/// Detached while others work with the table that it leaves. The server refuses that beside a DEFAULT partition. What foreign keys refer to would be
+/// locked as by the direct form, so that partitions with some take that.
+fn detach_online(context: &Context, partition: &Object) -> Option<Statement> {
+    let p: Partition = partition.read();
+    let (live, table) = (context.live, partition.parent.as_ref()?);
+    let above = above(live, &partition.id);
+    let parts = |side: &'_ Catalog, of: &Id| -> Vec<Object> {
+        let users = side.used_by(of).iter().filter(|(user, _)| user.class() == "partition");
+        users.filter_map(|(user, _)| side.get(user)).cloned().collect()
+    };
+    let left = above.first()?;
+    let beside_default = parts(live, left).iter().any(|o| o.text("bound") == "DEFAULT");
+    // What comes in its place comes in the same transaction: rows have to go somewhere.
+    let stands = |o: &Object| live.get(&o.id).is_some_and(|old| old.definition == o.definition);
+    let in_its_place = |o: &Object| !stands(o) && !bounds::apart(o.text("bound"), &p.bound);
+    let replaced = parts(context.desired, left).iter().any(in_its_place);
+    let has_keys = live.children(table).any(|o| o.id.class() == "foreign key");
+    let referred_to = above.iter().chain([table]).any(|table| referring(live, table).next().is_some());
+    let halfway = p.detaching || !p.lacks_identity.is_empty();
+    if beside_default || replaced || has_keys || referred_to || halfway || is_partitioned(live, table) {
+        return None;
+    }
+    let child = child(partition);
+    let back = format!("ALTER TABLE {} ATTACH PARTITION {child} {}", p.parent, p.bound);
+    let detach = Statement::new(format!("ALTER TABLE {} DETACH PARTITION {child} CONCURRENTLY", p.parent)).alone();
+    Some(detach.lock(child, LockMode::AccessExclusive).lock(p.parent, LockMode::ShareUpdateExclusive).back(back))
+}
+
+/// A table that stays has a check then that says what the bound has said.
+fn leave_online(context: &Context, partition: &Object) -> Vec<Statement> {
+    let Some(detach) = detach_online(context, partition) else { return Vec::new() };
+    if partition.parent.as_ref().is_some_and(|table| !context.desired.contains(table)) {
+        return vec![detach];
+    }
+    let Some(check) = left_check(context, partition) else { return Vec::new() };
+    let child = child(partition);
+    let drop = format!("ALTER TABLE {child} DROP CONSTRAINT IF EXISTS {}", ident(&check));
+    vec![detach, Statement::new(drop).lock(child, LockMode::AccessExclusive)]
+}
+
+/// The name that the server gives to that check: of one column it has the name in it. None where it is not known.
+fn left_check(context: &Context, partition: &Object) -> Option<String> {
+    let table = partition.parent.as_ref()?;
+    let columns: BTreeSet<&str> =
+        context.live.children(table).filter(|o| o.id.class() == "column").map(|o| o.id.base()).collect();
+    let mut keys: BTreeSet<&str> = BTreeSet::new();
+    for above in above(context.live, &partition.id) {
+        let key = context.live.get(&above)?.text("partition_key");
+        let key = ["RANGE (", "LIST ("].into_iter().find_map(|strategy| key.strip_prefix(strategy)?.strip_suffix(')'))?;
+        for part in key.split(", ") {
+            keys.insert(columns.iter().find(|column| ident(column) == part)?);
+        }
+    }
+    let of = if keys.len() == 1 { format!("_{}", keys.first()?) } else { String::new() };
+    let name = format!("{}{of}_check", table.base());
+    let named = |o: &Object| o.id.base() == name && o.id.first() == table.first() && o.parent.is_some();
+    let is_taken = [context.live, context.desired].iter().any(|side| side.objects().any(named));
+    (name.len() <= 63 && !is_taken).then_some(name)
+}
+
 /// The pair of what a partition lacks. Before 17 none has identities.
 fn lacks(version: u32) -> &'static str {
     if version < 170_000 {
@@ -242,7 +303,7 @@ pub static KIND: Kind = Kind {
     ],
     create: |context, o| vec![attach(context, o)],
     drop: |context, o| vec![detach(context, o)],
-    online: Online { create: |context, o, _| attach_online(context, o), before: true, ..NOT_ONLINE },
+    online: Online { create: |context, o, _| attach_online(context, o), before: true, drop: leave_online, ..NOT_ONLINE },
     spaces: &[Space::Bounds],
     rests_on: &["table"],
     carried: Carried::Always,

@@ -16,9 +16,12 @@ use crate::statement::{Statement, Transaction};
 /// None where the direct form is all there is.
 pub fn form(graph: &Graph, node: &Node, members: &[Node], rest: &[Statement], hot: &dyn Fn(&Id) -> bool) -> Vec<Statement> {
     let object = if node.op == Op::Drop { graph.live.get(&node.id) } else { graph.desired.get(&node.id) };
-    let table = object.and_then(|o| o.parent.as_ref());
-    let stands = |t: &&Id| graph.live.contains(t) && graph.desired.contains(t) && graph.node(Op::Create, t).is_none();
-    let (Some(object), Some(_)) = (object, table.filter(stands).filter(|t| hot(t))) else { return Vec::new() };
+    let stands = |t: &Id| graph.live.contains(t) && graph.desired.contains(t) && graph.node(Op::Create, t).is_none();
+    let table = match (object.and_then(|o| o.parent.as_ref()), left(graph, node)) {
+        (Some(table), Some(left)) => Some(left).filter(|_| stands(table) || !graph.desired.contains(table)),
+        (table, _) => table.cloned(),
+    };
+    let (Some(object), Some(_)) = (object, table.filter(|t| stands(t) && hot(t))) else { return Vec::new() };
     let absorbed = members.iter().filter(|m| m.op == Op::Create && *m != node).map(|m| m.id.clone()).collect();
     let context = Context { live: graph.live, desired: graph.desired, absorbed: &absorbed };
     let online = kind::of(&node.id).online;
@@ -37,6 +40,26 @@ pub fn form(graph: &Graph, node: &Node, members: &[Node], rest: &[Statement], ho
         statements.splice(late..late, rest.iter().cloned());
     }
     statements
+}
+
+/// The table that a partition leaves: it is there that others are at work.
+fn left(graph: &Graph, node: &Node) -> Option<Id> {
+    match (node.op, node.id.class()) {
+        (Op::Drop, "partition") => kind::above(graph.live, &node.id).into_iter().next(),
+        _ => None,
+    }
+}
+
+/// Partitions that are dropped with their rows, and detached by themselves before that: in a step of its own, so that nobody waits who is at
+/// work with their table.
+pub fn leaving(graph: &Graph, hot: &dyn Fn(&Id) -> bool) -> BTreeSet<Node> {
+    let dropped = |node: &&Node| {
+        let table = graph.live.get(&node.id).and_then(|o| o.parent.as_ref());
+        let goes = |t: &Id| graph.node(Op::Drop, t).is_some() && !graph.aside.contains_key(t);
+        left(graph, node).is_some() && table.is_some_and(goes)
+    };
+    let leaves = graph.nodes.iter().filter(dropped);
+    leaves.filter(|node| !form(graph, node, &[], &[], hot).is_empty()).cloned().collect()
 }
 
 /// The name under which something is built: its own, or a free one while that is taken.

@@ -22,9 +22,8 @@ pub struct Cycle {
 /// Standing nodes in order, and for each the standing nodes that must come before it with the reason.
 pub type Sorted = Vec<(Node, BTreeMap<Node, String>)>;
 
-/// Sorts. When absorbed parts make a cycle they are put apart and the passes start over.
-pub fn sort(graph: &mut Graph, key: impl Fn(&Node) -> (u8, usize)) -> Result<Sorted, Cycle> {
-    let mut apart = BTreeSet::new();
+/// Sorts. Nodes in `apart` stand by themselves, and when absorbed parts make a cycle they are put apart too and the passes start over.
+pub fn sort(graph: &mut Graph, mut apart: BTreeSet<Node>, key: impl Fn(&Node) -> (u8, usize)) -> Result<Sorted, Cycle> {
     let mut given_up = HashSet::new();
     loop {
         absorb(graph, &apart);

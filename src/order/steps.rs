@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::aside;
 use super::edges::edges;
 use super::graph::{Graph, Node, Op};
-use super::online::{form, spread};
+use super::online::{form, leaving, spread};
 use super::rows::rows;
 use super::sort::{Cycle, Sorted, sort};
 use crate::catalog::{Catalog, Id};
@@ -52,7 +52,8 @@ pub fn order(
     edges(&mut graph);
     let (early, late) = (commits_first(&graph), runs_code(&graph));
     let place = |node: &Node| if late.contains(node) { LAST } else { place(node, early.contains(&node.id)) };
-    let sorted = sort(&mut graph, |node| (place(node), kind::rank(node.id.class())))?;
+    let apart = leaving(&graph, hot);
+    let sorted = sort(&mut graph, apart, |node| (place(node), kind::rank(node.id.class())))?;
     let mut forms = Vec::new();
     let steps = write(&graph, sorted, |node, members, rest| forms.push(form(&graph, node, members, rest, hot)));
     Ok(spread(steps, forms, live))

@@ -112,7 +112,7 @@ async fn standing(client: &Client) -> Result<Relations, Error> {
 
 /// Whether a statement waits for others instead of locking them out.
 fn concurrently(sql: &str) -> bool {
-    sql.to_uppercase().contains(" CONCURRENTLY ")
+    format!("{} ", sql.to_uppercase()).contains(" CONCURRENTLY ")
 }
 
 /// Whether a statement of the step does.
@@ -291,14 +291,17 @@ async fn counted(client: &Client, relations: &Relations, scans: &mut HashMap<u32
     Ok(())
 }
 
-/// What somebody who reads and writes these relations would hold, and an old picture of the database.
+/// What somebody who reads and writes these relations would hold, and an old picture of the database. What is locked out (a partition that
+/// is detached) is waited for with the lock on the others held; only before that it waits for those, and holds nothing.
 fn in_the_way(step: &PlanStep, relations: &Relations) -> String {
     let views: BTreeSet<&str> = relations.values().filter(|r| r.is_view).map(|r| r.name.as_str()).collect();
     let hold = |l: &crate::plan::LockFact| match views.contains(l.relation.as_str()) {
         true => format!("; EXPLAIN SELECT FROM {}", l.relation),
         false => format!("; LOCK TABLE {} IN ROW EXCLUSIVE MODE", l.relation),
     };
-    let held: String = step.locks.iter().map(hold).collect();
+    let strongest = step.locks.iter().map(|l| l.mode).max();
+    let last = step.locks.iter().filter(|l| strongest < Some(LockMode::AccessExclusive) || Some(l.mode) == strongest);
+    let held: String = last.map(hold).collect();
     format!("BEGIN ISOLATION LEVEL REPEATABLE READ; {CATALOG}; SELECT 1{held}")
 }
 
@@ -350,9 +353,9 @@ async fn watched(watcher: &Client, runner: &Client, pid: i32, sql: &str, in_the_
     Ok(held)
 }
 
-/// What a backend holds while it waits for something; nothing as long as it does not wait.
+/// What a backend holds while it waits for something, and the relation that it waits for; nothing as long as it does not wait.
 async fn waiting(watcher: &Client, pid: i32) -> Result<Vec<(u32, String)>, Error> {
-    let sql = "SELECT relation, mode FROM pg_locks WHERE pid = $1 AND granted AND locktype = 'relation' AND database <> 0 \
+    let sql = "SELECT relation, mode FROM pg_locks WHERE pid = $1 AND locktype = 'relation' AND database <> 0 \
          AND EXISTS (SELECT FROM pg_locks w WHERE w.pid = $1 AND NOT w.granted)";
     Ok(watcher.query(sql, &[&pid]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
