@@ -148,8 +148,11 @@ fn teardown(graph: &Graph, list: &mut Vec<Edge>) {
         let carried = |id: &Id| change.id.class() == "column" || id.class() == "column";
         for (carried, _) in graph.live.used_by(&change.id).iter().filter(|(id, _)| carried(id)) {
             let sentence = || format!("{carried} changes with {}", change.id);
-            for (user, _) in graph.live.used_by(carried) {
-                push(list, gone_or_computed_no_more(graph, user), altered.clone(), false, sentence);
+            for (user, dependency) in graph.live.used_by(carried) {
+                // A child table's column is not computed from the one that it has from its parent.
+                let gone = gone_or_computed_no_more(graph, user);
+                let gone = gone.filter(|node| node.op == Op::Drop || *dependency != Dependency::Inherited);
+                push(list, gone, altered.clone(), false, sentence);
                 let over =
                     graph.live.used_by(user).iter().filter(|_| on_key(user)).filter_map(|(over, _)| graph.node(Op::Drop, over));
                 over.for_each(|over| push(list, Some(over), altered.clone(), false, sentence));
@@ -291,12 +294,15 @@ fn column_grants(graph: &Graph, list: &mut Vec<Edge>) {
         let Some(of) = node.id.of() else { continue };
         // What a column of a view had last may be all that it is known for; it goes with the view where that goes.
         let wanted = graph.desired.contains(of);
-        let whole = if wanted { graph.desired } else { graph.live }.get(of).and_then(|o| o.parent.as_ref());
+        let side = if wanted { graph.desired } else { graph.live };
+        let whole = side.get(of).and_then(|o| o.parent.as_ref());
         let whole = whole.filter(|whole| wanted || graph.node(Op::Drop, whole).is_none());
         // The owner of a sequence that belongs to a column changes with that of the table.
         let tables = [graph.live, graph.desired].map(|side| Some(&kind::owning_column(side, &of.as_class("owned by"))?.parent));
         let tables = tables.into_iter().flatten().flatten().filter(|_| of.class() == "sequence");
-        for owned in [Some(of), whole].into_iter().flatten().chain(tables) {
+        // That of an identity is part of a column, which is the table's.
+        let above = whole.and_then(|whole| side.get(whole)?.parent.as_ref());
+        for owned in [Some(of), whole, above].into_iter().flatten().chain(tables) {
             let owner = Id::satellite("owner", owned);
             let sentence = || format!("{owner} decides whose rights are the owner's");
             push(list, graph.node(Op::Alter, &owner), Some(node.clone()), false, sentence);
