@@ -49,6 +49,25 @@ fn every_step_is_told_and_standard_output_has_nothing_else() {
 }
 
 #[test]
+fn of_a_validation_it_is_estimated_how_far_it_is() {
+    desk("eventsvalidate", async |d| {
+        let slow = "CREATE FUNCTION slow(x int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_catalog.pg_sleep(0.005); RETURN x > 0; END $$;\n";
+        d.sql(&format!("{slow} CREATE TABLE t (x int); INSERT INTO t SELECT generate_series(1, 900); ANALYZE t")).await;
+        d.place.write("schema/t.sql", &format!("{slow}CREATE TABLE t (x int, CHECK (slow(x)));\n"));
+        d.exits(2, "plan --db $DB --out plan.json --online always");
+        let all = lines(&d.exits(0, "apply plan.json --db $DB --allow all --events -").stdout);
+        let told = named(&all, "progress");
+        let estimates: Vec<&&Value> = told.iter().filter(|e| e["of"] == "rows, by estimate").collect();
+        // The rows were asked before, which took as long: it is known from the third second on.
+        let first = estimates.first().unwrap_or_else(|| panic!("nothing is told: {told:?}"));
+        let (done, left) = (first["done"].as_u64().unwrap(), first["left"].as_f64().unwrap());
+        assert_eq!(first["total"], 900);
+        assert!((200..800).contains(&done) && left < 4.0, "{first}");
+        assert!(estimates.iter().all(|e| e["done"].as_u64() <= Some(900)), "{estimates:?}");
+    });
+}
+
+#[test]
 fn who_is_in_the_way_is_told_and_a_refusal_is_an_end() {
     desk("eventswait", async |d| {
         planned(d).await;

@@ -56,11 +56,11 @@ pub async fn ask(client: &Client, plan: &Plan, limits: Limits) -> Result<Vec<Ans
     }
     let mut answers = answers.into_iter();
     let answered = all.iter().enumerate().filter_map(|(place, (step, check))| {
-        let answer = match unasked(place) {
+        let (answer, took) = match unasked(place) {
             None => answers.next()?,
-            Some(why) => Answer::Unknown(why.to_owned()),
+            Some(why) => (Answer::Unknown(why.to_owned()), None),
         };
-        Some(Answered { step: *step, condition: check.condition.clone(), answer })
+        Some(Answered { step: *step, condition: check.condition.clone(), answer, took })
     });
     Ok(answered.collect())
 }
@@ -73,12 +73,15 @@ fn begin(limit: Duration) -> String {
     )
 }
 
+/// An answer, and how long it took to find.
+type Found = (Answer, Option<Duration>);
+
 /// All in one transaction without waiting between them, which is enough for small tables; none when one of them fails or is slow.
-async fn at_once(client: &Client, checks: &[&RowCheck], limits: Limits) -> Result<Vec<Answer>, Error> {
+async fn at_once(client: &Client, checks: &[&RowCheck], limits: Limits) -> Result<Vec<Found>, Error> {
     client.batch_execute(&begin(AT_ONCE.min(limits.each))).await?;
     let found = join_all(checks.iter().map(|check| client.query_one(&check.query, &[]))).await;
     client.batch_execute("ROLLBACK").await?;
-    Ok(found.into_iter().map_while(|row| row.ok().map(|row| counted(&row))).collect())
+    Ok(found.into_iter().map_while(|row| row.ok().map(|row| (counted(&row), None))).collect())
 }
 
 fn counted(row: &tokio_postgres::Row) -> Answer {
@@ -88,22 +91,24 @@ fn counted(row: &tokio_postgres::Row) -> Answer {
     }
 }
 
-async fn one_by_one(client: &Client, checks: &[&RowCheck], limits: Limits) -> Result<Vec<Answer>, Error> {
+async fn one_by_one(client: &Client, checks: &[&RowCheck], limits: Limits) -> Result<Vec<Found>, Error> {
     let begun = Instant::now();
     let mut answers = Vec::new();
     for check in checks {
         let left = limits.all.saturating_sub(begun.elapsed()).min(limits.each);
         if left.is_zero() {
-            answers.push(Answer::Unknown(format!("the {} s for all of them were over", limits.all.as_secs())));
+            answers.push((Answer::Unknown(format!("the {} s for all of them were over", limits.all.as_secs())), None));
             continue;
         }
         client.batch_execute(&begin(left)).await?;
+        let sent = Instant::now();
         let asked = client.query_one(&check.query, &[]).await;
+        let took = sent.elapsed();
         client.batch_execute("ROLLBACK").await?;
         answers.push(match asked {
-            Ok(row) => counted(&row),
+            Ok(row) => (counted(&row), Some(took)),
             Err(error) if error.as_db_error().is_none() => return Err(error),
-            Err(error) => refused(&error, left),
+            Err(error) => (refused(&error, left), None),
         });
     }
     Ok(answers)

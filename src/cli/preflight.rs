@@ -165,6 +165,9 @@ pub async fn rows(
     let plan = Plan { groups: groups.to_vec(), ..plan.clone() };
     let Some(limits) = limits(workspace, true).filter(|_| plan.steps().any(|s| !s.checks.is_empty())) else { return Ok(()) };
     let answers = ask(&session.client, &plan, limits).await.map_err(unread)?;
+    for (step, took) in answers.iter().filter_map(|a| Some((a.step, a.took?))) {
+        *workspace.asked.borrow_mut().entry(step).or_default() += took;
+    }
     let failing = |a: &&Answered| a.answer.fails();
     let lines: Vec<String> = answers.iter().filter(failing).map(|a| format!("step {}: {}", a.step, a.sentence())).collect();
     if lines.is_empty() || options.allows("rows") {

@@ -104,7 +104,8 @@ fn end(planned: &Planned) -> Catalog {
 fn not_asked(plan: &mut Plan) {
     let why = Answer::Unknown("the plan that this one takes back is not applied yet; `plumb apply` asks".to_owned());
     let checks = plan.steps().flat_map(|s| s.checks.iter().map(|c| (s.id, c.condition.clone())));
-    let answers: Vec<Answered> = checks.map(|(step, condition)| Answered { step, condition, answer: why.clone() }).collect();
+    let answers: Vec<Answered> =
+        checks.map(|(step, condition)| Answered { step, condition, answer: why.clone(), took: None }).collect();
     if !answers.is_empty() {
         plan.observed.insert(ANSWERS.to_owned(), serde_json::to_value(answers).unwrap_or_default());
     }

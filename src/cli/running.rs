@@ -200,7 +200,7 @@ impl Run<'_> {
         let before: Vec<i32> = watch.seen.iter().map(|b| b.pid).collect();
         let waits = watch.look(self.session, self.record).await;
         if let Some(step) = step.filter(|step| !waits && step.batches.is_none()) {
-            match if group.transactional { None } else { watch.building().await } {
+            match watch.building().await {
                 Some(building) => self.built(step, &building, pace),
                 None => self.works(step, pace),
             }
@@ -238,10 +238,25 @@ impl Run<'_> {
         }
     }
 
-    /// Of anything else the server does not tell how far it is: what there is to do is said, and for how long it has been done.
+    /// Of anything else the server does not tell how far it is. Where it is known how long reading these rows takes, since it was done before the
+    /// first step, or is as long as it takes to read so much, it is told how far it should be; else what there is to do, and for how long it has been done.
     fn works(&self, step: &PlanStep, pace: &Pace) {
         let Some(age) = pace.long() else { return };
-        let work = known::work(step, &Estimates::of(self.plan)).join("; ");
+        let estimates = Estimates::of(self.plan);
+        let asked = self.workspace.asked.borrow().get(&step.id).copied();
+        let takes = asked.or_else(|| estimates.seconds(step).map(Duration::from_secs_f64));
+        if let (Some(takes), Some(rows)) = (takes.filter(|takes| *takes > age), estimates.rows(step)) {
+            let share = age.as_secs_f64() / takes.as_secs_f64();
+            let (done, left) = ((rows as f64 * share) as u64, takes - age);
+            let all = format!("about {} of {} rows{}", thousands(done), thousands(rows), more(Some(left)));
+            self.so_far(&format!("step {} ({}): {all}, by estimate", step.id, step.object), Some(share), pace);
+            if pace.shows() {
+                let (total, left) = (Some(rows), Some(left.as_secs_f64()));
+                self.tell(&Event::Progress { step: step.id, of: "rows, by estimate", done, total, left });
+            }
+            return;
+        }
+        let work = known::work(step, &estimates).join("; ");
         let work = if work.is_empty() { work } else { format!(", {work}") };
         self.so_far(&format!("step {} ({}): at work for {} s{work}", step.id, step.object, age.as_secs()), None, pace);
     }

@@ -1,8 +1,9 @@
 //! What a command works with: configuration, progress, and a shadow that is opened when it is first needed.
 
-use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::arguments::{Arguments, Database, Wanted};
 use super::events::Events;
@@ -31,6 +32,8 @@ pub struct Workspace {
     pub stop: Stop,
     /// The step whose rows are being given their values, and how many have theirs.
     pub filled: Rc<Cell<Option<(u32, u64)>>>,
+    /// How long it took to ask the rows what each step needs of them.
+    pub asked: RefCell<BTreeMap<u32, Duration>>,
     /// What machines are told of it.
     pub events: Events,
     /// What has been read of any database.
@@ -56,6 +59,7 @@ impl Workspace {
             applied: Rc::default(),
             stop: Stop::default(),
             filled: Rc::default(),
+            asked: RefCell::default(),
             events: Events::default(),
             seen: Seen::default(),
             shadow: None,

@@ -1,6 +1,7 @@
 //! What the live database has answered to the conditions on rows: kept in `observed`, since rows come and go.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 use super::document::Plan;
 
@@ -37,6 +38,9 @@ pub struct Answered {
     pub condition: String,
     /// The answer.
     pub answer: Answer,
+    /// How long asking took, where that was taken.
+    #[serde(skip)]
+    pub took: Option<Duration>,
 }
 
 impl Answered {
@@ -68,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_is_in_the_way_is_counted_and_shown() {
-        let found = |answer| Answered { step: 1, condition: "every row of public.t has a value in a".into(), answer };
+        let found = |answer| Answered { step: 1, condition: "every row of public.t has a value in a".into(), answer, took: None };
         let three = found(Answer::Broken(3, vec!["5".into(), "7".into(), "9".into()]));
         assert_eq!(three.sentence(), "every row of public.t has a value in a, and 3 rows would be in the way: 5; 7; 9");
         let many = found(Answer::Broken(1204, vec!["5".into()]));

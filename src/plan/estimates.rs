@@ -110,6 +110,17 @@ impl Estimates {
         self.seconds.get(&step.id).map(|seconds| about(*seconds))
     }
 
+    /// The same in seconds.
+    pub fn seconds(&self, step: &PlanStep) -> Option<f64> {
+        self.seconds.get(&step.id).copied()
+    }
+
+    /// How many rows a step reads; none where nobody has counted them.
+    pub fn rows(&self, step: &PlanStep) -> Option<u64> {
+        let rows = |name: &String| self.tables.get(name)?.size.rows;
+        step.scans.iter().map(rows).sum::<Option<_>>().filter(|rows| *rows > 0)
+    }
+
     /// All that is known of the tables that a step works on, a line each.
     pub fn tables(&self, step: &PlanStep) -> Vec<String> {
         let locked = step.locks.iter().filter(|l| l.mode.blocks_writes()).map(|l| &l.relation);

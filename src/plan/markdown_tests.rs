@@ -44,7 +44,7 @@ fn the_marker_is_the_same_for_every_plan_of_a_target() {
 fn rows_in_the_way_are_counted_and_not_shown() {
     let mut plan = realistic();
     let answer = super::Answer::Broken(3, vec!["secret".into()]);
-    let answered = super::Answered { step: 10, condition: "every row of public.orders has a total".into(), answer };
+    let answered = super::Answered { step: 10, condition: "every row of public.orders has a total".into(), answer, took: None };
     plan.observed.insert(super::ANSWERS.into(), serde_json::to_value([answered]).expect("serializes"));
     let said = "would fail: every row of";
     for text in [render(&plan, &options()), super::html::render(&plan, &options())] {
