@@ -1,7 +1,8 @@
 //! Faults: whatever breaks an apply, the same plan is applied in the end, nothing is lost, and nothing is left behind.
 //!
 //! `cargo test` runs a sample; `make faults` runs all of it and writes the table in `docs/reliability.md`. `PLUMB_FAULTS=N` takes N
-//! of each part at random, by `PLUMB_SEED`; `PLUMB_FAULTS=every` does everything at every message. `PLUMB_FAULT=line:1234` brings one back.
+//! of each part at random, by `PLUMB_SEED`; `PLUMB_FAULTS=every` does everything at every message, `PLUMB_FAULTS_NEAR=WORDS` around those that have the words in
+//! them. `PLUMB_FAULT=line:1234` brings one back.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 #[path = "support/faults/mod.rs"]
@@ -38,11 +39,13 @@ const OWN: &[&str] = &["max_connections=24", "superuser_reserved_connections=0"]
 fn chosen(all: Vec<(Part, Vec<usize>)>, seed: u64) -> Vec<(Part, usize)> {
     let one = std::env::var("PLUMB_FAULT").ok();
     let wanted = std::env::var("PLUMB_FAULTS").ok();
+    let near = std::env::var("PLUMB_FAULTS_NEAR").is_ok();
     let mut random = Random::new(seed);
     let mut chosen = Vec::new();
     for (part, cells) in all {
         let name = |cell: &usize| format!("{}:{cell}", part.name());
         let size = match wanted.as_deref() {
+            None if near => cells.len(),
             None => SAMPLE.iter().find(|(p, _)| *p == part).map_or(0, |(_, size)| *size),
             Some("all" | "every") => cells.len(),
             Some(n) => n.parse().expect("PLUMB_FAULTS is a number, `all` or `every`"),

@@ -15,7 +15,7 @@ const INSTALL: &str = include_str!("watch/install.sql");
 
 const TRIGGERS: &[(&str, &str)] = &[("plumb_watch", "ddl_command_end"), ("plumb_watch_drop", "sql_drop")];
 
-const FUNCTIONS: &[&str] = &["plumb.note_ddl()", "plumb.redacted(text)", "plumb.comment_at(text)"];
+const FUNCTIONS: &[&str] = &["plumb.note_ddl()", "plumb.redacted(text)", "plumb.token_at(text, text)", "plumb.comment_at(text)"];
 
 /// Whether the log is installed.
 ///

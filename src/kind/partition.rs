@@ -202,22 +202,22 @@ fn detach(context: &Context, object: &Object) -> Statement {
         .fold(statement, |s, theirs| s.lock(theirs, mode).partitions_in(theirs, mode))
 }
 
+/// The partitions of a table.
+fn parts<'c>(side: &'c Catalog, of: &Id) -> impl Iterator<Item = &'c Object> {
+    side.used_by(of).iter().filter(|(user, _)| user.class() == "partition").filter_map(|(user, _)| side.get(user))
+}
+
 /// Detached while others work with the table that it leaves. The server refuses that beside a DEFAULT partition. What foreign keys refer to would be
 /// locked as by the direct form, so that partitions with some take that.
 fn detach_online(context: &Context, partition: &Object) -> Option<Statement> {
     let p: Partition = partition.read();
     let (live, table) = (context.live, partition.parent.as_ref()?);
     let above = above(live, &partition.id);
-    let parts = |side: &'_ Catalog, of: &Id| -> Vec<Object> {
-        let users = side.used_by(of).iter().filter(|(user, _)| user.class() == "partition");
-        users.filter_map(|(user, _)| side.get(user)).cloned().collect()
-    };
     let left = above.first()?;
-    let beside_default = parts(live, left).iter().any(|o| o.text("bound") == "DEFAULT");
+    let beside_default = parts(live, left).any(|o| o.text("bound") == "DEFAULT");
     // What comes in its place comes in the same transaction: rows have to go somewhere.
     let stands = |o: &Object| live.get(&o.id).is_some_and(|old| old.definition == o.definition);
-    let in_its_place = |o: &Object| !stands(o) && !bounds::apart(o.text("bound"), &p.bound);
-    let replaced = parts(context.desired, left).iter().any(in_its_place);
+    let replaced = parts(context.desired, left).any(|o| !stands(o) && !bounds::apart(o.text("bound"), &p.bound));
     let has_keys = live.children(table).any(|o| o.id.class() == "foreign key");
     let referred_to = above.iter().chain([table]).any(|table| referring(live, table).next().is_some());
     let halfway = p.detaching || !p.lacks_identity.is_empty();

@@ -9,6 +9,7 @@ fn every_file_of_this_folder_is_listed() {
         "mod",
         "tests",
         "analyze",
+        "bounds",
         "carried",
         "constraint",
         "cost",

@@ -21,9 +21,13 @@ LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $func
 -- Cuts a statement as the server's scanner does (manual: 4.1 "Lexical Structure"), and lists what stays: names, keywords, operators,
 -- parameters. What is not ASCII is a letter. Where it cannot be known where a constant ends, all that follows is taken for a part of it.
 DECLARE
+    letter text := '[^\u0001-\u0040\u005b-\u005e\u0060\u007b-\u007f]';
+    -- Letters and digits, without the dollar that names may have in them.
+    tagged text := '[^\u0001-\u002f\u003a-\u0040\u005b-\u005e\u0060\u007b-\u007f]';
     -- The beginning of a long statement tells what it is.
     rest text := left(query, 8000);
     kept text := '';
+    ahead text;
     token text;
     body integer;
     -- Whether a string that goes on in the next line has backslashes that escape.
@@ -31,48 +35,61 @@ DECLARE
     escaped boolean;
     -- What keeps a constant from becoming one with what stands before it.
     apart text;
+    gap text;
 BEGIN
     WHILE rest <> '' AND length(kept) < 1000 LOOP
         escaped := escapes;
         escapes := false;
-        apart := CASE WHEN kept ~ '[ (,=]$' THEN '' ELSE ' ' END;
-        token := substring(rest FROM '^(?:[\t\n\u000b\f\r ]+|--[^\n\r]*)');
-        IF token IS NOT NULL THEN
+        apart := CASE WHEN right(kept, 1) IN (' ', '(', ',', '=', '') THEN '' ELSE ' ' END;
+        gap := CASE WHEN right(kept, 1) IN (' ', '') THEN '' ELSE ' ' END;
+        ahead := left(rest, 3);
+        IF ahead ~ '^(?:[\t\n\u000b\f\r ]|--)' THEN
+            token := plumb.token_at(rest, '^(?:[\t\n\u000b\f\r ]+|--[^\n\r]*)');
             escapes := escaped;
-            kept := kept || ' ';
-        ELSIF starts_with(rest, '/*') THEN
+            kept := kept || gap;
+        ELSIF starts_with(ahead, '/*') THEN
             token := plumb.comment_at(rest);
-            kept := kept || ' ';
-        ELSIF rest ~ '^[eE]''' OR escaped AND starts_with(rest, '''') THEN
-            token := substring(rest FROM '^[eE]?''(?:[^''\\]|\\.|'''')*''');
+            kept := kept || gap;
+        ELSIF ahead ~ '^[eE]''' OR escaped AND starts_with(ahead, '''') THEN
+            token := plumb.token_at(rest, '^[eE]?''(?:[^''\\]|\\.|'''')*''');
             escapes := true;
             kept := kept || apart || '''***''';
-        ELSIF rest ~ '^(?:[uU]&|[bBxXnN])?''' THEN
-            token := substring(rest FROM '^[^'']*''(?:[^'']|'''')*''');
+        ELSIF ahead ~ '^(?:[uU]&|[bBxXnN])?''' THEN
+            token := plumb.token_at(rest, '^[^'']*''(?:[^'']|'''')*''');
             -- It depends on standard_conforming_strings, when the statement was sent, whether this is its end.
             token := CASE WHEN strpos(token, '\''') = 0 THEN token END;
             kept := kept || apart || '''***''';
-        ELSIF rest ~ '^(?:[uU]&)?"' THEN
-            token := substring(rest FROM '^(?:[uU]&)?"(?:[^"]|"")*"');
+        ELSIF ahead ~ '^(?:[uU]&)?"' THEN
+            token := plumb.token_at(rest, '^(?:[uU]&)?"(?:[^"]|"")*"');
             kept := kept || coalesce(token, apart || '''***''');
-        ELSIF rest ~ '^\$(?:[^\u0001-\u0040\u005b-\u005e\u0060\u007b-\u007f][^\u0001-\u002f\u003a-\u0040\u005b-\u005e\u0060\u007b-\u007f]*)?\$' THEN
+        ELSIF starts_with(ahead, '$') AND rest ~ ('^\$(?:' || letter || tagged || '*)?\$') THEN
             token := substring(rest FROM '^\$[^$]*\$');
             body := strpos(substr(rest, length(token) + 1), token);
             token := CASE WHEN body > 0 THEN left(rest, 2 * length(token) + body - 1) END;
             kept := kept || apart || '''***''';
-        ELSIF rest ~ '^\.?[0-9]' THEN
-            token := substring(rest FROM '^\.?[0-9](?:[eE][+-]|[0-9._]|[^\u0001-\u0040\u005b-\u005e\u0060\u007b-\u007f])*');
+        ELSIF ahead ~ '^\.?[0-9]' THEN
+            token := plumb.token_at(rest, '^\.?[0-9](?:[eE][+-]|[0-9._]|' || letter || ')*');
             -- Before 15 letters after digits are a name of their own.
             token := CASE WHEN substr(rest, length(token) + 1, 1) <> '$' THEN token END;
             kept := kept || apart || '0';
         ELSE
-            token := substring(rest FROM
-                '^(?:\$[0-9]+|[^\u0001-\u0040\u005b-\u005e\u0060\u007b-\u007f][^\u0001-\u0023\u0025-\u002f\u003a-\u0040\u005b-\u005e\u0060\u007b-\u007f]*|.)');
+            token := plumb.token_at(rest, '^(?:\$[0-9]+|' || letter || '(?:' || tagged || '|\$)*|.)');
             kept := kept || token;
         END IF;
         rest := substr(rest, length(coalesce(token, rest)) + 1);
     END LOOP;
-    RETURN btrim(regexp_replace(kept, ' {2,}', ' ', 'g')) || CASE WHEN rest <> '' THEN ' ...' ELSE '' END;
+    RETURN btrim(kept) || CASE WHEN rest <> '' THEN ' ...' ELSE '' END;
+END
+$function$;
+
+CREATE FUNCTION plumb.token_at(rest text, pattern text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $function$
+-- What a text begins with. Most is short, and looking at all of a long text each time would take long.
+DECLARE
+    near CONSTANT integer := 100;
+    found text := substring(left(rest, near) FROM pattern);
+BEGIN
+    RETURN CASE WHEN length(found) < near THEN found ELSE substring(rest FROM pattern) END;
 END
 $function$;
 
@@ -130,4 +147,4 @@ EXCEPTION WHEN OTHERS THEN
     RAISE WARNING 'plumb does not note this command: %', SQLERRM;
 END
 $function$;
-REVOKE ALL ON FUNCTION plumb.note_ddl(), plumb.redacted(text), plumb.comment_at(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION plumb.note_ddl(), plumb.redacted(text), plumb.token_at(text, text), plumb.comment_at(text) FROM PUBLIC;

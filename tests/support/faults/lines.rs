@@ -67,6 +67,16 @@ pub fn cells(messages: &[Message], every: bool, seed: u64) -> Vec<usize> {
     all.filter(due).map(|(n, sort)| n * SORTS + sort).collect()
 }
 
+/// Everything at the messages around those that have these words in them.
+pub fn near(messages: &[Message], words: &str) -> Vec<usize> {
+    let found: Vec<usize> = (0..messages.len()).filter(|n| messages[*n].text.contains(words)).collect();
+    let is_near = |n: &usize| found.iter().any(|found| n.abs_diff(*found) <= NEAR);
+    (0..messages.len()).filter(is_near).flat_map(|n| (0..SORTS).map(move |sort| n * SORTS + sort)).collect()
+}
+
+/// How many messages are around one.
+const NEAR: usize = 12;
+
 /// The row of the table that a cell belongs to.
 pub fn row(cell: usize) -> &'static str {
     sort(cell).0

@@ -80,6 +80,9 @@ pub fn parts(house: House<'_>, every: bool, seed: u64) -> Vec<(Part, Vec<usize>)
     let messages = messages.unwrap_or_else(|e| panic!("an apply that nobody disturbs: {e}"));
     let early = lines::early(&messages);
     println!("faults: {} messages come by in an apply, {early} of them before anything is written", messages.len());
+    if let Ok(words) = std::env::var("PLUMB_FAULTS_NEAR") {
+        return vec![(Part::Line, lines::near(&messages, &words))];
+    }
     let deaths = (0..servers::cells(messages.len())).collect();
     vec![
         (Part::Standby, (0..standby::cells()).collect()),
