@@ -5,6 +5,7 @@ mod support;
 
 use plumb::plan::read;
 use rustix::process::Signal;
+use std::process::Child;
 use std::time::{Duration, Instant};
 use support::command::finish;
 use support::desk::{Desk, Writer, desk, killed, signal, until};
@@ -54,6 +55,15 @@ async fn until_halfway(d: &Desk<'_>) {
         halfway > 0
     })
     .await;
+}
+
+/// The partition that stays is held by its own name, so that the second half of detaching it has to wait: an apply that waits there.
+async fn waiting_halfway(d: &Desk<'_>, lock_timeout: &str) -> Child {
+    planned(d, true).await;
+    d.sql("BEGIN; LOCK TABLE \"e26 DETACH PARTITION x\" IN ACCESS SHARE MODE").await;
+    let apply = d.start(&format!("apply plan.json --db $DB --allow all --lock-timeout {lock_timeout}"));
+    until_halfway(d).await;
+    apply
 }
 
 #[test]
@@ -129,11 +139,7 @@ fn broken_off_halfway_it_goes_on() {
 #[test]
 fn halfway_for_sure_it_is_finished_and_somebody_elses_change_is_seen() {
     desk("detachhalf", async |d| {
-        planned(d, true).await;
-        // The partition itself is held, so that the second half has to wait.
-        d.sql("BEGIN; LOCK TABLE \"e26 DETACH PARTITION x\" IN ACCESS SHARE MODE").await;
-        let apply = d.start("apply plan.json --db $DB --allow all --lock-timeout 30s");
-        until_halfway(d).await;
+        let apply = waiting_halfway(d, "30s").await;
         signal(apply.id(), Signal::KILL);
         finish(apply);
         let plumbs = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()";
@@ -157,10 +163,7 @@ fn halfway_for_sure_it_is_finished_and_somebody_elses_change_is_seen() {
 #[test]
 fn interrupted_halfway_it_is_said() {
     desk("detachint", async |d| {
-        planned(d, true).await;
-        d.sql("BEGIN; LOCK TABLE \"e26 DETACH PARTITION x\" IN ACCESS SHARE MODE").await;
-        let apply = d.start("apply plan.json --db $DB --allow all --lock-timeout 30s");
-        until_halfway(d).await;
+        let apply = waiting_halfway(d, "30s").await;
         signal(apply.id(), Signal::TERM);
         let apply = finish(apply);
         assert_eq!(apply.exit, 4, "{}", apply.stderr);
@@ -178,10 +181,7 @@ fn interrupted_halfway_it_is_said() {
 #[test]
 fn whoever_uses_the_partition_itself_does_not_wait_for_long() {
     desk("detachqueue", async |d| {
-        planned(d, true).await;
-        d.sql("BEGIN; LOCK TABLE \"e26 DETACH PARTITION x\" IN ACCESS SHARE MODE").await;
-        let apply = d.start("apply plan.json --db $DB --allow all --lock-timeout 1s");
-        until_halfway(d).await;
+        let apply = waiting_halfway(d, "1s").await;
         let reader = server::session(&d.database).await;
         let (begun, mut longest) = (Instant::now(), Duration::ZERO);
         while begun.elapsed() < Duration::from_secs(4) {

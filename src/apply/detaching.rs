@@ -44,7 +44,7 @@ pub async fn standing(client: &Client, partition: &str) -> Result<Standing, Erro
 pub fn left(sql: &str, standing: Standing) -> Option<String> {
     match standing {
         Standing::Attached => Some(sql.to_owned()),
-        Standing::Halfway => Some(format!("{} FINALIZE", sql.trim_end_matches(CONCURRENTLY))),
+        Standing::Halfway => Some(format!("{} FINALIZE", sql.strip_suffix(CONCURRENTLY).unwrap_or(sql))),
         Standing::Detached => None,
     }
 }

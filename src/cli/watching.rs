@@ -187,7 +187,10 @@ pub async fn origins(session: &Session, plan: &Plan) -> BTreeMap<String, String>
             return BTreeMap::new();
         }
     };
-    let rights = watch::rights(&session.client).await.unwrap_or_default();
+    let rights = watch::rights(&session.client).await.unwrap_or_else(|error| {
+        tracing::info!("the log of commands about rights cannot be read: {error}");
+        Vec::new()
+    });
     let of = |id: &Id, names: &[String]| {
         if RIGHTS.contains(&id.class()) {
             let object = id.of().unwrap_or(id);
