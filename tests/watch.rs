@@ -132,6 +132,8 @@ fn nobody_s_command_fails_for_it_and_others_may_not_write_it() {
         let refused = d.session.client.batch_execute("SELECT plumb.note_ddl()").await;
         assert!(refused.is_err());
         d.sql("RESET ROLE; ALTER TABLE plumb.ddl RENAME TO gone; CREATE TABLE works_all_the_same (a int); ALTER TABLE plumb.gone RENAME TO ddl").await;
+        d.sql("ALTER FUNCTION plumb.redacted(text) RENAME TO gone; CREATE TABLE works_then_too (a int)").await;
+        d.sql("ALTER FUNCTION plumb.gone(text) RENAME TO redacted").await;
         // a role that is no superuser is told that it takes one
         d.exits(0, "watch remove --db $DB --yes");
         d.sql("GRANT USAGE ON SCHEMA plumb TO watch_ben; GRANT ALL ON ALL TABLES IN SCHEMA plumb TO watch_ben").await;

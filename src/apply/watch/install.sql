@@ -120,9 +120,11 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $func
 -- Types of arguments are noted without the schema of the server's own, which it writes before some of them.
 DECLARE
     as_role text := nullif(current_setting('role'), 'none');
-    statement text := nullif(plumb.redacted(current_query()), '');
+    statement text;
     newest bigint;
 BEGIN
+    -- Not where it is declared: what fails there nobody catches.
+    statement := nullif(plumb.redacted(current_query()), '');
     IF TG_EVENT = 'sql_drop' THEN
         INSERT INTO plumb.ddl (tag, class, object, role, login, application, client, query)
         SELECT TG_TAG, object_type, replace(object_identity, 'pg_catalog.', ''), coalesce(as_role, session_user), session_user,
