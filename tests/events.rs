@@ -3,10 +3,12 @@
 
 mod support;
 
+use plumb::pg::sync_scans;
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::command::finish;
 use support::desk::{Desk, desk, waits};
+use support::server;
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
@@ -64,6 +66,79 @@ fn of_a_validation_it_is_estimated_how_far_it_is() {
         assert_eq!(first["total"], 900);
         assert!((200..800).contains(&done) && left < 4.0, "{first}");
         assert!(estimates.iter().all(|e| e["done"].as_u64() <= Some(900)), "{estimates:?}");
+    });
+}
+
+/// A table of 1,000 blocks, more than a quarter of the shared buffers of these servers, a check on which takes 5 s, and a scan of it that has
+/// stopped halfway, so that the next one begins there.
+const LARGE: &str = "CREATE TABLE \"T; --\" (x int, pad text); \
+     INSERT INTO \"T; --\" SELECT g, repeat('x', 1900) FROM generate_series(1, 4000) g; ANALYZE \"T; --\"; \
+     SELECT count(*) FROM (SELECT FROM \"T; --\" LIMIT 2000) AS half";
+
+#[test]
+fn of_the_validation_of_a_large_table_it_is_seen_how_far_it_is() {
+    desk("eventsscan", async |d| {
+        let slow = "CREATE FUNCTION slow(x int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN IF x % 20 = 0 THEN PERFORM pg_catalog.pg_sleep(0.025); END IF; RETURN x > 0; END $$;\n";
+        d.sql(&format!("{slow} {LARGE}")).await;
+        let wanted = "CREATE TABLE \"T; --\" (\n    x int,\n    pad text,\n    CHECK (slow(x))\n);\n";
+        d.place.write("schema/t.sql", &format!("{slow}{wanted}"));
+        d.exits(2, "plan --db $DB --out plan.json --online always");
+        let applied = d.exits(0, "apply plan.json --db $DB --allow all --events -");
+        let all = lines(&applied.stdout);
+        let told = named(&all, "progress");
+        let read: Vec<u64> =
+            told.iter().filter(|e| e["of"] == "rows read of public.\"T; --\"").filter_map(|e| e["done"].as_u64()).collect();
+        assert!(read.len() >= 2 && read.is_sorted(), "{told:?}");
+        // Looked at the third second or later, within five.
+        assert!((800..3200).contains(&read[0]) && read[read.len() - 1] > 2000, "{read:?}");
+        let last = told[told.len() - 1];
+        assert_eq!(last["total"], 4000);
+        let expected = 5.0 * (1.0 - last["done"].as_f64().unwrap() / 4000.0);
+        let left = last["left"].as_f64().unwrap();
+        assert!((left - expected).abs() < 1.5, "{left} s instead of {expected} s: {told:?}");
+    });
+}
+
+#[test]
+fn nobody_waits_for_who_looks_at_scans() {
+    desk("eventslook", async |d| {
+        let looked = async |client: &tokio_postgres::Client| {
+            let table = "public.\"T; --\"".to_owned();
+            let gone = "public.gone".to_owned();
+            let small = "small".to_owned();
+            let since = Instant::now();
+            let found = sync_scans(client, &[&table, &gone, &small].into()).await.map_err(|e| server::message(&e));
+            assert!(since.elapsed() < Duration::from_millis(400), "{:?}", since.elapsed());
+            found.map(|found| found.into_iter().map(|s| (s.relation, s.block, s.blocks, s.rows)).collect::<Vec<_>>())
+        };
+        let other = server::session(&d.database).await;
+        assert_eq!(looked(&other.client).await, Ok(vec![]), "nothing is there");
+        d.sql(&format!("CREATE TABLE small (x int); {LARGE}")).await;
+        let halfway = Ok(vec![("public.\"T; --\"".to_owned(), 496, 1000, Some(4000))]);
+        assert_eq!(looked(&other.client).await, halfway, "the block that is noted, a multiple of 16");
+        // Locked, and wanted by somebody who waits behind a reader.
+        d.sql("BEGIN; LOCK TABLE \"T; --\"").await;
+        assert_eq!(looked(&other.client).await, Ok(vec![]));
+        d.sql("COMMIT; BEGIN; LOCK TABLE \"T; --\" IN ACCESS SHARE MODE").await;
+        let third = server::session(&d.database).await;
+        let wanting = third.client.batch_execute("BEGIN; LOCK TABLE \"T; --\"; COMMIT");
+        let look = async {
+            waits(d).await;
+            let found = looked(&other.client).await;
+            d.sql("COMMIT").await;
+            found
+        };
+        let (wanted, found) = tokio::join!(wanting, look);
+        assert_eq!((wanted.map_err(|e| server::message(&e)), found), (Ok(()), Ok(vec![])));
+        // Policies are code of others: they are not run.
+        let policy = "CREATE FUNCTION run() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE 'run'; END $$; CREATE POLICY p ON \"T; --\" USING (run()); \
+             ALTER TABLE \"T; --\" ENABLE ROW LEVEL SECURITY; CREATE ROLE reader; GRANT SELECT ON \"T; --\" TO reader";
+        d.sql(policy).await;
+        other.client.batch_execute("SET ROLE reader").await.unwrap();
+        assert_eq!(looked(&other.client).await, Ok(vec![]));
+        other.close().await;
+        third.close().await;
+        d.sql("DROP OWNED BY reader; DROP ROLE reader").await;
     });
 }
 

@@ -16,10 +16,9 @@ use super::workspace::Workspace;
 use crate::apply::batches::Filled;
 use crate::apply::ledger::Record;
 use crate::apply::run::{CANCELLED, NO_LOCK, STOPPED, Settings, StepFailed, jittered, run_group, stopped};
-use crate::pg::{Building, Session};
-use crate::plan::estimates::{Estimates, about};
+use crate::pg::Session;
 use crate::plan::text::step_line;
-use crate::plan::{Group, Plan, PlanStep, known, thousands};
+use crate::plan::{Group, Plan, PlanStep};
 
 /// The pause before the second try, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(16));
@@ -112,7 +111,7 @@ impl Run<'_> {
         }
     }
 
-    fn tell(&self, event: &Event) {
+    pub(super) fn tell(&self, event: &Event) {
         self.workspace.events.tell(event);
     }
 
@@ -120,7 +119,7 @@ impl Run<'_> {
         self.workspace.stop.wish() != Wish::GoOn
     }
 
-    fn go_on(&self) -> ControlFlow<()> {
+    pub(super) fn go_on(&self) -> ControlFlow<()> {
         if self.to_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -202,7 +201,7 @@ impl Run<'_> {
         if let Some(step) = step.filter(|step| !waits && step.batches.is_none()) {
             match watch.building().await {
                 Some(building) => self.built(step, &building, pace),
-                None => self.works(step, pace),
+                None => self.works(step, watch.reading(step).await, pace),
             }
         }
         if watch.seen.is_empty() {
@@ -222,51 +221,6 @@ impl Run<'_> {
         self.workspace.progress.now(&waiting);
         if self.ends_idle {
             watch.end_idle().await.iter().for_each(|line| self.workspace.progress.line(line));
-        }
-    }
-
-    /// How far the building of an index is.
-    fn built(&self, step: &PlanStep, building: &Building, pace: &Pace) {
-        let Building { phase, done, total } = building;
-        let total = Some(*total).filter(|total| *total > 0);
-        let left = total.and_then(|total| pace.left(phase, *done, total));
-        let share = total.map(|total| (*done as f64 / total as f64).min(1.0));
-        let percent = share.map_or(String::new(), |share| format!(", {:.0} %", (100.0 * share).floor()));
-        self.so_far(&format!("step {} ({}): {phase}{percent}{}", step.id, step.object, more(left)), share, pace);
-        if pace.shows() {
-            self.tell(&Event::Progress { step: step.id, of: phase, done: *done, total, left: left.map(|l| l.as_secs_f64()) });
-        }
-    }
-
-    /// Of anything else the server does not tell how far it is. Where it is known how long reading these rows takes, since it was done before the
-    /// first step, or is as long as it takes to read so much, it is told how far it should be; else what there is to do, and for how long it has been done.
-    fn works(&self, step: &PlanStep, pace: &Pace) {
-        let Some(age) = pace.long() else { return };
-        let estimates = Estimates::of(self.plan);
-        let asked = self.workspace.asked.borrow().get(&step.id).copied();
-        let takes = asked.or_else(|| estimates.seconds(step).map(Duration::from_secs_f64));
-        if let (Some(takes), Some(rows)) = (takes.filter(|takes| *takes > age), estimates.rows(step)) {
-            let share = age.as_secs_f64() / takes.as_secs_f64();
-            let (done, left) = ((rows as f64 * share) as u64, takes - age);
-            let all = format!("about {} of {} rows{}", thousands(done), thousands(rows), more(Some(left)));
-            self.so_far(&format!("step {} ({}): {all}, by estimate", step.id, step.object), Some(share), pace);
-            if pace.shows() {
-                let (total, left) = (Some(rows), Some(left.as_secs_f64()));
-                self.tell(&Event::Progress { step: step.id, of: "rows, by estimate", done, total, left });
-            }
-            return;
-        }
-        let work = known::work(step, &estimates).join("; ");
-        let work = if work.is_empty() { work } else { format!(", {work}") };
-        self.so_far(&format!("step {} ({}): at work for {} s{work}", step.id, step.object, age.as_secs()), None, pace);
-    }
-
-    /// How far a step is: on a terminal all the time, in a log now and then.
-    fn so_far(&self, text: &str, share: Option<f64>, pace: &Pace) {
-        let progress = &self.workspace.progress;
-        progress.share(text, share);
-        if !progress.moves() && pace.tells() {
-            progress.line(text);
         }
     }
 
@@ -293,18 +247,6 @@ impl Run<'_> {
         }
     }
 
-    /// How many rows have their values.
-    fn filled(&self, step: &PlanStep, filled: Filled, pace: &Pace) -> ControlFlow<()> {
-        let Filled { rows, of } = filled;
-        self.workspace.filled.set(Some((step.id, rows)));
-        let left = of.and_then(|of| pace.left("rows", rows, of));
-        let all = of.map_or(String::new(), |of| format!(" of about {}", thousands(of)));
-        let share = of.map(|of| (rows as f64 / of as f64).min(1.0));
-        self.so_far(&format!("step {}: {}{all} rows have their values{}", step.id, thousands(rows), more(left)), share, pace);
-        self.tell(&Event::Progress { step: step.id, of: "rows", done: rows, total: of, left: left.map(|l| l.as_secs_f64()) });
-        self.go_on()
-    }
-
     /// How often it is looked at who blocks: at least once before a statement gives way.
     fn interval(&self) -> Duration {
         let timeout = self.settings.lock_timeout.filter(|t| !t.is_zero()).unwrap_or(Duration::from_secs(1));
@@ -321,11 +263,6 @@ impl Run<'_> {
 /// Whether the server has said it, and not plumb in its place.
 fn is_sqlstate(code: &str) -> bool {
     code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
-}
-
-/// How much longer.
-fn more(left: Option<Duration>) -> String {
-    left.map_or(String::new(), |left| format!(", {} more", about(left.as_secs_f64())))
 }
 
 /// A step's line, filled up to so many columns.

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::reading::{Read, Reading};
 use crate::apply::ledger::Record;
-use crate::pg::{self, Blocker, Building, Session, blockers, building};
+use crate::pg::{self, Blocker, Building, Session, blockers, building, sync_scans};
+use crate::plan::PlanStep;
 
 /// How often it is said that a run is at work.
 const RENEWING: Duration = Duration::from_secs(10);
@@ -23,18 +25,21 @@ pub struct Watch {
     ended: BTreeSet<i32>,
     /// When it was last said that this run is at work.
     renewed: Instant,
+    /// How far the running step is with what it reads.
+    reading: Reading,
 }
 
 impl Watch {
     /// Of the session with this process id.
     pub fn new(pid: i32) -> Watch {
         let (seen, waited, ended, now) = (Vec::new(), Duration::ZERO, BTreeSet::new(), Instant::now());
-        Watch { pid, session: None, seen, waited, looked: now, ended, renewed: now }
+        Watch { pid, session: None, seen, waited, looked: now, ended, renewed: now, reading: Reading::default() }
     }
 
     /// A new try.
     pub fn anew(&mut self) {
         self.seen.clear();
+        self.reading = Reading::default();
         (self.waited, self.looked) = (Duration::ZERO, Instant::now());
     }
 
@@ -63,6 +68,18 @@ impl Watch {
     /// How far it is with an index that it builds.
     pub async fn building(&self) -> Option<Building> {
         building(&self.session.as_ref()?.client, self.pid).await.ok()?
+    }
+
+    /// How far a step is with the table that it reads; none where the server does not note that.
+    pub async fn reading(&mut self, step: &PlanStep) -> Option<Read> {
+        let client = &self.session.as_ref().filter(|_| !step.scans.is_empty())?.client;
+        if self.reading.is_due(step.id) {
+            // The validation of a foreign key reads the table that it refers to as well, or that one's index: only the lock is sure.
+            let read: BTreeSet<&String> = step.scans.iter().chain(step.locks.iter().map(|lock| &lock.relation)).collect();
+            let found = sync_scans(client, &read).await;
+            self.reading.seen(&found.inspect_err(|e| tracing::info!("nobody can be asked about scans: {e}")).unwrap_or_default());
+        }
+        self.reading.read()
     }
 
     /// Ends the sessions that are idle in a transaction and in the way; what is to be said of it.

@@ -1,5 +1,5 @@
 //! Reaching a PostgreSQL server the way libpq does: where it is, who we are, how the line is secured, what the session is
-//! pinned to, the advisory lock that keeps two plumbs apart, and who holds a lock that is waited for.
+//! pinned to, the advisory lock that keeps two plumbs apart, who holds a lock that is waited for, and how far a scan is.
 //!
 //! tokio-postgres speaks the protocol; everything a DBA expects of a connection string around it (`.pgpass`, service files,
 //! `verify-full`, several hosts, keys of other tools) is read here, because tokio-postgres does not know it.
@@ -21,6 +21,7 @@ mod service;
 mod session;
 pub mod settings;
 mod silence;
+mod sync_scan;
 mod target;
 mod tls;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use connect::connect;
 pub use environment::Environment;
 pub use error::{ConnectError, Place, TargetError};
 pub use session::{Canceller, Session};
+pub use sync_scan::{SyncScan, sync_scans};
 pub use target::Target;
 pub use tls::SslMode;
 pub use version::Version;
