@@ -53,7 +53,7 @@ pub enum Event<'a> {
     Progress {
         /// The step's number.
         step: u32,
-        /// What is counted: `rows`, the phase of an index as the server calls it, or `rows, by estimate` where nobody counts.
+        /// What is counted: `rows`, the phase of an index as the server calls it, `rows read of` a table, or `rows, by estimate` where nobody counts.
         of: &'a str,
         /// How many are done.
         done: u64,

@@ -30,6 +30,7 @@ pub struct Reading {
     looked: Option<Instant>,
     scans: BTreeMap<String, Passed>,
     read: Option<Read>,
+    refused: bool,
 }
 
 /// The blocks that a scan has passed.
@@ -49,8 +50,8 @@ impl Passed {
     }
 
     fn come_to(&mut self, block: u64, of: u64) {
-        // Back where it began, all is read, and not nothing.
-        self.blocks = self.blocks.max((block + of - self.from) % of);
+        // Back where it began, all is read, and not nothing. The table may be shorter by now than where it began.
+        self.blocks = self.blocks.max((block + of - self.from % of) % of);
         match self.at == block {
             true => (self.moves, self.stood) = (0, (Instant::now(), self.blocks)),
             false => self.moves += 1,
@@ -72,7 +73,7 @@ impl Reading {
         if self.step != step {
             *self = Reading { step, ..Reading::default() };
         }
-        let due = self.looked.is_none_or(|at| at.elapsed() >= LOOKING);
+        let due = !self.refused && self.looked.is_none_or(|at| at.elapsed() >= LOOKING);
         if due {
             self.looked = Some(Instant::now());
         }
@@ -91,6 +92,11 @@ impl Reading {
                 self.read = Some(counted(relation, passed, *blocks, *rows));
             }
         }
+    }
+
+    /// The server does not tell, and is not asked again of this step: each refusal is a line in its log.
+    pub fn refused(&mut self) {
+        (self.refused, self.read) = (true, None);
     }
 
     /// How far the scan is that is at work.
@@ -144,5 +150,18 @@ mod tests {
         assert_eq!(seen(200, 20), None, "both have come to their ends");
         assert!(reading.is_due(1) && !reading.is_due(1), "it was looked just now");
         assert!(reading.is_due(2) && reading.scans.is_empty(), "another step");
+        reading.refused();
+        std::thread::sleep(LOOKING);
+        assert!(!reading.is_due(2) && reading.is_due(3), "not of this step again");
+    }
+
+    #[test]
+    fn a_table_may_become_shorter() {
+        let mut reading = Reading::default();
+        reading.seen(&[at("t", 900, None)]);
+        for (block, blocks) in [(950, 1000), (100, 500), (200, 500), (200, 0)] {
+            reading.seen(&[SyncScan { blocks, ..at("t", block, None) }]);
+        }
+        assert_eq!(reading.read(), None, "an empty one has no scan");
     }
 }

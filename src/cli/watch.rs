@@ -76,8 +76,13 @@ impl Watch {
         if self.reading.is_due(step.id) {
             // The validation of a foreign key reads the table that it refers to as well, or that one's index: only the lock is sure.
             let read: BTreeSet<&String> = step.scans.iter().chain(step.locks.iter().map(|lock| &lock.relation)).collect();
-            let found = sync_scans(client, &read).await;
-            self.reading.seen(&found.inspect_err(|e| tracing::info!("nobody can be asked about scans: {e}")).unwrap_or_default());
+            match sync_scans(client, &read).await {
+                Ok(found) => self.reading.seen(&found),
+                Err(e) => {
+                    tracing::info!("the server does not tell where scans are: {e}");
+                    self.reading.refused();
+                }
+            }
         }
         self.reading.read()
     }

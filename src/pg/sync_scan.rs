@@ -40,7 +40,7 @@ const LARGE: &str = "WITH free AS MATERIALIZED (\
          FROM pg_catalog.unnest($names) AS asked (name) \
          JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(asked.name) \
          JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-        WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' \
+        WHERE c.relkind IN ('r', 'm') AND c.relispopulated AND c.relpersistence <> 't' \
           AND NOT pg_catalog.row_security_active(c.oid) AND pg_catalog.has_table_privilege(c.oid, 'SELECT') \
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.relation = c.oid AND l.mode = 'AccessExclusiveLock')), \
      sized AS (\
