@@ -4,6 +4,8 @@ use super::files::Place;
 use super::name::{Class, Name};
 use super::read::Statement;
 use crate::sql;
+use pg_query::protobuf::AlterTableType;
+use pg_query::{Node, NodeEnum};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use tokio_postgres::Client;
@@ -38,6 +40,26 @@ const PROVIDERS: &[(&str, &[&str])] = &[
 /// What to do when the shadow server does not have an extension.
 pub const NO_EXTENSION: &str = "install the package that brings it on the machine of the shadow server, or give plumb a server that has it \
                             with --shadow URL (the target's own server with --shadow target)";
+
+/// What to do when a table is refused as a partition or an heir of another one (`MergeAttributesIntoExisting` in tablecmds.c).
+pub fn heir(node: &NodeEnum) -> Option<String> {
+    let NodeEnum::AlterTableStmt(s) = node else { return None };
+    let command = |node: &Node| match &node.node {
+        Some(NodeEnum::AlterTableCmd(c)) => Some(c.subtype()),
+        _ => None,
+    };
+    let (has, form) = s.cmds.iter().filter_map(command).find_map(|kind| match kind {
+        AlterTableType::AtAttachPartition => Some((
+            "a partition has all columns, NOT NULLs and checks of its parent, and no other columns",
+            "CREATE TABLE ... PARTITION OF ... FOR VALUES ...",
+        )),
+        AlterTableType::AtAddInherit => {
+            Some(("an heir has all columns, NOT NULLs and checks of its parent", "CREATE TABLE ... (...) INHERITS (...)"))
+        }
+        _ => None,
+    })?;
+    Some(format!("{has}: write what is missing into this table, too, or let it take that over, written as {form}"))
+}
 
 /// The extension that a name comes with.
 pub fn provider(name: &str) -> Option<&'static str> {
