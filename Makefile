@@ -43,7 +43,7 @@ soak: ## Random pairs of schemas, each with its proof: make soak N=1000 (PLUMB_S
 	@tools/setup.sh test
 	@$(WITH) PLUMB_SOAK=$(N) cargo test --locked --test soak -- --nocapture
 
-faults: ## Breaks applies in some 7,000 ways, and the table in docs/reliability.md: make faults FAULTS=50 for so many of each sort (PLUMB_SEED brings a run back)
+faults: ## Breaks applies in some 7,500 ways, and the table in docs/reliability.md: make faults FAULTS=50 for so many of each sort (PLUMB_SEED brings a run back)
 	@tools/setup.sh test
 	@$(WITH) PLUMB_FAULTS=$(FAULTS) cargo test --locked --test faults -- --nocapture
 
