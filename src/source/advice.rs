@@ -41,9 +41,13 @@ const PROVIDERS: &[(&str, &[&str])] = &[
 pub const NO_EXTENSION: &str = "install the package that brings it on the machine of the shadow server, or give plumb a server that has it \
                             with --shadow URL (the target's own server with --shadow target)";
 
-/// What to do when a table is refused as a partition or an heir of another one (`MergeAttributesIntoExisting` in tablecmds.c).
-pub fn heir(node: &NodeEnum) -> Option<String> {
+/// What to do when a table is refused as a partition or an heir of another one, since the two do not fit (`MergeAttributesIntoExisting` and
+/// `MergeConstraintsIntoExisting` in tablecmds.c). The SQLSTATE is that of bounds of a wrong type, too.
+pub fn heir(node: &NodeEnum, message: &str) -> Option<String> {
     let NodeEnum::AlterTableStmt(s) = node else { return None };
+    if !["child table ", "not found in parent "].iter().any(|words| message.contains(words)) {
+        return None;
+    }
     let command = |node: &Node| match &node.node {
         Some(NodeEnum::AlterTableCmd(c)) => Some(c.subtype()),
         _ => None,

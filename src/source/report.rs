@@ -276,7 +276,6 @@ fn help(code: &str, error: &ServerError, statement: &Statement, known: &Known) -
         ("source::unknown_column", Some(base)) => known.missing(Class::Column, base),
         ("source::unknown_schema", Some(base)) => known.missing(Class::Schema, base),
         ("source::statement", Some(base)) => known.provided(base),
-        ("source::statement", None) if ["42804", "42P21"].contains(&error.code.as_str()) => advice::heir(&statement.node),
         _ if error.code == "42501" && statement.superuser => Some(
             "only a superuser may do this: set allow_superuser = true under [screen] in plumb.toml if you trust the files"
                 .to_owned(),
@@ -284,7 +283,7 @@ fn help(code: &str, error: &ServerError, statement: &Statement, known: &Known) -
         _ if error.code == "42501" && matches!(statement.node, NodeEnum::CreateExtensionStmt(_)) => {
             Some("add the extension to the list of extensions that plumb may create as superuser, in plumb.toml".to_owned())
         }
-        _ => None,
+        _ => advice::heir(&statement.node, &error.message),
     }
     .or_else(|| error.hint.clone())
 }

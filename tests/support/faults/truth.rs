@@ -92,9 +92,11 @@ fn schema(on: &Throwaway, database: &str) -> Result<Vec<String>, String> {
         let target = format!("host={} port=5432 user={} dbname={database}", on.directory().display(), server::USER);
         let out =
             Command::new(env!("CARGO_BIN_EXE_plumb")).args(["dump", "--db", &target]).output().map_err(|e| e.to_string())?;
-        let text = String::from_utf8_lossy(if out.status.success() { &out.stdout } else { &out.stderr }).into_owned();
-        // The first line names the database.
-        return if out.status.success() { Ok(text.lines().skip(1).map(str::to_owned).collect()) } else { Err(text) };
+        return match out.status.success() {
+            // The first line names the database.
+            true => Ok(String::from_utf8_lossy(&out.stdout).lines().skip(1).map(str::to_owned).collect()),
+            false => Err(format!("plumb dump: {}", String::from_utf8_lossy(&out.stderr).trim())),
+        };
     }
     let mut command = Command::new(&server::server().pg_dump);
     command.arg("-h").arg(on.directory()).args(["-p", "5432", "-U", server::USER, "-d", database]);
