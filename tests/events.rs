@@ -6,7 +6,6 @@ mod support;
 use plumb::pg::sync_scans;
 use serde_json::Value;
 use std::time::{Duration, Instant};
-use support::command::finish;
 use support::desk::{Desk, desk, waits};
 use support::server;
 
@@ -108,7 +107,7 @@ fn nobody_waits_for_who_looks_at_scans() {
             let small = "small".to_owned();
             let since = Instant::now();
             let found = sync_scans(client, &[&table, &gone, &small].into()).await.map_err(|e| server::message(&e));
-            assert!(since.elapsed() < Duration::from_millis(400), "{:?}", since.elapsed());
+            assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
             found.map(|found| found.into_iter().map(|s| (s.relation, s.block, s.blocks, s.rows)).collect::<Vec<_>>())
         };
         let other = server::session(&d.database).await;
@@ -147,15 +146,9 @@ fn who_is_in_the_way_is_told_and_a_refusal_is_an_end() {
     desk("eventswait", async |d| {
         planned(d).await;
         d.sql("BEGIN; LOCK TABLE t IN ACCESS SHARE MODE").await;
-        let apply = d.start("apply plan.json --db $DB --yes --events log/events.jsonl --wait 3s --lock-timeout 300ms");
-        let apply = finish(apply);
-        assert_eq!(apply.exit, 1, "a folder that is not there: {}", apply.stderr);
+        let apply = d.exits(1, "apply plan.json --db $DB --yes --events log/events.jsonl --wait 3s --lock-timeout 300ms");
         assert!(apply.stderr.contains("events::file"), "{}", apply.stderr);
-        let apply = d.start("apply plan.json --db $DB --yes --events events.jsonl --wait 3s --lock-timeout 300ms");
-        waits(d).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let apply = finish(apply);
-        assert_eq!(apply.exit, 3, "{}", apply.stderr);
+        d.exits(3, "apply plan.json --db $DB --yes --events events.jsonl --wait 3s --lock-timeout 300ms");
         let text = d.place.read("events.jsonl");
         let all = lines(&text);
         let pid = d.number("SELECT pg_backend_pid()::bigint").await;

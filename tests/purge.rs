@@ -4,8 +4,7 @@
 mod support;
 
 use support::aside::becomes;
-use support::command::finish;
-use support::desk::{Desk, desk, waits};
+use support::desk::{Desk, desk};
 
 /// Makes what was put aside older.
 async fn ages(d: &Desk<'_>, on: &str, day: &str) {
@@ -98,10 +97,8 @@ fn what_cannot_go_is_named() {
         );
         assert!(part.stdout.contains("1 object dropped"), "{}", part.stdout);
         d.sql("DROP VIEW uses_it; BEGIN; LOCK TABLE plumb_quarantine.a").await;
-        let run = d.start("purge --db $DB --older-than 0d --yes --lock-timeout 300ms");
-        waits(d).await;
-        let busy = finish(run);
-        assert!(busy.exit == 1 && busy.stderr.contains("lock timeout"), "{}{}", busy.stdout, busy.stderr);
+        let busy = d.exits(1, "purge --db $DB --older-than 0d --yes --lock-timeout 300ms");
+        assert!(busy.stderr.contains("lock timeout"), "{}{}", busy.stdout, busy.stderr);
         d.sql("COMMIT; SELECT pg_advisory_unlock_all()").await;
         d.exits(0, "purge --db $DB --older-than 0d --yes");
         assert!(d.exits(0, "drift --db $DB").stdout.contains("No drift"));

@@ -4,8 +4,7 @@
 mod support;
 
 use support::aside::{becomes, dumped, locks};
-use support::command::finish;
-use support::desk::{desk, waits};
+use support::desk::desk;
 
 #[test]
 fn a_name_may_be_put_aside_more_than_once() {
@@ -154,10 +153,8 @@ fn a_run_that_was_broken_off_goes_on() {
         d.place.write("schema/all.sql", "CREATE TABLE t (id int, x int); CREATE INDEX tx ON t (x);");
         d.exits(2, "plan --db $DB --protect quarantine --online always --out plan.json");
         d.sql("BEGIN; LOCK TABLE gone").await;
-        let run = d.start("apply plan.json --db $DB --wait 1s");
-        waits(d).await;
-        let done = finish(run);
-        assert_eq!(done.exit, 4, "{}{}", done.stdout, done.stderr);
+        let done = d.exits(4, "apply plan.json --db $DB --wait 1s");
+        assert!(done.stderr.contains("waiting for"), "{}", done.stderr);
         d.sql("COMMIT").await;
         let plan = d.exits(3, "apply --db $DB --protect quarantine");
         assert!(plan.stderr.contains("apply::unfinished"), "{}", plan.stderr);
@@ -168,9 +165,8 @@ fn a_run_that_was_broken_off_goes_on() {
         assert_eq!(d.number("SELECT count(*) FROM plumb_quarantine.gone").await, 1);
         d.exits(2, "rollback --db $DB --out back.json");
         d.sql("BEGIN; LOCK TABLE t").await;
-        let run = d.start("apply back.json --db $DB --wait 1s --yes --allow all");
-        waits(d).await;
-        assert_ne!(finish(run).exit, 0);
+        let refused = d.run("apply back.json --db $DB --wait 1s --yes --allow all");
+        assert!(refused.exit != 0 && refused.stderr.contains("waiting for"), "{refused:?}");
         d.sql("COMMIT").await;
         d.exits(0, "apply back.json --db $DB --allow all");
         assert_eq!(dumped(d), before);
