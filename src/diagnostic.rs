@@ -234,17 +234,27 @@ pub fn introspect(error: &IntrospectError) -> Report {
     }
 }
 
+/// What to do when the server has ended a query or a session, by how its code begins (manual: appendix A).
+const ENDED: &[(&str, &str)] = &[
+    ("57014", "the server ended the query: see statement_timeout of the role"),
+    ("25P03", SILENT),
+    ("57P05", SILENT),
+    ("57", "the server ended the session: its log says why. Try again"),
+    ("53", "the server has not enough left of that: try again when it has"),
+];
+const SILENT: &str =
+    "the server heard nothing of plumb for a while: plumb was stopped, or the line between the two is bad. Try again";
+
 /// The server refused a query on its catalog.
 fn refused(what: &str, code: &str, message: &str) -> Report {
     if code == "42501" {
         let message = format!("plumb may not read the catalog ({what}): {message}");
         return general("introspect::permission", message.clone(), Some(missing_right(&message)));
     }
-    let help = if code.starts_with("57") {
-        "the server ended the query: see statement_timeout of the role, or its log"
-    } else {
-        "this is a bug of plumb: please report it with the server's version"
-    };
+    let help = ENDED
+        .iter()
+        .find(|(codes, _)| code.starts_with(codes))
+        .map_or("this is a bug of plumb: please report it with the server's version", |(_, help)| help);
     general("introspect::query", format!("reading {what} failed: {message} (SQLSTATE {code})"), Some(help.to_owned()))
 }
 

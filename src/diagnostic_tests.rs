@@ -94,6 +94,22 @@ fn other_errors_read_well() {
     insta::assert_snapshot!(all(&reports));
 }
 
+#[test]
+fn a_session_that_was_ended_is_no_bug() {
+    let help = |code| all(&[refused("the snapshot", code, "no")]);
+    for (code, said) in [
+        ("57014", "statement_timeout"),
+        ("57P01", "its log says why"),
+        ("25P03", "heard nothing"),
+        ("57P05", "heard nothing"),
+        ("53200", "not enough left"),
+        ("42601", "a bug of plumb"),
+    ] {
+        let text = help(code);
+        assert!(text.contains(said) && text.matches("help:").count() == 1, "{code}: {text}");
+    }
+}
+
 /// Every code that stands in the sources. One with a `-` has no section, so that this way of writing does not come back.
 fn codes(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).expect("the folder") {

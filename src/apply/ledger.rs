@@ -10,7 +10,7 @@ mod unsettled;
 
 pub use presence::{Presence, VERSION, prepare, presence};
 pub use record::{Ended, Ran, Record, Who, abandon};
-pub use standing::{Applied, Deployment, Entry, document, entries, last_applied, running, snapshot, unfinished};
+pub use standing::{Applied, Deployment, Entry, document, entries, last_applied, last_run, running, snapshot, unfinished};
 pub use unsettled::{settle, unsettled};
 
 /// What is wrong with the ledger.

@@ -7,14 +7,14 @@ use super::arguments::{DriftOptions, ReportFormat};
 use super::asked::Asked;
 use super::compiled::keep_same;
 use super::failure::Failure;
-use super::ledger::{kept, standing, with_ledger};
+use super::ledger::{kept, say_closed, with_ledger};
 use super::plan::{Making, planned, put_aside};
 use super::settling::settled;
 use super::side;
 use super::watching::origins;
 use super::workspace::Workspace;
 use super::{Outcome, failure};
-use crate::apply::ledger::{Presence, document, last_applied, presence, running};
+use crate::apply::ledger::{Presence, document, last_applied, last_run, presence, running, unfinished};
 use crate::config;
 use crate::exit_code::{DIFFERENCES, DONE, REFUSED};
 use crate::pg::{self, Session, lock};
@@ -33,21 +33,27 @@ struct Compared {
 
 /// The command.
 pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
-    // A deploy that is under way is no drift. It may begin while the catalogs are read, so this is asked before and after.
+    // A deploy that is under way is no drift. It may begin, and even end, while the catalogs are read, so this is asked before and after.
+    let mut run = None;
     if let Some(target) = side::target(workspace, &options.database)? {
         let session = pg::connect(&target).await?;
-        let motion = motion(&session).await;
+        let before = state(&session).await;
+        let before = before.inspect(|state| say_closed(&session, &state.ledger));
         session.close().await;
-        if let Some(motion) = motion? {
+        let before = before?;
+        if let Some(motion) = before.motion {
             return Ok(told(workspace, &motion));
         }
+        run = before.run;
     }
     let (mut compared, session) =
         if options.applied { applied(options, workspace).await? } else { files(options, workspace).await? };
-    if let Some(session) = &session
-        && let Some(motion) = motion(session).await?
-    {
-        return Ok(told(workspace, &motion));
+    if let Some(session) = &session {
+        let after = state(session).await?;
+        let between = (after.run != run && !compared.plan.is_empty()).then(|| MEANWHILE.to_owned());
+        if let Some(motion) = after.motion.or(between) {
+            return Ok(told(workspace, &motion));
+        }
     }
     if let Some(session) = session.as_ref().filter(|_| !compared.plan.is_empty()) {
         compared.plan.know_origins(&origins(session, &compared.plan).await);
@@ -84,34 +90,48 @@ fn told(workspace: &Workspace, motion: &str) -> u8 {
     REFUSED
 }
 
-/// What is under way in a database, or was broken off there. The lock is only tried: nobody waits for it.
-async fn motion(session: &Session) -> Result<Option<String>, Failure> {
-    let asked = session.client.query_one("SELECT pg_catalog.pg_is_in_recovery()", &[]).await;
-    let standby = asked.and_then(|row| row.try_get(0)).map_err(|e| Failure::from_server("ledger::server", &e))?;
-    if standby {
+/// What plumb does to a database.
+struct State {
+    /// What is under way, or was broken off.
+    motion: Option<String>,
+    /// The last run that the ledger knows.
+    run: Option<i64>,
+    ledger: Presence,
+}
+
+const MEANWHILE: &str = "busy, plumb was at work here while the two were compared: ask again";
+
+/// What is under way in a database, or was broken off there. Nothing is taken for it that a deploy would meet.
+async fn state(session: &Session) -> Result<State, Failure> {
+    let client = &session.client;
+    let refused = |e| Failure::from_server("ledger::server", &e);
+    let asked = client.query_one("SELECT pg_catalog.pg_is_in_recovery()", &[]).await;
+    let standby: bool = asked.and_then(|row| row.try_get(0)).map_err(refused)?;
+    let ledger = presence(client).await?;
+    let here = matches!(ledger, Presence::Here(_));
+    let run = if here { last_run(client).await? } else { None };
+    let busy = match standby {
         // Locks are not replicated, the ledger is.
-        if matches!(presence(&session.client).await?, Presence::Here(_))
-            && let Some(plan) = running(&session.client).await?
-        {
-            return Ok(Some(format!("busy, plan {} is being applied on the primary", short(&plan))));
+        true if here => running(client).await?.map(|plan| format!("busy, plan {} is being applied on the primary", short(&plan))),
+        true => None,
+        false => {
+            let holder = lock::holder(client).await.map_err(refused)?;
+            holder.map(|holder| format!("busy, a plan is being applied: {holder}"))
         }
-    } else {
-        match lock::try_lock(&session.client).await {
-            Ok(true) => drop(lock::unlock(&session.client).await),
-            Ok(false) => {
-                let holder = lock::holder(&session.client).await.ok().flatten();
-                let who = holder.map_or(String::new(), |h| format!(": {h}"));
-                return Ok(Some(format!("busy, a plan is being applied{who}")));
-            }
-            Err(_) => {}
+    };
+    let open = if here { unfinished(client).await? } else { None };
+    let Some(open) = open.filter(|_| busy.is_none()) else { return Ok(State { motion: busy, run, ledger }) };
+    // What nobody was at work at a moment ago was broken off, but for what has begun since then.
+    let motion = match last_run(client).await? == run {
+        true => {
+            let (id, next, all) = (short(&open.plan), open.next(), open.steps);
+            format!(
+                "unfinished {id}, step {next} of {all}: `plumb apply --resume` goes on with it, `plumb apply --abandon` closes it"
+            )
         }
-    }
-    Ok(standing(session).await?.map(|open| {
-        let (id, next, all) = (short(&open.plan), open.next(), open.steps);
-        format!(
-            "unfinished {id}, step {next} of {all}: `plumb apply --resume` goes on with it, `plumb apply --abandon` closes it"
-        )
-    }))
+        false => format!("busy, plan {} has just begun", short(&open.plan)),
+    };
+    Ok(State { motion: Some(motion), run, ledger })
 }
 
 /// The live database against the files.

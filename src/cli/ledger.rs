@@ -44,13 +44,18 @@ fn without_password(url: &str) -> String {
 
 /// The deployment of this database that is unfinished. A ledger that this role may not read is said, and is no reason to stop.
 pub async fn standing(session: &Session) -> Result<Option<Deployment>, LedgerError> {
-    match presence(&session.client).await? {
+    let ledger = presence(&session.client).await?;
+    say_closed(session, &ledger);
+    match ledger {
         Presence::Here(_) => unfinished(&session.client).await,
-        Presence::Absent | Presence::Taken => Ok(None),
-        Presence::Closed(owner) => {
-            eprintln!("plumb: {}", LedgerError::Closed { role: session.user.clone(), owner });
-            Ok(None)
-        }
+        _ => Ok(None),
+    }
+}
+
+/// Says that the role may not read the ledger, where that is so.
+pub fn say_closed(session: &Session, ledger: &Presence) {
+    if let Presence::Closed(owner) = ledger {
+        eprintln!("plumb: {}", LedgerError::Closed { role: session.user.clone(), owner: owner.clone() });
     }
 }
 

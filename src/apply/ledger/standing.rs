@@ -67,6 +67,14 @@ pub async fn running(client: &Client) -> Result<Option<String>, LedgerError> {
     Ok(client.query_opt(query, &[]).await?.map(|row| row.try_get(0)).transpose()?)
 }
 
+/// The number of the last run, whether it is at work, has ended, or was lost.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn last_run(client: &Client) -> Result<Option<i64>, LedgerError> {
+    Ok(client.query_one("SELECT max(id) FROM plumb.run", &[]).await?.try_get(0)?)
+}
+
 /// The document of a plan.
 ///
 /// # Errors
