@@ -43,6 +43,28 @@ fn history(d: &Desk) -> Vec<serde_json::Value> {
 }
 
 #[test]
+fn a_plan_says_what_another_one_is_at() {
+    desk("another", async |d| {
+        labels(d).await;
+        d.sql("BEGIN; LOCK TABLE t IN ACCESS SHARE MODE").await;
+        let apply = d.start("apply plan.json --db $DB --lock-timeout 30s");
+        waits(d).await;
+        says(&d.exits(2, "plan --db $DB --out other.json").stdout, &["a plan is being applied to this database"]);
+        signal(apply.id(), Signal::KILL);
+        finish(apply);
+        d.sql("COMMIT").await;
+        free(d).await;
+        let told = ["was broken off on this database, step 2 of 2 is next", "--resume", "--abandon"];
+        says(&d.exits(2, "plan --db $DB --out other.json").stdout, &told);
+        says(&d.exits(2, "plan --db $DB --format markdown --out other.json").stdout, &told);
+        d.exits(3, "apply other.json --db $DB");
+        d.exits(0, "apply --abandon --db $DB --yes");
+        assert!(!d.exits(2, "plan --db $DB --out other.json").stdout.contains("broken off"));
+        d.exits(0, "apply other.json --db $DB");
+    });
+}
+
+#[test]
 fn what_was_applied_is_told() {
     desk("told", async |d| {
         labels(d).await;

@@ -8,16 +8,17 @@ use super::asked::Asked;
 use super::compiled::keep_same;
 use super::failure::Failure;
 use super::ledger::{kept, say_closed, with_ledger};
+use super::motion::{Motion, state};
 use super::plan::{Making, planned, put_aside};
 use super::settling::settled;
 use super::side;
 use super::watching::origins;
 use super::workspace::Workspace;
 use super::{Outcome, failure};
-use crate::apply::ledger::{Presence, document, last_applied, last_run, presence, running, unfinished};
+use crate::apply::ledger::{document, last_applied};
 use crate::config;
 use crate::exit_code::{DIFFERENCES, DONE, REFUSED};
-use crate::pg::{self, Session, lock};
+use crate::pg::{self, Session};
 use crate::plan::{Acceptance, Plan, Sides, differences, drift_markdown, entries, findings, make, metrics, short};
 use crate::report::{junit, sarif};
 use crate::source::date::day;
@@ -50,7 +51,7 @@ pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
         if options.applied { applied(options, workspace).await? } else { files(options, workspace).await? };
     if let Some(session) = &session {
         let after = state(session).await?;
-        let between = (after.run != run && !compared.plan.is_empty()).then(|| MEANWHILE.to_owned());
+        let between = (after.run != run && !compared.plan.is_empty()).then(|| Motion::Busy(MEANWHILE.to_owned()));
         if let Some(motion) = after.motion.or(between) {
             return Ok(told(workspace, &motion));
         }
@@ -84,55 +85,13 @@ pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
     Ok(if silent { DONE } else { DIFFERENCES })
 }
 
-fn told(workspace: &Workspace, motion: &str) -> u8 {
+fn told(workspace: &Workspace, motion: &Motion) -> u8 {
     workspace.progress.clear();
     eprintln!("plumb: {motion}");
     REFUSED
 }
 
-/// What plumb does to a database.
-struct State {
-    /// What is under way, or was broken off.
-    motion: Option<String>,
-    /// The last run that the ledger knows.
-    run: Option<i64>,
-    ledger: Presence,
-}
-
-const MEANWHILE: &str = "busy, plumb was at work here while the two were compared: ask again";
-
-/// What is under way in a database, or was broken off there. Nothing is taken for it that a deploy would meet.
-async fn state(session: &Session) -> Result<State, Failure> {
-    let client = &session.client;
-    let refused = |e| Failure::from_server("ledger::server", &e);
-    let asked = client.query_one("SELECT pg_catalog.pg_is_in_recovery()", &[]).await;
-    let standby: bool = asked.and_then(|row| row.try_get(0)).map_err(refused)?;
-    let ledger = presence(client).await?;
-    let here = matches!(ledger, Presence::Here(_));
-    let run = if here { last_run(client).await? } else { None };
-    let busy = match standby {
-        // Locks are not replicated, the ledger is.
-        true if here => running(client).await?.map(|plan| format!("busy, plan {} is being applied on the primary", short(&plan))),
-        true => None,
-        false => {
-            let holder = lock::holder(client).await.map_err(refused)?;
-            holder.map(|holder| format!("busy, a plan is being applied: {holder}"))
-        }
-    };
-    let open = if here { unfinished(client).await? } else { None };
-    let Some(open) = open.filter(|_| busy.is_none()) else { return Ok(State { motion: busy, run, ledger }) };
-    // What nobody was at work at a moment ago was broken off, but for what has begun since then.
-    let motion = match last_run(client).await? == run {
-        true => {
-            let (id, next, all) = (short(&open.plan), open.next(), open.steps);
-            format!(
-                "unfinished {id}, step {next} of {all}: `plumb apply --resume` goes on with it, `plumb apply --abandon` closes it"
-            )
-        }
-        false => format!("busy, plan {} has just begun", short(&open.plan)),
-    };
-    Ok(State { motion: Some(motion), run, ledger })
-}
+const MEANWHILE: &str = "plumb was at work here while the two were compared: ask again";
 
 /// The live database against the files.
 async fn files(options: &DriftOptions, workspace: &mut Workspace) -> Result<(Compared, Option<Session>), Failure> {

@@ -23,6 +23,7 @@ mod halted;
 mod history;
 mod hooks;
 mod ledger;
+mod motion;
 mod pace;
 mod phased;
 mod plan;

@@ -9,6 +9,7 @@ use super::Outcome;
 use super::ahead::{Ahead, beside};
 use super::arguments::{Output, PlanFormat, PlanOptions, Wanted};
 use super::failure::Failure;
+use super::motion::state;
 use super::phased::before_renames;
 use super::reverse::backward;
 use super::settling;
@@ -322,11 +323,17 @@ pub async fn run(options: &PlanOptions, workspace: &mut Workspace) -> Outcome {
     let online = options.online.unwrap_or(workspace.config.online);
     let protect = options.protect.unwrap_or(workspace.config.protect);
     let making = Making { proven: !options.no_prove, online, phase: options.phase, renames: &options.renames.rename, protect };
-    let planned = if options.reverse {
+    let mut planned = if options.reverse {
         backward(workspace, &options.database, &options.wanted, making).await?
     } else {
         planned(workspace, &options.database, &options.wanted, making).await?
     };
+    if let Some(session) = planned.live.session.as_ref().filter(|_| !planned.plan.is_empty())
+        && let Some(motion) = state(session).await?.motion
+    {
+        planned.plan.warnings.push(motion.warning());
+        planned.plan = planned.plan.seal();
+    }
     told(workspace, planned, &options.output, options.database.env.clone())
 }
 

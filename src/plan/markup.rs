@@ -26,3 +26,25 @@ pub fn escape(text: &str) -> String {
 pub fn line(text: &str) -> String {
     escape(&super::page::clean(text))
 }
+
+/// A sentence: what stands between backquotes in it is code. Others have them in their names, too; nothing in them is markup all the same.
+pub fn sentence(text: &str) -> String {
+    let line = line(text);
+    if line.matches('`').count() % 2 == 1 {
+        return line;
+    }
+    let parts = line.split('`').enumerate();
+    parts.map(|(n, part)| if n % 2 == 0 { part.to_owned() } else { format!("<code>{part}</code>") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_in_a_sentence_are_code() {
+        assert_eq!(sentence("`plumb purge` lists <it>"), "<code>plumb purge</code> lists &lt;it&gt;");
+        assert_eq!(sentence("a`<b>"), "a`&lt;b&gt;");
+        assert_eq!(sentence("`<b>`"), "<code>&lt;b&gt;</code>");
+    }
+}

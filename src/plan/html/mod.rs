@@ -10,7 +10,7 @@ use super::document::{Plan, Proof};
 use super::estimates::Estimates;
 use super::facts;
 use super::graph::{StepGraph, svg};
-use super::markup::{escape, line};
+use super::markup::{escape, line, sentence};
 use super::notes;
 use super::options::Options;
 use super::sql;
@@ -104,7 +104,7 @@ fn hazards(plan: &Plan) -> String {
         format!(
             "<li class=\"{class}\"><b>{}</b> in <a href=\"#step-{id}\">step {id}, {object}</a>: {}.{allow}</li>\n",
             line(&h.code),
-            line(&facts::message(h))
+            sentence(&facts::message(h))
         )
     };
     let all = || plan.steps().flat_map(|step| facts::hazards_of(step).map(move |h| (step, h)));
@@ -150,7 +150,7 @@ fn steps(plan: &Plan, writer: &step::Writer) -> String {
 }
 
 fn list(sentences: &[String]) -> String {
-    let items: String = sentences.iter().map(|s| format!("<li>{}</li>\n", line(s))).collect();
+    let items: String = sentences.iter().map(|s| format!("<li>{}</li>\n", sentence(s))).collect();
     if items.is_empty() { items } else { format!("<ul>\n{items}</ul>\n") }
 }
 

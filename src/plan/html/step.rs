@@ -6,7 +6,7 @@ use super::super::estimates::Estimates;
 use super::super::facts;
 use super::super::graph::{Edge, StepGraph};
 use super::super::known::{known, mark, source};
-use super::super::markup::{escape, line};
+use super::super::markup::{escape, line, sentence};
 use super::super::page::Mark;
 
 /// Lines of a definition that stand open.
@@ -48,7 +48,7 @@ impl<'a> Writer<'a> {
 
     fn body(&self, step: &PlanStep) -> String {
         let hazards = facts::hazards_of(step)
-            .map(|h| format!("<p class=\"hazard\"><b>! {}</b>: {}.</p>\n", line(&h.code), line(&facts::message(h))));
+            .map(|h| format!("<p class=\"hazard\"><b>! {}</b>: {}.</p>\n", line(&h.code), sentence(&facts::message(h))));
         let hazards: String = hazards.collect();
         let place = self.graph.steps.binary_search_by_key(&step.id, |s| s.id).unwrap_or_default();
         let before: Vec<&Edge> = self.graph.before(place).collect();
@@ -130,7 +130,7 @@ fn statements(sql: &[String]) -> String {
 }
 
 fn back(step: &PlanStep) -> String {
-    let why = step.reverse.why.as_ref().map_or(String::new(), |w| format!("<p>{}.</p>\n", line(w)));
+    let why = step.reverse.why.as_ref().map_or(String::new(), |w| format!("<p>{}.</p>\n", sentence(w)));
     match &step.reverse.sql {
         Some(back) => format!("<h4>Way back</h4>\n{why}{}", statements(back)),
         None => format!("<h4>No way back</h4>\n{why}"),

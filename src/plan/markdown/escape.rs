@@ -15,16 +15,49 @@ pub fn cell(markdown: &str) -> String {
     markdown.replace('|', "\\|")
 }
 
-/// A sentence: names, numbers with letters and everything that could be markup become code spans, word by word; plain words stay.
+/// A sentence: what stands between backquotes in it, names, numbers with letters and everything that could be markup become code spans;
+/// plain words stay.
 pub fn prose(text: &str) -> String {
     let text = clean(text);
-    text.split(' ').filter(|w| !w.is_empty()).map(word).collect::<Vec<_>>().join(" ")
+    let words: Vec<&str> = text.split(' ').filter(|w| !w.is_empty()).collect();
+    let (mut left, mut done) = (&words[..], Vec::new());
+    while let Some(first) = left.first() {
+        let (count, text) = quoted(left).unwrap_or_else(|| (1, word(first)));
+        done.push(text);
+        left = &left[count..];
+    }
+    done.join(" ")
+}
+
+const OPENS: [char; 2] = ['(', '"'];
+const CLOSES: [char; 8] = ['.', ',', ';', ':', ')', '"', '!', '?'];
+/// Of how many words a command in a sentence is at most.
+const COMMAND: usize = 12;
+
+/// The code span that the first words are when they stand between backquotes, `plumb purge`, and of how many words it is.
+fn quoted(words: &[&str]) -> Option<(usize, String)> {
+    let bare = words.first()?.trim_start_matches(OPENS);
+    let start = &words[0][..words[0].len() - bare.len()];
+    if !bare.starts_with('`') {
+        return None;
+    }
+    for count in 1..=words.len().min(COMMAND) {
+        let text = words[..count].join(" ");
+        let core = text[start.len()..].trim_end_matches(CLOSES);
+        let end = &text[start.len() + core.len()..];
+        match core.strip_prefix('`').and_then(|core| core.strip_suffix('`')) {
+            Some(inner) if inner.is_empty() || inner.contains('`') => return None,
+            Some(inner) => return Some((count, format!("{start}{}{end}", code(inner)))),
+            None => {}
+        }
+    }
+    None
 }
 
 fn word(word: &str) -> String {
-    let bare = word.trim_start_matches(['(', '"']);
+    let bare = word.trim_start_matches(OPENS);
     let start = &word[..word.len() - bare.len()];
-    let mut core = bare.trim_end_matches(['.', ',', ';', ':', ')', '"', '!', '?']);
+    let mut core = bare.trim_end_matches(CLOSES);
     // A parenthesis that the word itself opens is its own: numeric(14,4).
     let open = |text: &str| text.matches('(').count() > text.matches(')').count();
     while open(core) && bare[core.len()..].starts_with(')') {
@@ -82,6 +115,17 @@ mod tests {
         assert_eq!(prose("ask @admin, or #12 (see https://x.y)."), "ask `@admin`, or `#12` (see `https://x.y`).");
         assert_eq!(prose("it is numeric(14,4) and (was) f(g(a))."), "it is `numeric(14,4)` and (was) `f(g(a))`.");
         assert_eq!(prose("*bold* <img> --- a_b -x"), "`*bold*` `<img>` `---` `a_b` -x");
+    }
+
+    #[test]
+    fn commands_in_prose_are_one_span() {
+        assert_eq!(prose("there (`plumb purge` lists them)."), "there (`plumb purge` lists them).");
+        assert_eq!(prose("look (`\\dx+ NAME`), then `x`."), "look (`\\dx+ NAME`), then `x`.");
+        assert_eq!(prose("`a <img>` and `b @x`; c_d"), "`a <img>` and `b @x`; `c_d`");
+        // Others have backquotes in their names, too, and nothing of theirs gets out of its span.
+        assert_eq!(prose("`a``b` `` c `d"), "``` `a``b` ``` ``` `` ``` c `` `d ``");
+        assert_eq!(prose("`a *b*"), "`` `a `` `*b*`");
+        assert_eq!(prose("x`a` <b>`"), "`` x`a` `` `` <b>` ``");
     }
 
     #[test]
