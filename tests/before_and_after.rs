@@ -3,8 +3,11 @@
 
 mod support;
 
+use rustix::process::Signal;
 use serde_json::Value;
-use support::desk::{Desk, desk};
+use std::time::{Duration, Instant};
+use support::command::finish;
+use support::desk::{Desk, desk, signal, until, waits};
 
 async fn columns(d: &Desk<'_>) -> i64 {
     d.number("SELECT count(*) FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0 AND NOT attisdropped").await
@@ -180,6 +183,80 @@ fn a_hook_that_fails_before_stops_the_plan_and_after_it_is_an_error() {
             let done = d.exits(1, "plan --db $DB");
             assert!(done.stderr.contains("config::value") && done.stderr.contains(words), "{wrong}\n{}", done.stderr);
         }
+    });
+}
+
+/// Hooks that write their word into a file, but for what `before` does besides.
+fn telling(d: &Desk<'_>, before: &[&str]) {
+    let hook = |when: &str, script: &str| format!("[[hook]]\nwhen = \"{when}\"\ncommand = [\"sh\", \"-c\", '{script}']\n");
+    let all = before.iter().map(|script| ("before", *script)).chain([("after", ""), ("failed", "")]);
+    let hooks: Vec<String> = all.map(|(when, script)| hook(when, &format!("echo $PLUMB_HOOK >> told.txt; {script}"))).collect();
+    d.place.write("plumb.toml", &hooks.concat());
+    d.place.write("told.txt", "");
+}
+
+#[test]
+fn what_hooks_have_begun_they_end_however_it_ends() {
+    desk("hooksend", async |d| {
+        planned(d, "CREATE TABLE t (a int, b int);\n").await;
+        let told = |words: &str| assert_eq!(d.place.read("told.txt").split_whitespace().collect::<Vec<_>>().join(" "), words);
+        telling(d, &["true", "false", "true"]);
+        d.exits(3, "apply plan.json --db $DB --yes");
+        told("before before failed");
+        // Who changes the schema before the first step is found out before it.
+        telling(d, &["sleep 0.3"]);
+        let changing = format!(
+            "\n[[hook]]\nwhen = \"before\"\nsql = \"CREATE TABLE public.hotfix (x int)\"\n{}",
+            d.place.read("plumb.toml")
+        );
+        d.place.write("plumb.toml", &changing);
+        let done = d.exits(3, "apply plan.json --db $DB --yes");
+        assert!(done.stderr.contains("plan::stale") && done.stderr.contains("new: table public.hotfix"), "{}", done.stderr);
+        told("before failed");
+        assert_eq!(columns(d).await, 1);
+        assert_eq!(d.number("SELECT count(*) FROM pg_namespace WHERE nspname = 'plumb'").await, 0, "nothing is recorded");
+        d.sql("DROP TABLE hotfix").await;
+        // Who does it meanwhile is found out after the last one.
+        telling(d, &["true"]);
+        d.sql("BEGIN; LOCK TABLE t IN ACCESS SHARE MODE").await;
+        let apply = d.start("apply plan.json --db $DB --yes");
+        waits(d).await;
+        d.sql("CREATE TABLE hotfix (x int); COMMIT").await;
+        let done = finish(apply);
+        assert!(done.exit == 4 && done.stderr.contains("apply::differs"), "{done:?}");
+        told("before failed");
+    });
+}
+
+#[test]
+fn a_signal_ends_a_hook_or_what_would_come_after_it() {
+    desk("hooksignal", async |d| {
+        planned(d, "CREATE TABLE t (a int, b int);\n").await;
+        for (signals, said) in [
+            (vec![Signal::INT], "interrupted after hook"),
+            (vec![Signal::INT; 2], "interrupted during hook"),
+            (vec![Signal::TERM], "terminated during hook"),
+        ] {
+            let script =
+                if signals.len() == 1 && signals[0] == Signal::INT { "touch runs; sleep 2" } else { "touch runs; sleep 60" };
+            telling(d, &[script, "touch never"]);
+            let begun = Instant::now();
+            let apply = d.start("apply plan.json --db $DB --yes");
+            for name in &signals {
+                until("the hook runs", async || d.place.path().join("runs").exists()).await;
+                signal(apply.id(), *name);
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            let done = finish(apply);
+            let text = done.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(done.exit == 130 && text.contains(said) && text.contains("Nothing was applied"), "{signals:?}: {done:?}");
+            assert!(begun.elapsed() < Duration::from_secs(40) && !d.place.path().join("never").exists());
+            assert_eq!(d.place.read("told.txt"), "before\nfailed\n");
+            assert_eq!(columns(d).await, 1);
+            std::fs::remove_file(d.place.path().join("runs")).unwrap();
+        }
+        d.place.write("plumb.toml", "");
+        d.exits(0, "apply plan.json --db $DB --yes");
     });
 }
 

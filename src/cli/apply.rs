@@ -1,7 +1,7 @@
 //! `plumb apply`: run a plan under a lock, and see that it ended where it said.
 
 use std::io::{IsTerminal, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::apply_options::ApplyOptions;
 use super::approval::approved;
@@ -17,7 +17,7 @@ use super::prove::{on_a_copy, read_plan};
 use super::resume::{Looking, Resumed, resumed};
 use super::running::Run;
 use super::side::Side;
-use super::stale::{not_there, unchanged};
+use super::stale::{changed_meanwhile, not_there, unchanged};
 use super::verify::verify;
 use super::workspace::Workspace;
 use super::{Outcome, side};
@@ -117,7 +117,9 @@ async fn nothing_unfinished(options: &ApplyOptions, workspace: &Workspace) -> Re
 
 async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
     // Read again under the lock: what was read before may have changed.
+    let began = Instant::now();
     let now = introspect_beside(session, &workspace.seen).await?;
+    let read = (began, began.elapsed());
     let scope = fingerprint(&plan.scope.of(&now));
     fits(plan, live)?;
     let open = ledgers(plan, session, options).await?;
@@ -159,9 +161,57 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     if !options.yes && !asked(workspace).await? {
         return Ok(REFUSED);
     }
+    let beginning = Beginning { plan, groups, now: &now, read, session, options };
+    let name = &live.name;
+    workspace.stop.at_work(true);
+    let outcome = carried_out(&beginning, resumed.as_ref(), name, workspace).await;
+    workspace.stop.at_work(false);
+    // Hooks have begun, perhaps: one of the two sorts of them says that it is over.
+    match outcome {
+        Ok(code) => hooks::after(plan, session, workspace).await.map(|()| code),
+        Err(failure) => {
+            hooks::failed(plan, session, workspace).await;
+            Err(failure)
+        }
+    }
+}
+
+/// What was looked at before anything is done.
+struct Beginning<'a> {
+    plan: &'a Plan,
+    /// Those that are to be run.
+    groups: &'a [Group],
+    /// The live schema.
+    now: &'a Catalog,
+    /// When reading it began, and how long that took.
+    read: (Instant, Duration),
+    session: &'a Session,
+    options: &'a ApplyOptions,
+}
+
+impl Beginning<'_> {
+    /// Looks again where more time has gone by than that takes: somebody has thought about a question, rows were asked, hooks were run.
+    async fn is_still_so(&self, workspace: &Workspace) -> Result<(), Failure> {
+        let (began, took) = self.read;
+        if began.elapsed() < took * 2 {
+            return Ok(());
+        }
+        let scope = &self.plan.scope;
+        let (then, now) = (scope.of(self.now), scope.of(&introspect_beside(self.session, &workspace.seen).await?));
+        if fingerprint(&then) == fingerprint(&now) {
+            return Ok(());
+        }
+        Err(changed_meanwhile(&then, &now))
+    }
+}
+
+/// From the hooks before the first step to the look at what has become of it.
+async fn carried_out(beginning: &Beginning<'_>, resumed: Option<&Resumed<'_>>, name: &str, workspace: &mut Workspace) -> Outcome {
+    let Beginning { plan, groups, now, session, options, .. } = *beginning;
     hooks::before(plan, session, workspace).await?;
-    let record = recorded(plan, &now, resumed.as_ref(), session, options).await?;
-    if let (Some(resumed), Some(record)) = (&resumed, &record) {
+    beginning.is_still_so(workspace).await?;
+    let record = recorded(plan, now, resumed, session, options).await?;
+    if let (Some(resumed), Some(record)) = (resumed, &record) {
         workspace.applied.set(resumed.last_done);
         workspace.filled.set(resumed.filled);
         resumed.settle(session, record, workspace).await?;
@@ -172,21 +222,15 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     let settings = Settings { lock_timeout: Some(lock_timeout), wait: options.wait, pause, all_rows: true, asserts: true, ..by };
     workspace.events.tell(&Event::Begin {
         plan: &plan.id,
-        database: &live.name,
+        database: name,
         steps: plan.steps().count(),
         done_before: workspace.applied.get(),
     });
     let begun = Instant::now();
     let ends_idle = options.terminate_blockers.is_some();
-    let run = Run { plan, groups, record: record.as_ref(), session, settings, ends_idle, workspace }.all().await;
-    if let Err(failure) = run {
-        hooks::failed(plan, session, workspace).await;
-        return Err(failure);
-    }
+    Run { plan, groups, record: record.as_ref(), session, settings, ends_idle, workspace }.all().await?;
     let ran = (groups.iter().map(|g| g.steps.len()).sum(), begun.elapsed());
-    let code = verify(plan, session, workspace, record.as_ref(), ran).await?;
-    hooks::after(plan, session, workspace).await?;
-    Ok(code)
+    verify(plan, session, workspace, record.as_ref(), ran).await
 }
 
 /// How long statements may run: what nobody has said, and is brief by nature, has a limit all the same.

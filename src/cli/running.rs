@@ -57,9 +57,7 @@ impl Run<'_> {
     pub async fn all(&self) -> Result<(), Failure> {
         let pid = self.session.client.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).await;
         let pid = pid.and_then(|row| row.try_get(0)).map_err(|e| Failure::from_server("apply::lock", &e))?;
-        self.workspace.stop.at_work(true);
         let outcome = self.one_by_one(&mut Watch::new(pid)).await;
-        self.workspace.stop.at_work(false);
         self.workspace.progress.clear();
         outcome
     }

@@ -45,6 +45,13 @@ pub fn unchanged(plan: &Plan, now: &Catalog) -> Result<(), Failure> {
     })
 }
 
+/// Refuses what has become another between the look at it and the first step.
+pub fn changed_meanwhile(then: &Catalog, now: &Catalog) -> Failure {
+    let differences = differences(&fingerprints(then), &fingerprints(now));
+    stale(format!("somebody has changed the live database since it was looked at, a moment ago{differences}"))
+        .help("no step was run. Take that change back and apply the plan again, or make a new one with `plumb plan`")
+}
+
 /// Lines that name what is new, gone and changed.
 pub fn differences(then: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> String {
     let new = now.keys().filter(|name| !then.contains_key(*name)).collect();

@@ -1,6 +1,7 @@
 //! Somebody wants an apply to stop: after the step that runs, or now. Everything else that runs is left at once.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
@@ -65,6 +66,25 @@ impl Stop {
     /// Waits until something else is wanted.
     pub async fn changed(&self) {
         self.0.changed.notified().await;
+    }
+
+    /// Does something to its end; none when somebody wants an end now meanwhile. `heard` is called when one is wanted later.
+    pub async fn unless_now<T>(&self, work: impl Future<Output = T>, heard: impl Fn()) -> Option<T> {
+        let (mut work, mut known) = (pin!(work), self.wish());
+        loop {
+            tokio::select! {
+                done = &mut work => return Some(done),
+                () = self.changed() => {}
+            }
+            match self.wish() {
+                wish if wish == known => {}
+                Wish::Now => return None,
+                wish => {
+                    known = wish;
+                    heard();
+                }
+            }
+        }
     }
 }
 

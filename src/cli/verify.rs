@@ -21,7 +21,12 @@ pub async fn verify(
     record: Option<&Record>,
     ran: (usize, Duration),
 ) -> Outcome {
-    let (as_planned, (steps, took)) = (look(plan, session, &workspace.seen, record).await.map_err(unseen)?, ran);
+    let stop = &workspace.stop;
+    let heard =
+        || workspace.progress.line(&format!("{}: every step is applied; once more leaves out the look at the end", stop.word()));
+    let looked = stop.unless_now(look(plan, session, &workspace.seen, record), heard).await;
+    let looked = looked.unwrap_or_else(|| Err(Failure::new("apply::interrupted", stop.word())));
+    let (as_planned, (steps, took)) = (looked.map_err(unseen)?, ran);
     if as_planned {
         let steps = if steps == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
         let took = time(took.as_secs_f64());
