@@ -182,3 +182,33 @@ fn a_step_that_is_cancelled_when_it_is_through_is_looked_for() {
         d.exits(0, "drift --db $DB");
     });
 }
+
+#[test]
+fn what_begins_is_left_at_the_second_signal() {
+    desk("beginning", async |d| {
+        let before = "CREATE TABLE users (id bigint PRIMARY KEY)";
+        d.sql(before).await;
+        d.place.write("schema/users.sql", TABLE);
+        d.exits(2, "plan --db $DB --out plan.json");
+        let proxy = open(None);
+        let apply =
+            |proxy: &Proxy| format!("apply plan.json --db {} --allow all", by(proxy, d).split("&connect").next().unwrap());
+        d.exits(0, &apply(&proxy));
+        let recorded = |m: &proxy::Message| m.from == From::Plumb && m.text.contains("INSERT INTO plumb.deployment");
+        let at = proxy.messages().iter().position(recorded).expect("a deployment is recorded") + 1;
+        d.sql(&format!("DROP SCHEMA plumb CASCADE; DROP TABLE users; {before}")).await;
+        let proxy = open(Some((at, Fault::Pause(false))));
+        let apply = d.start(&apply(&proxy));
+        until("it is being recorded", async || proxy.fired()).await;
+        for _ in 0..2 {
+            signal(apply.id(), Signal::INT);
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        let done = finish(apply);
+        assert!(done.exit == 130 && done.stderr.contains("interrupted before the first step"), "{done:?}");
+        drop(proxy);
+        until("its sessions end", async || d.number(OTHERS).await == 0).await;
+        d.exits(0, "apply plan.json --db $DB --allow all");
+        d.exits(0, "drift --db $DB");
+    });
+}

@@ -26,7 +26,7 @@ use crate::apply::run::Settings;
 use crate::apply::time_limit::{BRIEF, TimeLimits};
 use crate::catalog::{Catalog, fingerprint, pack};
 use crate::config::StatementTimeout;
-use crate::exit_code::{DONE, REFUSED};
+use crate::exit_code::{DONE, INTERRUPTED, REFUSED};
 use crate::introspect::introspect_beside;
 use crate::pg::{Session, lock};
 use crate::plan::sql::LOCK_TIMEOUT;
@@ -209,13 +209,20 @@ impl Beginning<'_> {
 async fn carried_out(beginning: &Beginning<'_>, resumed: Option<&Resumed<'_>>, name: &str, workspace: &mut Workspace) -> Outcome {
     let Beginning { plan, groups, now, session, options, .. } = *beginning;
     hooks::before(plan, session, workspace).await?;
-    beginning.is_still_so(workspace).await?;
-    let record = recorded(plan, now, resumed, session, options).await?;
-    if let (Some(resumed), Some(record)) = (resumed, &record) {
-        workspace.applied.set(resumed.last_done);
-        workspace.filled.set(resumed.filled);
-        resumed.settle(session, record, workspace).await?;
-    }
+    let stop = workspace.stop.clone();
+    let begin = async {
+        beginning.is_still_so(workspace).await?;
+        let record = recorded(plan, now, resumed, session, options).await?;
+        if let (Some(resumed), Some(record)) = (resumed, &record) {
+            workspace.applied.set(resumed.last_done);
+            workspace.filled.set(resumed.filled);
+            resumed.settle(session, record, workspace).await?;
+        }
+        Ok(record)
+    };
+    let heard = || workspace.progress.line(&format!("{} before the first step; once more does not wait for that", stop.word()));
+    let at_once = || Err(Failure::new("apply::interrupted", format!("{} before the first step", stop.word())).exit(INTERRUPTED));
+    let record = stop.unless_now(begin, heard).await.unwrap_or_else(at_once)?;
     let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT);
     let pause = workspace.config.backfill_pause;
     let by = Settings { plan: Some(plan.short_id()), limits: limits(workspace.config.statement_timeout), ..Settings::default() };
