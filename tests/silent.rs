@@ -204,8 +204,10 @@ fn what_begins_is_left_at_the_second_signal() {
             signal(apply.id(), Signal::INT);
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
+        let second = Instant::now();
         let done = finish(apply);
         assert!(done.exit == 130 && done.stderr.contains("interrupted before the first step"), "{done:?}");
+        assert!(second.elapsed() < Duration::from_secs(10), "{:?}", second.elapsed());
         drop(proxy);
         until("its sessions end", async || d.number(OTHERS).await == 0).await;
         d.exits(0, "apply plan.json --db $DB --allow all");

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 use super::apply_options::ApplyOptions;
 use super::approval::approved;
@@ -84,9 +85,13 @@ pub async fn run(options: &ApplyOptions, workspace: &mut Workspace) -> Outcome {
     take_lock(session).await?;
     session.ends_with_us().await;
     let outcome = locked(&plan, &live, session, options, workspace).await;
-    lock::unlock(&session.client).await.ok();
+    // Where it was left in the middle of something, the lock ends with the session.
+    timeout(UNLOCKING, lock::unlock(&session.client)).await.ok();
     outcome
 }
+
+/// How long is waited until the lock is let go of.
+const UNLOCKING: Duration = Duration::from_secs(2);
 
 pub async fn take_lock(session: &Session) -> Result<(), Failure> {
     let client = &session.client;
