@@ -223,7 +223,8 @@ fn what_hooks_have_begun_they_end_however_it_ends() {
         waits(d).await;
         d.sql("CREATE TABLE hotfix (x int); COMMIT").await;
         let done = finish(apply);
-        assert!(done.exit == 4 && done.stderr.contains("apply::differs"), "{done:?}");
+        let named = done.stderr.contains("there and not planned: table public.hotfix");
+        assert!(done.exit == 4 && done.stderr.contains("apply::differs") && named, "{done:?}");
         told("before failed");
     });
 }

@@ -21,4 +21,4 @@ pub use observe::{Observations, WEAKEST, observe};
 pub use rename::{Called, Names, RenameError, rename, rename_back};
 pub use run::{COPY, Copied, Outcome, ProveError, build_copy, check_copy, open_copy, prove, prove_on, unproven};
 pub use settle::{Pair, Settled, candidates, settle, surroundings};
-pub use stored::{Stored, stored};
+pub use stored::{Stored, otherwise, stored};

@@ -81,11 +81,16 @@ async fn ends(scratch: &Scratch, live: &Catalog, plan: &Plan) -> Result<Option<S
     if fingerprint(&after) == plan.to {
         return Ok(None);
     }
+    Ok(Some(format!("run on a copy, the plan does not end in its `to`{}", otherwise(plan, &after))))
+}
+
+/// Lines that name the objects in which a catalog, cut to the plan's scope, is not as the plan says of its end. Nothing where the plan does not
+/// say it of each object.
+pub fn otherwise(plan: &Plan, found: &Catalog) -> String {
     let mut wanted = plan.from.objects.clone();
     wanted.extend(plan.to_objects.clone());
     wanted.retain(|_, print| !print.is_empty());
-    let named = if plan.to_objects.is_empty() { String::new() } else { named(&wanted, &fingerprints(&after)) };
-    Ok(Some(format!("run on a copy, the plan does not end in its `to`{named}")))
+    if plan.to_objects.is_empty() { String::new() } else { named(&wanted, &fingerprints(found)) }
 }
 
 /// The objects in which the end differs from what was planned.
