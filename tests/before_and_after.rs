@@ -250,7 +250,7 @@ fn a_signal_ends_a_hook_or_what_would_come_after_it() {
             }
             let done = finish(apply);
             let text = done.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(done.exit == 130 && text.contains(said) && text.contains("Nothing was applied"), "{signals:?}: {done:?}");
+            assert!(done.exit == 130 && text.contains(said) && text.contains("No step was run"), "{signals:?}: {done:?}");
             assert!(begun.elapsed() < Duration::from_secs(40) && !d.place.path().join("never").exists());
             assert_eq!(d.place.read("told.txt"), "before\nfailed\n");
             assert_eq!(columns(d).await, 1);

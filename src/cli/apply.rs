@@ -6,31 +6,25 @@ use tokio::time::timeout;
 
 use super::apply_options::ApplyOptions;
 use super::approval::approved;
-use super::events::{Event, Events};
+use super::deployment::Beginning;
+use super::events::Events;
 use super::failure::Failure;
-use super::hooks;
-use super::ledger::{settle, standing, stands_in_the_way, unsettled, who};
+use super::ledger::{settle, standing, stands_in_the_way, unsettled};
 use super::plan::{Making, planned};
 use super::preflight::{
     allowed, asserted, fits, grown, may, read_elsewhere, roles, rows, same_version, visible, writable, young,
 };
 use super::prove::{on_a_copy, read_plan};
-use super::resume::{Looking, Resumed, resumed};
-use super::running::Run;
+use super::resume::{Looking, resumed};
 use super::side::Side;
-use super::stale::{changed_meanwhile, not_there, unchanged};
-use super::verify::verify;
+use super::stale::{not_there, unchanged};
 use super::workspace::Workspace;
 use super::{Outcome, side};
-use crate::apply::ledger::{Deployment, LedgerError, Presence, Record, document, prepare, presence};
-use crate::apply::run::Settings;
-use crate::apply::time_limit::{BRIEF, TimeLimits};
-use crate::catalog::{Catalog, fingerprint, pack};
-use crate::config::StatementTimeout;
-use crate::exit_code::{DONE, INTERRUPTED, REFUSED};
+use crate::apply::ledger::{Deployment, LedgerError, Presence, document, presence};
+use crate::catalog::{Catalog, fingerprint};
+use crate::exit_code::{DONE, REFUSED};
 use crate::introspect::introspect_beside;
 use crate::pg::{Session, lock};
-use crate::plan::sql::LOCK_TIMEOUT;
 use crate::plan::{Group, Plan, PlanStep};
 
 /// The command.
@@ -163,94 +157,12 @@ async fn locked(plan: &Plan, live: &Side, session: &Session, options: &ApplyOpti
     if options.dry_run {
         return dry(plan, groups, live, &now, workspace, options).await;
     }
-    if !options.yes && !asked(workspace).await? {
+    let asks = !options.yes && std::io::stdin().is_terminal();
+    if asks && !asked(workspace).await? {
         return Ok(REFUSED);
     }
-    let beginning = Beginning { plan, groups, now: &now, read, session, options };
-    let name = &live.name;
-    workspace.stop.at_work(true);
-    let outcome = carried_out(&beginning, resumed.as_ref(), name, workspace).await;
-    workspace.stop.at_work(false);
-    // Hooks have begun, perhaps: one of the two sorts of them says that it is over.
-    match outcome {
-        Ok(code) => hooks::after(plan, session, workspace).await.map(|()| code),
-        Err(failure) => {
-            hooks::failed(plan, session, workspace).await;
-            Err(failure)
-        }
-    }
-}
-
-/// What was looked at before anything is done.
-struct Beginning<'a> {
-    plan: &'a Plan,
-    /// Those that are to be run.
-    groups: &'a [Group],
-    /// The live schema.
-    now: &'a Catalog,
-    /// When reading it began, and how long that took.
-    read: (Instant, Duration),
-    session: &'a Session,
-    options: &'a ApplyOptions,
-}
-
-impl Beginning<'_> {
-    /// Looks again where more time has gone by than that takes: somebody has thought about a question, rows were asked, hooks were run.
-    async fn is_still_so(&self, workspace: &Workspace) -> Result<(), Failure> {
-        let (began, took) = self.read;
-        if began.elapsed() < took * 2 {
-            return Ok(());
-        }
-        let scope = &self.plan.scope;
-        let (then, now) = (scope.of(self.now), scope.of(&introspect_beside(self.session, &workspace.seen).await?));
-        if fingerprint(&then) == fingerprint(&now) {
-            return Ok(());
-        }
-        Err(changed_meanwhile(&then, &now))
-    }
-}
-
-/// From the hooks before the first step to the look at what has become of it.
-async fn carried_out(beginning: &Beginning<'_>, resumed: Option<&Resumed<'_>>, name: &str, workspace: &mut Workspace) -> Outcome {
-    let Beginning { plan, groups, now, session, options, .. } = *beginning;
-    hooks::before(plan, session, workspace).await?;
-    let stop = workspace.stop.clone();
-    let begin = async {
-        beginning.is_still_so(workspace).await?;
-        let record = recorded(plan, now, resumed, session, options).await?;
-        if let (Some(resumed), Some(record)) = (resumed, &record) {
-            workspace.applied.set(resumed.last_done);
-            workspace.filled.set(resumed.filled);
-            resumed.settle(session, record, workspace).await?;
-        }
-        Ok(record)
-    };
-    let heard = || workspace.progress.line(&format!("{} before the first step; once more does not wait for that", stop.word()));
-    let at_once = || Err(Failure::new("apply::interrupted", format!("{} before the first step", stop.word())).exit(INTERRUPTED));
-    let record = stop.unless_now(begin, heard).await.unwrap_or_else(at_once)?;
-    let lock_timeout = options.lock_timeout.or(workspace.config.lock_timeout).unwrap_or(LOCK_TIMEOUT);
-    let pause = workspace.config.backfill_pause;
-    let by = Settings { plan: Some(plan.short_id()), limits: limits(workspace.config.statement_timeout), ..Settings::default() };
-    let settings = Settings { lock_timeout: Some(lock_timeout), wait: options.wait, pause, all_rows: true, asserts: true, ..by };
-    workspace.events.tell(&Event::Begin {
-        plan: &plan.id,
-        database: name,
-        steps: plan.steps().count(),
-        done_before: workspace.applied.get(),
-    });
-    let begun = Instant::now();
-    let ends_idle = options.terminate_blockers.is_some();
-    Run { plan, groups, record: record.as_ref(), session, settings, ends_idle, workspace }.all().await?;
-    let ran = (groups.iter().map(|g| g.steps.len()).sum(), begun.elapsed());
-    verify(plan, session, workspace, record.as_ref(), ran).await
-}
-
-/// How long statements may run: what nobody has said, and is brief by nature, has a limit all the same.
-fn limits(stated: StatementTimeout) -> TimeLimits {
-    let StatementTimeout { brief, scan, rewrite, apart, batch } = stated;
-    let [brief, scan, rewrite, apart, batch] =
-        [brief.or(Some(BRIEF)), scan, rewrite, apart, batch].map(|limit| limit.filter(|limit| !limit.is_zero()));
-    TimeLimits { brief, scan, rewrite, apart, batch }
+    let (resumed, name) = (resumed.as_ref(), &live.name);
+    Beginning { plan, groups, resumed, now: &now, read, asks, session, options, name }.deployed(workspace).await
 }
 
 /// Everything is looked at; the plan, or what is left of it, runs on a copy of the live schema as it is now, and nowhere else.
@@ -312,23 +224,6 @@ async fn ledgers(plan: &Plan, session: &Session, options: &ApplyOptions) -> Resu
         Some(open) => Err(stands_in_the_way(&open)),
         None => Ok(None),
     }
-}
-
-/// Begins to record.
-async fn recorded(
-    plan: &Plan,
-    now: &Catalog,
-    resumed: Option<&Resumed<'_>>,
-    session: &Session,
-    options: &ApplyOptions,
-) -> Result<Option<Record>, Failure> {
-    if options.no_ledger {
-        return Ok(None);
-    }
-    prepare(&session.client).await?;
-    let before = resumed.is_none().then(|| pack(now));
-    let resumed = resumed.map(|r| r.deployment);
-    Ok(Some(Record::begin(&session.client, plan, before.as_ref(), resumed, &who()).await?))
 }
 
 /// The plan that was broken off, or was cut off at its very end.

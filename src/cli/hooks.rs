@@ -47,6 +47,11 @@ fn word(moment: Moment) -> &'static str {
     }
 }
 
+/// Whether there are some before the first step.
+pub fn come_before(workspace: &Workspace) -> bool {
+    of(Moment::Before, workspace).next().is_some()
+}
+
 /// Those before the first step. Signals are heeded after the hook that runs, or by ending it.
 ///
 /// # Errors
@@ -67,7 +72,7 @@ pub async fn before(plan: &Plan, session: &Session, workspace: &Workspace) -> Re
             INTERRUPTED => ("apply::interrupted", "the same plan can be applied later"),
             _ => ("apply::hook", "mend what the hook complains of, or change it in plumb.toml, and run the same plan again"),
         };
-        return Err(Failure::new(code, format!("{why}\nNothing was applied.")).help(help).exit(exit));
+        return Err(Failure::new(code, format!("{why}\nNo step was run.")).help(help).exit(exit));
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod arguments;
 mod asked;
 mod check;
 mod compiled;
+mod deployment;
 mod diff;
 mod drift;
 mod drift_options;
