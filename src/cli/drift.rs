@@ -9,7 +9,7 @@ use super::compiled::keep_same;
 use super::failure::Failure;
 use super::ledger::{kept, say_closed, with_ledger};
 use super::motion::{Motion, state};
-use super::plan::{Making, planned, put_aside};
+use super::plan::{Making, other_owner, planned, put_aside};
 use super::settling::settled;
 use super::side;
 use super::watching::origins;
@@ -96,7 +96,10 @@ const MEANWHILE: &str = "plumb was at work here while the two were compared: ask
 /// The live database against the files.
 async fn files(options: &DriftOptions, workspace: &mut Workspace) -> Result<(Compared, Option<Session>), Failure> {
     let making = Making { proven: false, online: Online::Never, renames: &options.renames.rename, ..Making::default() };
-    let planned = planned(workspace, &options.database, &options.wanted, making).await?;
+    let mut planned = planned(workspace, &options.database, &options.wanted, making).await?;
+    // Nobody applies it.
+    let owner = other_owner(&planned.live);
+    planned.plan.warnings.retain(|warning| Some(warning) != owner.as_ref());
     let nothing = planned.plan.is_empty() && planned.plan.unmanaged.is_empty() && options.renames.rename.is_empty();
     if let Some(place) = planned.wanted.compiled.as_ref().filter(|_| nothing) {
         let asked = Asked::new(workspace, &options.wanted.scope);
