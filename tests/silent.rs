@@ -185,7 +185,7 @@ fn a_step_that_is_cancelled_when_it_is_through_is_looked_for() {
 
 #[test]
 fn what_begins_is_left_at_the_second_signal() {
-    desk("beginning", async |d| {
+    desk("recording", async |d| {
         let before = "CREATE TABLE users (id bigint PRIMARY KEY)";
         d.sql(before).await;
         d.place.write("schema/users.sql", TABLE);

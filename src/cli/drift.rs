@@ -38,8 +38,7 @@ pub async fn run(options: &DriftOptions, workspace: &mut Workspace) -> Outcome {
     let mut run = None;
     if let Some(target) = side::target(workspace, &options.database)? {
         let session = pg::connect(&target).await?;
-        let before = state(&session).await;
-        let before = before.inspect(|state| say_closed(&session, &state.ledger));
+        let before = state(&session).await.inspect(|state| say_closed(&session, &state.ledger));
         session.close().await;
         let before = before?;
         if let Some(motion) = before.motion {

@@ -48,7 +48,7 @@ pub async fn standing(session: &Session) -> Result<Option<Deployment>, LedgerErr
     say_closed(session, &ledger);
     match ledger {
         Presence::Here(_) => unfinished(&session.client).await,
-        _ => Ok(None),
+        Presence::Absent | Presence::Taken | Presence::Closed(_) => Ok(None),
     }
 }
 

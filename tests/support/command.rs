@@ -3,6 +3,7 @@
 use super::server::{USER, server};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A folder that is gone when it is left. Short, for it is the TMPDIR of what runs in it, and sockets have short paths.
 pub struct Place(PathBuf);
@@ -18,7 +19,10 @@ pub struct Done {
 
 impl Place {
     pub fn new(name: &str) -> Place {
-        let path = std::env::temp_dir().join(format!("pt{}-{name}", std::process::id()));
+        // Two tests of a program may have chosen the same name.
+        static PLACES: AtomicUsize = AtomicUsize::new(0);
+        let number = PLACES.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("pt{}-{number}{name}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Place(path)
     }
